@@ -1,0 +1,1 @@
+"""Where jobs run. Knows commands, processes and workers; knows neither graph, freshness nor state."""

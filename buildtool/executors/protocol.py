@@ -1,0 +1,86 @@
+"""What every executor promises, and the values that pass between it and the build.
+
+An executor never blocks: it is given work, tells through a file descriptor that something happened, and hands out
+the events when asked. A failing job is an event, never an exception.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One run of one job, ready to be started anywhere."""
+
+    id: int
+    argv: tuple[str, ...]
+    cwd: str  # absolute
+    env: Mapping[str, str]  # the whole environment of the process
+    log: str  # absolute path of the file that keeps the output; made only when there is any
+    timeout: float | None = None  # seconds
+    interactive: bool = False  # it gets the terminal of `bt` itself
+
+
+class Started(NamedTuple):
+    """A process (or a remote job) is running."""
+
+    id: int
+    pid: int | None
+    stamp: str | None  # when the system started it, as text: with `pid` it names one process for ever
+
+
+class Output(NamedTuple):
+    """A piece of what the job wrote to standard output and standard error, in the order written."""
+
+    id: int
+    data: bytes
+
+
+class Ended(NamedTuple):
+    """The job's process has ended, and nothing of its process group is left."""
+
+    id: int
+    code: int | None  # exit code; None when a signal ended it or it could not be started
+    signal: int | None
+    seconds: float
+    peak_memory: int  # bytes
+    timed_out: bool = False
+    cancelled: bool = False
+    leftovers: int = 0  # background processes that had to be ended with it
+    error: str | None = None  # why it could not be started
+
+
+Event = Started | Output | Ended
+
+
+class Executor(Protocol):
+    """A place where work runs."""
+
+    name: str
+
+    def fileno(self) -> int:
+        """A descriptor that is readable when `events` has something to tell."""
+        ...
+
+    def deadline(self) -> float | None:
+        """When (`time.monotonic`) `events` must be called at the latest even if nothing is readable."""
+        ...
+
+    def submit(self, work: Work) -> None:
+        """Start this work now. Whatever goes wrong is told by an `Ended`."""
+        ...
+
+    def events(self) -> list[Event]:
+        """What happened since the last call, without waiting; a work's `Started` comes before its `Ended`."""
+        ...
+
+    def cancel(self, work: int, *, now: bool = False) -> None:
+        """End this work: TERM, a grace time, then KILL; with `now` KILL at once. Its `Ended` still comes."""
+        ...
+
+    def close(self) -> None:
+        """End whatever still runs and give back all resources. Returns when nothing is left."""
+        ...

@@ -1,0 +1,130 @@
+"""What decides whether a job must run, item by item; the difference of two fingerprints is the reason.
+
+Does not know where fingerprints are kept, nor how a difference looks on a screen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+import xxhash
+
+
+def digest(kind: str, *parts: str | bytes | None) -> str:
+    """A 128-bit digest (32 hex digits) of `parts`, tagged with their kind.
+
+    The encoding is canonical: every part is preceded by its type and length, so that no two different
+    sequences have one pre-image. The hash is xxh3-128.
+    """
+    state = xxhash.xxh3_128()
+    for part in (kind, *parts):
+        if part is None:
+            state.update(b"n")
+            continue
+        raw = part.encode("utf-8", "surrogateescape") if isinstance(part, str) else part
+        state.update(b"s%d:" % len(raw) if isinstance(part, str) else b"b%d:" % len(raw))
+        state.update(raw)
+    return state.hexdigest()
+
+
+class Item(NamedTuple):
+    """One thing that decides. Two items with the same kind and name are the same thing at two times."""
+
+    kind: str  # command, shell, cwd, code, package, param, env, track.env, track.cmd, track.file, input, need, found, output
+    name: str
+    digest: str | None  # None: it was not there
+    text: str | None = None  # the value itself where it is short enough to show
+
+
+class Change(Enum):
+    """What happened to an item."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    CHANGED = "changed"
+
+
+class Reason(NamedTuple):
+    """Why a job must run. `kind` is that of the item that differs, or one of the words below.
+
+    `first` (never ran here), `missing` (an output is not there), `edited` (an output is not as the job left
+    it), `failed` (the last run failed), `interrupted`, `forced`, `always`, `expired` (older than `max_age`),
+    `wanted` (its absent output is needed again), `accepted` (drift was accepted).
+    """
+
+    kind: str
+    name: str = ""
+    change: Change | None = None
+    old: str | None = None
+    new: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """Everything that decides about one job, in a fixed order."""
+
+    items: tuple[Item, ...]
+
+    def diff(self, old: Fingerprint, ignore: Sequence[str] = ()) -> list[Reason]:
+        """What differs from `old`, in the order of the items; empty if and only if nothing counts as changed."""
+        if self.items == old.items:
+            return []
+        before = {item[:2]: item for item in old.items if not ignored(item, ignore)}
+        reasons = []
+        for item in self.items:
+            if ignored(item, ignore):
+                continue
+            was = before.pop(item[:2], None)
+            if was is None:
+                reasons.append(Reason(item.kind, item.name, Change.ADDED, None, item.text))
+            elif was.digest != item.digest:
+                reasons.append(Reason(item.kind, item.name, Change.CHANGED, was.text, item.text))
+        reasons += [Reason(was.kind, was.name, Change.REMOVED, was.text, None) for was in before.values()]
+        return reasons
+
+
+# What a word in `ignore` leaves out: kinds of items.
+IGNORABLE = {
+    "code": ("code", "package"),
+    "command": ("command",),
+    "shell": ("shell",),
+    "params": ("param",),
+    "env": ("env",),
+    "track": ("track.env", "track.cmd", "track.file"),
+    "inputs": ("input",),
+    "needs": ("need",),
+    "depfile": ("found",),
+}
+
+
+def ignored(item: Item, ignore: Iterable[str]) -> bool:
+    """Whether `ignore` (words as in a Taskfile, `inputs.PATH` with the slot name resolved) leaves the item out."""
+    for word in ignore:
+        head, _, tail = word.partition(".")
+        if item.kind in IGNORABLE.get(head, ()) and tail in ("", item.name):
+            return True
+    return False
+
+
+class Fresh(NamedTuple):
+    """Nothing differs from the record."""
+
+    absent: bool = False  # an output is not on the disk, and nothing asks for it
+
+
+class Stale(NamedTuple):
+    """The job must run."""
+
+    reasons: tuple[Reason, ...]
+
+
+class Maybe(NamedTuple):
+    """In a dry run: it must run if one of these jobs' names turns out to make something else than before."""
+
+    causes: tuple[str, ...]
+
+
+Verdict = Fresh | Stale | Maybe

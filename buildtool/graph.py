@@ -1,0 +1,123 @@
+"""Jobs, files and the graph they form: facts with typed integer ids.
+
+Knows neither what was written in a Taskfile nor what is on the disk. Nothing here changes during a build,
+except that the graph grows: whatever else changes is kept in side tables, by id.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple, NewType
+
+JobId = NewType("JobId", int)
+FileId = NewType("FileId", int)
+
+
+class Kind(Enum):
+    """What sort of job it is; the value is what people see."""
+
+    RULE = "rule"  # has outputs
+    CHECK = "check"  # has inputs alone
+    COMMAND = "command"  # has neither: runs when asked for
+    GROUP = "group"  # runs nothing: a name for what it needs
+
+
+class Form(Enum):
+    """What a path in the graph stands for."""
+
+    FILE = "file"
+    DIRECTORY = "directory"  # all that is in it, by one digest
+    GLOB = "glob"  # an output alone: whatever appears there
+
+
+class File(NamedTuple):
+    """One path in the graph, made by at most one job."""
+
+    id: FileId
+    path: str  # canonical
+    form: Form
+    producer: JobId | None
+
+
+class Slice(NamedTuple):
+    """The files of one named (or unnamed) entry of `inputs` or `outputs`."""
+
+    name: str | None
+    files: tuple[FileId, ...]
+    many: bool  # a list for the task, whatever its length
+
+
+class Late(NamedTuple):
+    """Inputs that are known only once other jobs are settled; they join the slice at `slot`.
+
+    Exactly one of `listing` (a file that names files, one a line) and `pattern` (a glob over files that are
+    made under names nobody knows beforehand) is set.
+    """
+
+    slot: int
+    listing: FileId | None = None
+    pattern: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A task with its wildcards filled in: one concrete run."""
+
+    id: JobId
+    task: str
+    kind: Kind
+    key: str  # what the state knows it by: its first output, or task and wildcards
+    wildcards: tuple[tuple[str, str], ...] = ()
+    inputs: tuple[Slice, ...] = ()
+    outputs: tuple[Slice, ...] = ()
+    needs: tuple[FileId, ...] = ()  # inputs that are not passed on
+    requires: tuple[JobId, ...] = ()  # must be settled first, whatever they make
+    after: tuple[JobId, ...] = ()  # as `requires`, and never a reason to run
+    late: tuple[Late, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The name people see: the task and its wildcard values."""
+        return " ".join((self.task, *(value for _, value in self.wildcards)))
+
+    def input_files(self) -> tuple[FileId, ...]:
+        """Every declared input, in order; a file that stands twice comes twice."""
+        return tuple(f for part in self.inputs for f in part.files)
+
+    def output_files(self) -> tuple[FileId, ...]:
+        """Every declared output, in order."""
+        return tuple(f for part in self.outputs for f in part.files)
+
+
+@dataclass(slots=True)
+class Graph:
+    """All jobs and files known so far. Ids are positions; jobs are replaced only by growing."""
+
+    jobs: list[Job] = field(default_factory=list)
+    files: list[File] = field(default_factory=list)
+    by_path: dict[str, FileId] = field(default_factory=dict)
+    consumers: dict[FileId, list[JobId]] = field(default_factory=dict)
+
+    def prerequisites(self, job: Job) -> set[JobId]:
+        """The jobs that must be settled before `job` can be looked at."""
+        found = {*job.requires, *job.after}
+        files = self.files
+        for part in job.inputs:
+            for file in part.files:
+                producer = files[file].producer
+                if producer is not None:
+                    found.add(producer)
+        for file in job.needs:
+            producer = files[file].producer
+            if producer is not None:
+                found.add(producer)
+        for late in job.late:
+            if late.listing is not None and (producer := files[late.listing].producer) is not None:
+                found.add(producer)
+        found.discard(job.id)
+        return found
+
+    def paths(self, files: tuple[FileId, ...]) -> tuple[str, ...]:
+        """The paths of some files."""
+        return tuple(self.files[f].path for f in files)

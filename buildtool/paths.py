@@ -1,0 +1,41 @@
+"""One spelling per path: relative to the project root, with `/`; outside the project, absolute.
+
+A directory ends in `/`. Bytes that are not UTF-8 are carried as `surrogateescape` does. Never asks the disk.
+"""
+
+from __future__ import annotations
+
+import posixpath
+
+
+def canonical(path: str, root: str) -> str:
+    """The one spelling of `path`, which is relative to the absolute directory `root`, or absolute.
+
+    A trailing `/` is kept. The root itself is `./`.
+    """
+    directory = path.endswith("/")
+    if "//" not in path and "./" not in path and path[:1] != "/" and not path.endswith("."):
+        return path or "./"
+    whole = posixpath.normpath(posixpath.join(root, path))
+    prefix = root.rstrip("/") + "/"
+    if whole.startswith("//"):
+        whole = whole[1:]
+    if whole == root:
+        return "./"
+    inner = whole[len(prefix) :] if whole.startswith(prefix) else whole
+    return inner + "/" if directory and inner != "/" else inner
+
+
+def is_outside(path: str) -> bool:
+    """Whether a canonical path lies outside the project."""
+    return path.startswith("/")
+
+
+def parents(path: str) -> list[str]:
+    """The directories that hold a canonical path, nearest first, each with its `/`."""
+    found = []
+    end = path.rstrip("/").rfind("/")
+    while end > 0:
+        found.append(path[: end + 1])
+        end = path.rfind("/", 0, end)
+    return found

@@ -1,0 +1,69 @@
+"""The values that the state keeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from buildtool.fingerprint import Fingerprint
+
+
+class Made(NamedTuple):
+    """One path that a job left behind: a file, or a directory (with its `/`) as a whole."""
+
+    path: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """The last run of one job."""
+
+    key: str
+    task: str
+    wildcards: tuple[tuple[str, str], ...]
+    status: str  # ok, failed or interrupted: only with `ok` do fingerprint and outputs count
+    fingerprint: Fingerprint
+    outputs: tuple[Made, ...]
+    found: tuple[str, ...]  # inputs that the last run named itself (depfile)
+    build: int  # number of the build that ran it
+    ended: float  # seconds since the epoch
+    seconds: float
+    peak_memory: int  # bytes
+    executor: str
+    runs: int = 1  # how often it ran in all
+    accepted: bool = False  # `bt accept` said that the outputs are right as they are
+
+
+class Running(NamedTuple):
+    """A job that was started and has not been settled."""
+
+    key: str
+    task: str
+    outputs: tuple[str, ...]  # paths it may be writing
+    aside: tuple[tuple[str, str], ...]  # (path, where its old content was moved), both as the disk knows them
+    pid: int | None = None
+    stamp: str | None = None
+
+
+class BuildRecord(NamedTuple):
+    """One past or present `bt build`."""
+
+    number: int
+    started: float  # seconds since the epoch
+    ended: float | None  # None: running, or it died
+    command: str
+    exit_code: int | None
+    counts: dict[str, int]  # jobs by status
+
+
+class HistoryRecord(NamedTuple):
+    """One job that did something in one build."""
+
+    build: int
+    key: str
+    name: str
+    status: str
+    reasons: tuple[str, ...]
+    seconds: float
+    ended: float

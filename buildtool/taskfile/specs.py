@@ -1,0 +1,149 @@
+"""The values a Taskfile is read into: checked for form, not yet for meaning.
+
+Texts are kept as written (patterns and templates are parsed where variables are known), each with its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from buildtool.errors import Place
+
+
+class Word(NamedTuple):
+    """A string of the Taskfile and where it stands."""
+
+    text: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One named (or the unnamed) entry of `inputs` or `outputs`.
+
+    A bare string or a list is one slot per item without a name; a table is one slot per key.
+    """
+
+    name: str | None
+    words: tuple[Word, ...]
+    many: bool  # written as a list: always a list for the task, whatever its length
+
+
+@dataclass(frozen=True, slots=True)
+class Foreach:
+    """Where wildcard values come from, if not from files. Exactly one of the four is set."""
+
+    place: Place
+    product: Mapping[str, tuple[Any, ...]] | None = None  # { s = ["A", "B"], n = [1, 2] }
+    rows: tuple[Mapping[str, Any], ...] | None = None  # [ { s = "A", n = 1 }, … ]
+    table: Word | None = None  # { from = "samples.csv" }
+    lines: tuple[str, Word] | None = None  # { chunk = "@chunks.txt" }: wildcard, path without `@`
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """More to put in the fingerprint."""
+
+    env: tuple[str, ...] = ()
+    cmd: tuple[str, ...] = ()
+    files: tuple[Word, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSpec:
+    """One `[tasks.NAME]` table."""
+
+    name: str
+    place: Place  # of the table's header
+    places: Mapping[str, Place]  # of each key, by name
+    desc: str = ""
+    group: str = ""
+    inputs: tuple[Slot, ...] = ()
+    outputs: tuple[Slot, ...] = ()
+    run: str | None = None  # a list of lines is joined with newlines
+    call: str | None = None
+    script: str | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    needs: tuple[Word, ...] = ()
+    after: tuple[Word, ...] = ()
+    foreach: Foreach | None = None
+    track: Track = Track()
+    ignore: tuple[str, ...] = ()
+    depfile: Word | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    dotenv: tuple[Word, ...] = ()
+    cwd: Word | None = None
+    shell: str | None = None
+    executor: str | None = None
+    resources: Mapping[str, float] = field(default_factory=dict)  # memory in bytes
+    retries: int = 0
+    timeout: float | None = None  # seconds
+    priority: float = 0
+    temp: bool = False
+    keep: bool = False
+    isolated: bool = False
+    always: bool = False
+    max_age: float | None = None  # seconds
+    interactive: bool = False
+    serve: bool = False
+    hash: str = "bytes"
+    cache: bool = True
+
+    def at(self, key: str) -> Place:
+        """The place of a key, or of the table where the key is not written."""
+        return self.places.get(key, self.place)
+
+
+@dataclass(frozen=True, slots=True)
+class VarSpec:
+    """One entry of `[vars]`. Exactly one field besides the place is set."""
+
+    place: Place
+    value: str | int | float | bool | None = None
+    items: tuple[str | int | float | bool, ...] | None = None
+    csv: tuple[str, str] | None = None  # path, column
+    lines: str | None = None
+    glob: str | None = None
+    sh: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorSpec:
+    """One `[executors.NAME]` table: its backend and whatever else it holds, checked by that backend."""
+
+    name: str
+    place: Place
+    backend: str
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The `[bt]` table."""
+
+    default: tuple[Word, ...] | None = None
+    executor: Word | None = None
+    jobs: int | None = None
+    shell: str = "bash"
+    pools: Mapping[str, float] = field(default_factory=dict)  # memory in bytes
+    python_path: tuple[str, ...] = ()
+    orphans: str = "report"  # or "delete"
+    allow: tuple[str, ...] = ()  # directories outside the project that outputs may lie in
+    secrets: tuple[str, ...] = ()
+    pass_env: tuple[str, ...] = ()  # more variables that jobs are given, untracked; may hold `*`
+
+
+@dataclass(frozen=True, slots=True)
+class Taskfile:
+    """A Taskfile and all it includes."""
+
+    root: str  # the project root, absolute
+    path: str  # the main file, relative to the root
+    sources: tuple[str, ...]  # every file read, the main one first, relative to the root
+    settings: Settings = Settings()
+    vars: Mapping[str, VarSpec] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict)
+    executors: Mapping[str, ExecutorSpec] = field(default_factory=dict)
+    tasks: Mapping[str, TaskSpec] = field(default_factory=dict)
