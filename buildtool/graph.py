@@ -48,18 +48,6 @@ class Slice(NamedTuple):
     many: bool  # a list for the task, whatever its length
 
 
-class Late(NamedTuple):
-    """Inputs that are known only once other jobs are settled; they join the slice at `slot`.
-
-    Exactly one of `listing` (a file that names files, one a line) and `pattern` (a glob over files that are
-    made under names nobody knows beforehand) is set.
-    """
-
-    slot: int
-    listing: FileId | None = None
-    pattern: str | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Job:
     """A task with its wildcards filled in: one concrete run."""
@@ -71,10 +59,10 @@ class Job:
     wildcards: tuple[tuple[str, str], ...] = ()
     inputs: tuple[Slice, ...] = ()
     outputs: tuple[Slice, ...] = ()
-    needs: tuple[FileId, ...] = ()  # inputs that are not passed on
+    needs: tuple[FileId, ...] = ()  # inputs that are not passed on: `needs`, and the files of `"@list"`
     requires: tuple[JobId, ...] = ()  # must be settled first, whatever they make
     after: tuple[JobId, ...] = ()  # as `requires`, and never a reason to run
-    late: tuple[Late, ...] = ()
+    growing: bool = False  # not all inputs are known before what it requires is settled
 
     @property
     def name(self) -> str:
@@ -112,12 +100,63 @@ class Graph:
             producer = files[file].producer
             if producer is not None:
                 found.add(producer)
-        for late in job.late:
-            if late.listing is not None and (producer := files[late.listing].producer) is not None:
-                found.add(producer)
         found.discard(job.id)
         return found
 
     def paths(self, files: tuple[FileId, ...]) -> tuple[str, ...]:
         """The paths of some files."""
         return tuple(self.files[f].path for f in files)
+
+    def add_file(self, path: str, form: Form, producer: JobId | None) -> FileId:
+        """Give a path its id. The path must be new."""
+        file = FileId(len(self.files))
+        self.files.append(File(file, path, form, producer))
+        self.by_path[path] = file
+        return file
+
+    def set_job(self, job: Job) -> None:
+        """Add a job, or replace the one with its id by one that knows more inputs."""
+        if job.id == len(self.jobs):
+            self.jobs.append(job)
+        else:
+            self.jobs[job.id] = job
+        for file in (*job.input_files(), *job.needs):
+            readers = self.consumers.setdefault(file, [])
+            if job.id not in readers[-1:]:
+                readers.append(job.id)
+
+    def cycle(self, roots: list[JobId]) -> list[JobId] | None:
+        """Jobs that wait for each other, the first one repeated at the end; None if the roots reach no cycle.
+
+        Depth-first search with an explicit stack, since chains can be longer than Python's own.
+        """
+        done: set[JobId] = set()
+        for root in roots:
+            path: list[JobId] = []
+            on_path: dict[JobId, int] = {}
+            stack = [(root, False)]
+            while stack:
+                job, leaving = stack.pop()
+                if leaving:
+                    path.pop()
+                    del on_path[job]
+                    done.add(job)
+                elif job in on_path:
+                    return [*path[on_path[job] :], job]
+                elif job not in done:
+                    on_path[job] = len(path)
+                    path.append(job)
+                    stack.append((job, True))
+                    stack += [(p, False) for p in sorted(self.prerequisites(self.jobs[job]))]
+        return None
+
+    def closure(self, roots: list[JobId]) -> list[JobId]:
+        """The roots and everything that must be settled before them, each once."""
+        seen = set(roots)
+        pending = list(roots)
+        while pending:
+            for job in self.prerequisites(self.jobs[pending.pop()]):
+                if job not in seen:
+                    seen.add(job)
+                    pending.append(job)
+        return sorted(seen)

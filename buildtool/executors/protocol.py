@@ -1,7 +1,7 @@
 """What every executor promises, and the values that pass between it and the build.
 
-An executor never blocks: it is given work, tells through a file descriptor that something happened, and hands out
-the events when asked. A failing job is an event, never an exception.
+An executor never blocks: it is given work, tells through a file descriptor that something happened, and hands
+out the events when asked. A failing job is an event, never an exception.
 """
 
 from __future__ import annotations
@@ -46,11 +46,12 @@ class Ended(NamedTuple):
     code: int | None  # exit code; None when a signal ended it or it could not be started
     signal: int | None
     seconds: float
-    peak_memory: int  # bytes
+    peak_memory: int  # bytes; 0 when it is not known
     timed_out: bool = False
     cancelled: bool = False
     leftovers: int = 0  # background processes that had to be ended with it
     error: str | None = None  # why it could not be started
+    log_error: str | None = None  # why its log is not whole; the job itself went on
 
 
 Event = Started | Output | Ended

@@ -23,7 +23,7 @@ class Word(NamedTuple):
 class Slot:
     """One named (or the unnamed) entry of `inputs` or `outputs`.
 
-    A bare string or a list is one slot per item without a name; a table is one slot per key.
+    A bare string or a list is one slot without a name; a table is one slot per key; an empty list is none.
     """
 
     name: str | None

@@ -1,0 +1,488 @@
+"""The one loop: asks the plan what to do, does it, tells the reporter, writes the state.
+
+Progress is made by events. A job is checked when the plan says so; a stale one is prepared, noted in the state as
+running, and given to the executor; when it has ended, its outcome goes to the state, the reporter and the plan.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import select
+import time
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from buildtool.check import Checker, Look
+from buildtool.errors import BtError, ExitCode, StateError
+from buildtool.executors.protocol import Ended, Executor, Output, Started
+from buildtool.expand.targets import Wanted, cycle_error
+from buildtool.fingerprint import Stale
+from buildtool.graph import Form, Job, JobId, Kind
+from buildtool.perform import Attempt, Outcome, Performer
+from buildtool.plan import (
+    Check,
+    Checked,
+    Finished,
+    Grown,
+    Instruction,
+    Interrupted,
+    Plan,
+    Skip,
+    Start,
+    Status,
+)
+from buildtool.project import Project
+from buildtool.report.model import Failure, JobReport, Reporter
+from buildtool.report.reasons import describe
+from buildtool.signals import Signals
+from buildtool.state.records import HistoryRecord, Made
+from buildtool.state.store import State
+from buildtool.text import count, printable
+
+FLUSH = 1.0  # seconds after which finished jobs are committed even while more are finishing
+CHECKS = 50  # jobs looked at between two looks at what is running
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to build."""
+
+    jobs: int = 1
+    keep_going: bool = False
+    force: bool = False
+    only: bool = False
+    command: str = "bt build"
+
+
+@dataclass(slots=True)
+class Build:
+    """One build of some wanted jobs. The lock is held, and what dead builds left is put right already."""
+
+    project: Project
+    want: Wanted
+    state: State
+    executor: Executor
+    reporter: Reporter
+    signals: Signals
+    options: Options
+    counts: Counter[str] = field(default_factory=Counter)
+    checker: Checker = field(init=False)
+    plan: Plan = field(init=False)
+    performer: Performer = field(init=False)
+    number: int = 0
+    _todo: deque[Instruction] = field(default_factory=deque)
+    _attempts: dict[JobId, Attempt] = field(default_factory=dict)
+    _running: dict[int, Attempt] = field(default_factory=dict)
+    _history: list[HistoryRecord] = field(default_factory=list)
+    _dirty: float | None = None  # since when something is not committed (`time.monotonic`)
+    _capacity: dict[str, float] = field(default_factory=dict)
+    _expected: dict[str, float] = field(default_factory=dict)  # seconds, by key
+    _temporary: dict[JobId, int] = field(default_factory=dict)  # consumers that are not settled yet
+    _broken: StateError | None = None
+
+    def run(self) -> ExitCode:
+        """Build everything wanted; what a failing job means for the exit code is decided here."""
+        begun = time.monotonic()
+        self._prepare()
+        code = ExitCode.STATE
+        try:
+            self._loop()
+            code = self._exit_code()
+        finally:
+            self._close(code)
+        if self._broken is not None:
+            raise self._broken
+        self._skip_rest()
+        self.reporter.summary(self.counts, time.monotonic() - begun, code)
+        return code
+
+    def _prepare(self) -> None:
+        run = secrets.token_hex(8)
+        self.number = self.state.begin_build(self.options.command)
+        self.state.set_value("run", run)
+        if self.state.value("salt") is None:
+            self.state.set_value("salt", secrets.token_hex(16))
+        self.state.commit()
+        self.checker = self.project.checker(self._is_settled, self.want)
+        self.performer = Performer(self.project, self.state, self.checker, self.number, run)
+        self._capacity = capacity(self.options.jobs, self.project.taskfile.settings.pools)
+        self._expected = self.state.durations()
+        self.plan = Plan(
+            self._prerequisites,
+            self._resources,
+            self._urgency,
+            self._capacity,
+            keep_going=self.options.keep_going,
+        )
+        graph = self.project.expander.graph
+        jobs = list(self.want.roots) if self.options.only else graph.closure(self.want.roots)
+        if self.options.force:
+            self.checker.forced = set(jobs)
+        self._count_consumers(jobs)
+        self.reporter.planned(len(jobs), self.project.request.targets)
+        self._todo += self.plan.add(jobs)
+
+    def _loop(self) -> None:
+        while True:
+            starts = self._obey()
+            if starts:
+                self._start(starts)
+            if self.plan.done and not self._todo:
+                return
+            self._wait(0 if self._todo else None)
+            for event in self.executor.events():
+                self._handle(event)
+            self._commit(idle=not self._todo)
+
+    def _obey(self) -> list[Attempt]:
+        """Carry out what the plan wants; checks are many, so they are broken off now and then."""
+        starts: list[Attempt] = []
+        for _ in range(CHECKS):
+            if not self._todo:
+                break
+            match self._todo.popleft():
+                case Check(job, demanded):
+                    self._check(self.project.graph_jobs[job], demanded)
+                case Start(job):
+                    starts.append(self._attempts[job])
+                case Skip(job, because):
+                    self._skipped(job, because)
+        return starts
+
+    def _wait(self, patience: float | None) -> None:
+        """Sleep until something happens: an event, a deadline of the executor, a signal."""
+        deadlines = [
+            d for d in (self.executor.deadline(), self._dirty and self._dirty + FLUSH) if d is not None
+        ]
+        if patience is None and deadlines:
+            patience = max(0.0, min(deadlines) - time.monotonic())
+        if not self.signals.pending:
+            select.select([self.executor.fileno(), self.signals.fileno()], [], [], patience)
+        self._interrupt()
+
+    def _interrupt(self) -> None:
+        """First signal: nothing new, and what runs is asked to end. Second: at once."""
+        for _ in range(self.signals.take()):
+            now = self.plan.stopping and self.signals.count > 1
+            self._todo.clear()
+            self.plan.handle(Interrupted())
+            for number in list(self._running):
+                self.executor.cancel(number, now=now)
+
+    # -- checking --------------------------------------------------------------------------------------------
+
+    def _check(self, job: Job, demanded: bool) -> None:
+        try:
+            if job.growing and (requires := self._grow(job)):
+                self._tell(Grown(job.id, requires))
+                return
+            job = self.project.graph_jobs[job.id]
+            look = self.checker.look(job, demanded=demanded)
+        except BtError as error:
+            self._broken_job(job, error)
+            return
+        if look.requires:
+            self._want_more(look.requires)
+            self._tell(Grown(job.id, look.requires))
+            return
+        if isinstance(look.verdict, Stale):
+            known = self._attempts.get(job.id)
+            self._attempts[job.id] = Attempt(job, look, repeats=known.repeats if known else 0)
+        else:
+            self._remember(job, look.record.outputs if look.record is not None else ())
+            self._came_out(job, look, Status.FRESH)
+        self._tell(Checked(job.id, look.verdict, () if self.options.only else look.absent))
+
+    def _grow(self, job: Job) -> frozenset[JobId]:
+        """Fill in what a job reads now that more is known; the jobs it must wait for once more."""
+        expander = self.project.expander
+        errors = len(expander.errors)
+        grown = expander.grow(job.id)
+        expander.drain()
+        if len(expander.errors) > errors:
+            raise expander.errors[errors]
+        requires = frozenset(p for p in expander.graph.prerequisites(grown) if not self._is_settled(p))
+        if requires:
+            cycle = cycle_error(expander, [job.id])
+            if cycle is not None:
+                raise cycle
+            self._want_more(requires)
+        for file in (*grown.input_files(), *grown.needs):
+            if file in expander.missing:
+                path = expander.graph.files[file].path
+                raise BtError(f"`{printable(path)}`: no such file, and no task makes it")
+        return requires
+
+    def _want_more(self, jobs: Iterable[JobId]) -> None:
+        new = [j for j in self.project.expander.graph.closure(list(jobs)) if self.plan.state(j) is None]
+        self._count_consumers(new)
+        self._todo += self.plan.add(new)
+
+    def _broken_job(self, job: Job, error: BtError) -> None:
+        """A job that cannot even be judged has failed."""
+        details = tuple(f"{label}: {text}" for label, text in error.facts)
+        failure = Failure(
+            error.summary, (*details, *((error.hint,) if error.hint else ())), place=error.place
+        )
+        if failure.place is None:
+            failure = replace(failure, place=self.project.renderer.task(job).spec.place)
+        self._came_out(job, None, Status.FAILED, failure=failure)
+        self._tell(Finished(job.id, Status.FAILED))
+
+    # -- running ---------------------------------------------------------------------------------------------
+
+    def _start(self, attempts: list[Attempt]) -> None:
+        """Start jobs together, so that one transaction notes them all before any output is touched."""
+        ready, rows = [], []
+        for attempt in attempts:
+            try:
+                cpus = self._resources(attempt.job.id).get("cpus", 1)
+                rows.append(self.performer.prepare(attempt, f"{cpus:g}"))
+            except BtError as error:
+                self._broken_job(attempt.job, error)
+                continue
+            ready.append(attempt)
+        self.state.start(rows)
+        for attempt in ready:
+            try:
+                self.performer.begin(attempt)
+            except BtError as error:
+                self.performer.put_back(attempt)
+                self.state.stop(attempt.job.key)
+                self._broken_job(attempt.job, error)
+                continue
+            work = attempt.work
+            if work is not None:
+                self._running[work.id] = attempt
+                self.reporter.started(self._report(attempt.job, attempt.look, Status.RAN))
+                self.executor.submit(work)
+
+    def _handle(self, event: Started | Output | Ended) -> None:
+        attempt = self._running.get(event.id)
+        if attempt is None:
+            return
+        match event:
+            case Started(_, pid, stamp):
+                if pid is not None:
+                    self.state.set_process(attempt.job.key, pid, stamp)
+                    self._touch()
+            case Output(_, data):
+                self.reporter.output(attempt.job.name, data)
+            case Ended():
+                del self._running[event.id]
+                self._ended(attempt, event)
+
+    def _ended(self, attempt: Attempt, ended: Ended) -> None:
+        job = attempt.job
+        if ended.cancelled or (self.plan.stopping and self.signals.count and (ended.code or ended.signal)):
+            self.performer.put_back(attempt)
+            self.state.stop(job.key)
+            self._touch()
+            return
+        try:
+            outcome = self.performer.finish(attempt, ended)
+        except StateError as error:
+            self._give_up(error)
+            return
+        if outcome.again:
+            self._touch()
+            self.state.stop(job.key)
+            if outcome.requires:
+                self._want_more(outcome.requires)
+            self._tell(Grown(job.id, outcome.requires))
+            return
+        if outcome.status is Status.FAILED and self._retry(attempt, ended):
+            return
+        if outcome.status is Status.FAILED:
+            self.performer.record_failure(attempt, ended.seconds)
+        else:
+            self._remember(job, outcome.made)
+        if ended.leftovers:
+            left = count(ended.leftovers, "background process", "background processes")
+            attempt.notes.append(f"{left} that it left running had to be ended")
+        if ended.log_error:
+            attempt.notes.append(f"its log is not whole: {ended.log_error}")
+        self._touch()
+        self._came_out(job, attempt.look, outcome.status, ended.seconds, outcome.failure, attempt.notes)
+        self._tell(Finished(job.id, outcome.status))
+
+    def _retry(self, attempt: Attempt, ended: Ended) -> bool:
+        """Run a failed job once more, if its task allows that and no one wants to stop."""
+        retries = self.project.renderer.task(attempt.job).spec.retries
+        if attempt.tries >= retries or self.signals.count or ended.error is not None:
+            return False
+        attempt.tries += 1
+        self.reporter.note(f"{attempt.job.name} failed; try {attempt.tries + 1} of {retries + 1}")
+        self._start([attempt])
+        return True
+
+    def _give_up(self, error: StateError) -> None:
+        """The disk or the state is in trouble: start nothing more, let what runs end."""
+        self._broken = self._broken or error
+        self.plan.handle(Interrupted())
+        self._todo.clear()
+
+    # -- settling --------------------------------------------------------------------------------------------
+
+    def _remember(self, job: Job, made: tuple[Made, ...]) -> None:
+        """Let later checks know what a settled job left."""
+        self.checker.made[job.id] = made
+        graph = self.project.expander.graph
+        if any(graph.files[f].form is not Form.FILE for f in job.output_files()):
+            self.project.expander.settle(job.id, tuple(m.path for m in made))
+        else:
+            self.project.expander.settle(job.id, ())
+
+    def _came_out(
+        self,
+        job: Job,
+        look: Look | None,
+        status: Status,
+        seconds: float = 0.0,
+        failure: Failure | None = None,
+        notes: Iterable[str] = (),
+    ) -> None:
+        report = self._report(job, look, status, seconds, failure)
+        for note in notes:
+            self.reporter.warning(f"{job.name}: {note}")
+        if job.kind is not Kind.GROUP or not status.good:
+            self.counts[status.value] += 1
+            self.reporter.finished(report)
+        if status is not Status.FRESH:
+            self._history.append(
+                HistoryRecord(
+                    self.number, job.key, job.name, status.value, report.reasons, seconds, time.time()
+                )
+            )
+        self._drop_temporary(job, status)
+
+    def _skipped(self, job: JobId, because: JobId) -> None:
+        known = self.project.graph_jobs[job]
+        cause = Failure(f"{self.project.graph_jobs[because].name} failed")
+        self._came_out(known, None, Status.SKIPPED, failure=cause)
+
+    def _skip_rest(self) -> None:
+        """What was wanted and never came to be looked at counts as skipped."""
+        for job in self.plan.unsettled():
+            if self.project.graph_jobs[job].kind is not Kind.GROUP:
+                self.counts[Status.SKIPPED.value] += 1
+
+    def _report(
+        self,
+        job: Job,
+        look: Look | None,
+        status: Status,
+        seconds: float = 0.0,
+        failure: Failure | None = None,
+    ) -> JobReport:
+        verdict = look.verdict if look is not None else None
+        reasons = verdict.reasons if isinstance(verdict, Stale) else ()
+        return JobReport(
+            job.name,
+            job.task,
+            dict(job.wildcards),
+            self.project.expander.graph.paths(job.output_files()),
+            status.value,
+            tuple(describe(reason) for reason in reasons),
+            seconds,
+            self.executor.name,
+            failure,
+        )
+
+    def _count_consumers(self, jobs: Iterable[JobId]) -> None:
+        """Note who still needs the outputs of `temp` tasks."""
+        graph = self.project.expander.graph
+        for job in jobs:
+            for producer in {
+                graph.files[f].producer for f in (*graph.jobs[job].input_files(), *graph.jobs[job].needs)
+            }:
+                if producer is not None and self.project.renderer.task(graph.jobs[producer]).spec.temp:
+                    self._temporary[producer] = self._temporary.get(producer, 0) + 1
+
+    def _drop_temporary(self, job: Job, status: Status) -> None:
+        """Remove the outputs of `temp` tasks whose last consumer is settled well."""
+        if not status.good or not self._temporary:
+            return
+        graph = self.project.expander.graph
+        for producer in {graph.files[f].producer for f in (*job.input_files(), *job.needs)}:
+            if producer is None or producer not in self._temporary:
+                continue
+            self._temporary[producer] -= 1
+            if self._temporary[producer] or producer in self.want.asked:
+                continue
+            for made in self.checker.made.get(producer, ()):
+                if self.project.disk.digest(made.path) == made.digest:
+                    self.project.disk.remove(made.path)
+
+    # -- bookkeeping -----------------------------------------------------------------------------------------
+
+    def _tell(self, event: Checked | Grown | Finished) -> None:
+        self._todo += self.plan.handle(event)
+
+    def _touch(self) -> None:
+        if self._dirty is None:
+            self._dirty = time.monotonic()
+
+    def _commit(self, *, idle: bool) -> None:
+        """Make what has finished durable: at once when there is a pause, else at least every second."""
+        if self._dirty is None or not (idle or time.monotonic() - self._dirty > FLUSH):
+            return
+        self._write()
+
+    def _write(self) -> None:
+        disk = self.project.disk
+        self.state.remember(disk.fresh)
+        self.state.add_history(self._history)
+        self.state.commit()
+        disk.fresh.clear()
+        self._history.clear()
+        self.performer.sweep()
+        self._dirty = None
+
+    def _close(self, code: ExitCode) -> None:
+        """End what still runs, put its outputs back, and write everything down."""
+        self.executor.close()
+        for attempt in self._running.values():
+            self.performer.put_back(attempt)
+            self.state.stop(attempt.job.key)
+        self._running.clear()
+        self._write()
+        self.state.end_build(self.number, int(code), self.counts)
+        self.state.commit()
+
+    def _exit_code(self) -> ExitCode:
+        if self.signals.code is not None:
+            return self.signals.code
+        return ExitCode.FAILED if self.plan.failed else ExitCode.DONE
+
+    # -- what the plan asks ----------------------------------------------------------------------------------
+
+    def _is_settled(self, job: JobId) -> bool:
+        return self.plan.status(job) is not None
+
+    def _prerequisites(self, job: JobId) -> Iterable[JobId]:
+        found = self.project.expander.graph.prerequisites(self.project.graph_jobs[job])
+        if self.options.only:
+            return [p for p in found if p in self.want.roots]
+        return found
+
+    def _resources(self, job: JobId) -> Mapping[str, float]:
+        """What a job takes: more than there is means all there is."""
+        spec = self.project.renderer.task(self.project.graph_jobs[job]).spec
+        found = {"cpus": 1.0, **spec.resources}
+        if spec.interactive:
+            found["terminal"] = 1.0
+        return {name: min(amount, self._capacity.get(name, amount)) for name, amount in found.items()}
+
+    def _urgency(self, job: JobId) -> tuple[float, ...]:
+        known = self.project.graph_jobs[job]
+        spec = self.project.renderer.task(known).spec
+        return (spec.priority, self._expected.get(known.key, 0.0))
+
+
+def capacity(jobs: int, pools: Mapping[str, float]) -> dict[str, float]:
+    """How much of each resource there is: `cpus` are the jobs that may run at once, `memory` what is built in."""
+    memory = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    return {"cpus": float(jobs), "memory": memory, "terminal": 1.0, **pools}

@@ -1,0 +1,307 @@
+"""Job, disk and state to a verdict with its reasons.
+
+Does not know in which order jobs are looked at, nor how they run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from buildtool.errors import GraphError
+from buildtool.expand.expander import Expander
+from buildtool.expand.render import Renderer, param_text
+from buildtool.fingerprint import Fingerprint, Fresh, Item, Maybe, Reason, Stale, Verdict, digest
+from buildtool.graph import FileId, Form, Job, JobId, Kind
+from buildtool.state.records import JobRecord, Made
+from buildtool.taskfile.template import dedent_command
+from buildtool.text import printable
+
+
+class Memory(Protocol):
+    """What the check reads from the state."""
+
+    def job(self, key: str) -> JobRecord | None:
+        """The record of a job."""
+        ...
+
+    def owner(self, path: str) -> str | None:
+        """The key of the job that made a path."""
+        ...
+
+
+class Tracker(Protocol):
+    """Values from outside the project."""
+
+    def command(self, text: str) -> str | None:
+        """What a tracked command prints; None where it may not be run and is not known."""
+        ...
+
+    def variable(self, name: str) -> str | None:
+        """An environment variable of `bt` itself."""
+        ...
+
+
+@dataclass(slots=True)
+class Look:
+    """What one look at a job found."""
+
+    verdict: Verdict
+    items: tuple[Item, ...] = ()
+    record: JobRecord | None = None
+    absent: tuple[JobId, ...] = ()  # what made inputs that are not on the disk
+    requires: frozenset[JobId] = frozenset()  # must be settled before the job can be looked at
+    edited: tuple[str, ...] = ()  # outputs that are not as the job left them
+    foreign: tuple[str, ...] = ()  # outputs that are there and that `bt` did not make
+
+
+@dataclass(slots=True)
+class Checker:
+    """Looks at one job at a time. `asked`: jobs whose outputs must exist; `forced`: jobs that run in any case."""
+
+    expander: Expander
+    renderer: Renderer
+    memory: Memory
+    tracker: Tracker
+    settled: Callable[[JobId], bool]
+    asked: Collection[JobId] = ()
+    forced: Collection[JobId] = ()
+    secrets: tuple[str, ...] = ()
+    salt: str = ""
+    now: float = field(default_factory=time.time)
+    made: dict[JobId, tuple[Made, ...]] = field(default_factory=dict)  # what settled jobs left
+    uncertain: dict[JobId, str] = field(
+        default_factory=dict
+    )  # in a dry run: jobs that may make something else
+
+    def look(self, job: Job, *, demanded: bool = False) -> Look:
+        """Judge a job whose producers are settled.
+
+        With `demanded` its outputs must be on the disk. Raises `GraphError` when an input is missing, and
+        `StateError` when one cannot be read.
+        """
+        if job.kind is Kind.GROUP:
+            return Look(Fresh())
+        record = self.record(job)
+        if record is not None and (requires := self._found_producers(job, record)):
+            return Look(Fresh(), record=record, requires=requires)
+        causes: dict[str, None] = {}
+        absent: dict[JobId, None] = {}
+        base = self.base_items(job)
+        inputs = self._input_items(job, record, absent, causes)
+        found = self.found_items(record.found) if record is not None else ()
+        outputs = tuple(Item("output", path, "") for path in self.output_paths(job))
+        items = (*base, *inputs, *found, *outputs)
+        reasons: list[Reason] = []
+        lost = False
+        edited: tuple[str, ...] = ()
+        if job.id in self.forced:
+            reasons.append(Reason("forced"))
+        if record is None:
+            reasons.append(Reason("first" if job.kind is not Kind.COMMAND else "command"))
+        else:
+            ignore = self._ignore(job)
+            reasons += Fingerprint(items).diff(record.fingerprint, ignore)
+            reasons += self._own_reasons(job, record)
+            missing, edited = self._outputs(record)
+            reasons += [Reason("edited", path) for path in edited]
+            if missing and (demanded or self._must_exist(job, missing)):
+                kind = "wanted" if demanded and job.id not in self.asked else "missing"
+                reasons += [Reason(kind, path) for path in missing]
+            lost = bool(missing)
+        foreign = self._foreign(job, record)
+        verdict: Verdict
+        if reasons:
+            verdict = Stale(tuple(reasons))
+        else:
+            verdict = Maybe(tuple(causes)) if causes else Fresh(absent=lost)
+        return Look(verdict, items, record, tuple(absent), frozenset(), edited, foreign)
+
+    def record(self, job: Job) -> JobRecord | None:
+        """The record of a job's last success, also when its first output got another name since."""
+        found = self.memory.job(job.key)
+        if found is None:
+            for path in self.output_paths(job):
+                owner = self.memory.owner(path)
+                if owner is not None:
+                    found = self.memory.job(owner)
+                    break
+        return found if found is not None and found.fingerprint.items else None
+
+    def output_paths(self, job: Job) -> tuple[str, ...]:
+        """The declared outputs; a glob as its pattern."""
+        return self.expander.graph.paths(job.output_files())
+
+    # -- items -----------------------------------------------------------------------------------------------
+
+    def base_items(self, job: Job) -> tuple[Item, ...]:
+        """Everything but files: command, shell, directory, parameters, environment, what is tracked."""
+        task = self.renderer.task(job)
+        spec = task.spec
+        items = []
+        command = self.renderer.command(job)
+        if command is not None:
+            text = dedent_command(command)
+            items.append(Item("command", "", digest("command", text), self.masked(text)))
+            shell = " ".join(self.renderer.shell(job))
+            items.append(Item("shell", "", digest("shell", shell), shell))
+        if folder := self.renderer.cwd(job):
+            items.append(Item("cwd", "", digest("cwd", folder), folder))
+        for name, value in spec.params.items():
+            text = param_text(value)
+            items.append(Item("param", name, digest("param", text), self.masked(text)))
+        for name, text in self.renderer.environment(job).items():
+            items.append(self._variable("env", name, text))
+        items += [self._variable("track.env", name, self.tracker.variable(name)) for name in spec.track.env]
+        for text in spec.track.cmd:
+            printed = self.tracker.command(text)
+            items.append(Item("track.cmd", text, digest("track.cmd", printed), printed))
+        for entry in task.track_files:
+            pattern = entry.pattern.fill(self.expander.values[job.id])
+            paths = self.expander.gather(pattern)[0] if pattern.is_glob else [pattern.prefix]
+            items += [Item("track.file", path, self.expander.disk.digest(path)) for path in paths]
+        return tuple(items)
+
+    def _variable(self, kind: str, name: str, value: str | None) -> Item:
+        if name in self.secrets and value is not None:
+            return Item(kind, name, digest("secret", self.salt, value), None)
+        return Item(kind, name, digest("variable", value), value)
+
+    def masked(self, text: str) -> str:
+        """The text with the values of secret variables made unreadable."""
+        for name in self.secrets:
+            value = self.tracker.variable(name)
+            if value:
+                text = text.replace(value, "***")
+        return text
+
+    def _input_items(
+        self, job: Job, record: JobRecord | None, absent: dict[JobId, None], causes: dict[str, None]
+    ) -> Iterable[Item]:
+        items: list[Item] = []
+        inputs = dict.fromkeys(job.input_files())
+        for kind, files in (("input", inputs), ("need", job.needs)):
+            for file in files:
+                if kind == "need" and file in inputs:
+                    continue
+                items += self._file_items(kind, file, record, absent, causes)
+        return items
+
+    def _file_items(
+        self,
+        kind: str,
+        file: FileId,
+        record: JobRecord | None,
+        absent: dict[JobId, None],
+        causes: dict[str, None],
+    ) -> Iterable[Item]:
+        _, path, form, producer = self.expander.graph.files[file]
+        if producer in self.uncertain:
+            causes[self.uncertain[producer]] = None
+            if record is not None:
+                return [item for item in record.fingerprint.items if item[:2] == (kind, path)]
+            return [Item(kind, path, None)]
+        if form is Form.GLOB:
+            return (
+                [Item(kind, made.path, made.digest) for made in self.made.get(producer, ())]
+                if producer is not None
+                else []
+            )
+        value = self.expander.disk.digest(path)
+        if value is None:
+            if producer is None:
+                raise GraphError(f"`{printable(path)}`: no such file, and no task makes it")
+            value = self._remembered(producer, path, kind, record)
+            absent[producer] = None
+        return [Item(kind, path, value)]
+
+    def _remembered(self, producer: JobId, path: str, kind: str, record: JobRecord | None) -> str | None:
+        """The digest of a file that is not on the disk, and that its job need not make again."""
+        for made in self.made.get(producer, ()):
+            if made.path == path:
+                return made.digest
+        for item in record.fingerprint.items if record is not None else ():
+            if item[:2] == (kind, path):
+                return item.digest
+        return None
+
+    def found_items(self, paths: Iterable[str]) -> tuple[Item, ...]:
+        """Inputs that the job itself named when it last ran; one that is gone is a difference, not an error."""
+        return tuple(Item("found", path, self.expander.disk.digest(path)) for path in paths)
+
+    def _found_producers(self, job: Job, record: JobRecord) -> frozenset[JobId]:
+        """The jobs that make found inputs and are not settled; one that waits for this very job does not count."""
+        found = set()
+        for path in record.found:
+            known = self.expander.graph.by_path.get(path)
+            producer = self.expander.graph.files[known].producer if known is not None else None
+            if producer is None or producer == job.id or self.settled(producer):
+                continue
+            if job.id not in self.expander.graph.closure([producer]):
+                found.add(producer)
+        return frozenset(found)
+
+    # -- reasons ---------------------------------------------------------------------------------------------
+
+    def _ignore(self, job: Job) -> tuple[str, ...]:
+        """`ignore`, with the names of input slots replaced by the paths in them."""
+        words = []
+        names = {part.name: part for part in job.inputs if part.name is not None}
+        for word in self.renderer.task(job).spec.ignore:
+            head, _, tail = word.partition(".")
+            if head == "inputs" and tail in names:
+                words += [f"inputs.{path}" for path in self.expander.graph.paths(names[tail].files)]
+            else:
+                words.append(word)
+        return tuple(words)
+
+    def _own_reasons(self, job: Job, record: JobRecord) -> list[Reason]:
+        spec = self.renderer.task(job).spec
+        if job.kind is Kind.COMMAND:
+            return [Reason("command")]
+        if record.status != "ok" and job.kind is Kind.CHECK:
+            return [Reason("failed")]
+        if spec.always:
+            return [Reason("always")]
+        if spec.max_age is not None and not 0 <= self.now - record.ended <= spec.max_age:
+            return [Reason("expired")]
+        return []
+
+    def _outputs(self, record: JobRecord) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The recorded outputs that are missing, and those that are not as the job left them."""
+        missing, edited = [], []
+        for path, recorded in record.outputs:
+            present = self.expander.disk.digest(path)
+            if present is None:
+                missing.append(path)
+            elif present != recorded:
+                edited.append(path)
+        return tuple(missing), tuple(edited)
+
+    def _must_exist(self, job: Job, missing: Iterable[str]) -> bool:
+        """Whether missing outputs are a reason by themselves: somebody asked for them, or they are results."""
+        if job.id in self.asked:
+            return True
+        graph = self.expander.graph
+        task = self.renderer.task(job).spec
+        for path in missing:
+            file = graph.by_path.get(path)
+            if file is None:  # one of a glob's files, or of an output that is not declared any more
+                continue
+            if not graph.consumers.get(file) and not task.temp:
+                return True
+        return False
+
+    def _foreign(self, job: Job, record: JobRecord | None) -> tuple[str, ...]:
+        """Declared outputs that are there although no record says that `bt` made them."""
+        disk, known = (
+            self.expander.disk,
+            {made.path for made in record.outputs} if record is not None else set(),
+        )
+        return tuple(
+            path
+            for path in self.output_paths(job)
+            if path not in known and disk.exists(path) and self.memory.owner(path) is None
+        )

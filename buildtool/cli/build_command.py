@@ -1,0 +1,153 @@
+"""`bt build`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import time
+
+import click
+
+from buildtool.build import Build, Options
+from buildtool.cli.context import STATE, Context, settings, usable_cpus
+from buildtool.errors import BtError, UsageError
+from buildtool.executors.local import Local
+from buildtool.files import Disk
+from buildtool.outside import Outside
+from buildtool.project import Project, Request
+from buildtool.recover import recover
+from buildtool.report.jsonl import JsonLines
+from buildtool.report.model import Reporter
+from buildtool.report.plain import Plain
+from buildtool.signals import Signals
+from buildtool.state.lock import Holder, acquire
+from buildtool.state.store import State
+from buildtool.taskfile.specs import Taskfile
+from buildtool.text import count, duration, printable
+
+
+@click.command("build")
+@click.argument("targets", nargs=-1)
+@click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Run N jobs at a time.")
+@click.option("-n", "--dry-run", is_flag=True, help="Say what would run, and why; change nothing.")
+@click.option("--check", is_flag=True, help="With -n: exit with 4 if anything would run.")
+@click.option("-k", "--keep-going", is_flag=True, help="After a failure, build all that does not need it.")
+@click.option("-B", "--force", is_flag=True, help="Run the jobs even if they are fresh.")
+@click.option("--only", is_flag=True, help="Build the targets alone, whatever they need.")
+@click.option(
+    "-s", "--set", "given", multiple=True, metavar="NAME=VALUE", help="Set a variable or parameter."
+)
+@click.option("--rehash", is_flag=True, help="Read every file, whatever its times say.")
+@click.option("--no-wait", is_flag=True, help="Exit with 6 if another bt is at work here.")
+@click.option("--json", "as_json", is_flag=True, help="Print events as JSON, one a line.")
+@click.option("-q", "--quiet", is_flag=True, help="Print failures and the closing sentence only.")
+@click.option("-v", "--verbose", is_flag=True, help="Print what jobs print, too.")
+@click.pass_obj
+def command(  # one parameter an option: click's way
+    context: Context,
+    targets: tuple[str, ...],
+    jobs: int | None,
+    dry_run: bool,
+    check: bool,
+    keep_going: bool,
+    force: bool,
+    only: bool,
+    given: tuple[str, ...],
+    rehash: bool,
+    no_wait: bool,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+) -> int:
+    """Bring targets (tasks or files) up to date; without any, the default ones.
+
+    What stands behind `--` is what `{args}` means in the commands.
+    """
+    words, args = split_args(targets)
+    reporter: Reporter = (
+        JsonLines(sys.stdout) if as_json else Plain(sys.stdout, context.paint(), quiet=quiet, verbose=verbose)
+    )
+    begun = time.monotonic()
+    try:
+        taskfile = context.taskfile()
+        request = Request(words, context.folder(taskfile), settings(given), args, rehash)
+        if check and not dry_run:
+            raise UsageError("`--check` goes with `--dry-run`")
+        if dry_run:
+            from buildtool.cli.dry_run import dry_run as foresee
+
+            return foresee(context, taskfile, request, reporter, check=check, force=force, only=only)
+        options = Options(
+            jobs or taskfile.settings.jobs or usable_cpus(),
+            keep_going,
+            force,
+            only,
+            shlex.join(["bt", "build", *words]),
+        )
+        return build(taskfile, request, options, reporter, wait=not no_wait)
+    except BtError as error:
+        if as_json:
+            reporter.summary({}, time.monotonic() - begun, error.exit_code)
+        raise
+
+
+def split_args(words: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The targets, and what stands behind `--` on the command line (click takes the `--` itself away)."""
+    if "--" not in sys.argv:
+        return words, ()
+    behind = sys.argv[sys.argv.index("--") + 1 :]
+    return words[: len(words) - len(behind)], tuple(behind)
+
+
+def build(taskfile: Taskfile, request: Request, options: Options, reporter: Reporter, *, wait: bool) -> int:
+    """Build with the lock held; the exit code."""
+    directory = os.path.join(taskfile.root, STATE)
+
+    def on_wait(holder: Holder) -> None:
+        since = f", for {duration(holder.age)}" if holder.pid else ""
+        reporter.note(f"waiting for `{printable(holder.command)}` (pid {holder.pid}{since})")
+
+    with acquire(directory, options.command, wait, on_wait), Signals() as signals:
+        state = State.open(directory)
+        try:
+            for warning in state.warnings:
+                reporter.warning(warning)
+            state.warnings.clear()
+            recovered = recover(state, Disk(taskfile.root))
+            if recovered is not None:
+                reporter.note(recovered)
+            outside = Outside(state, taskfile.root, taskfile.settings.shell)
+            project = Project(taskfile, state, request, outside)
+            want = project.want(keep_going=options.keep_going)
+            if request.args and not any(
+                "{args}" in (t.spec.run or "") for t in project.expander.tasks.values()
+            ):
+                raise UsageError("no task uses `{args}`, so nothing can stand behind `--`")
+            os.chdir(taskfile.root)  # jobs that run in the root start faster when this process is there, too
+            secrets = (os.environ.get(name, "") for name in taskfile.settings.secrets)
+            executor = Local(mask=tuple(os.fsencode(value) for value in secrets if value))
+            code = Build(project, want, state, executor, reporter, signals, options).run()
+            report_orphans(project, state, reporter, complete=not request.targets)
+            return int(code)
+        finally:
+            state.close()
+
+
+def report_orphans(project: Project, state: State, reporter: Reporter, *, complete: bool) -> None:
+    """Say (or, with `orphans = "delete"`, see to it) that recorded outputs are left that no task makes any more."""
+    if not complete or project.taskfile.settings.default is not None:
+        return
+    orphans = [path for path in project.expander.orphans(project.owned) if project.disk.exists(path)]
+    if not orphans:
+        return
+    names = ", ".join(printable(path) for path in orphans[:5]) + (", …" if len(orphans) > 5 else "")
+    if project.taskfile.settings.orphans == "delete":
+        from buildtool.cli.clean_command import remove_outputs
+
+        removed, _ = remove_outputs(project, state, orphans)
+        reporter.note(f"removed {count(len(removed), 'orphan')}: {names}")
+    else:
+        reporter.note(
+            f"{count(len(orphans), 'orphan')}: no task makes {names} (`bt clean --orphans` removes them)"
+        )

@@ -1,0 +1,92 @@
+"""What every command starts from: the Taskfile found, the state opened, the terminal known."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import tomli
+
+from buildtool.errors import UsageError
+from buildtool.project import Project, Request
+from buildtool.report.paint import Paint, wants_colour
+from buildtool.state.store import StateReader
+from buildtool.taskfile.load import find_taskfile, load_taskfile
+from buildtool.taskfile.specs import Taskfile
+
+STATE = ".bt"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The options that stand before the command."""
+
+    directory: str | None
+    file: str | None
+    color: str
+
+    def start(self) -> str:
+        """The directory that `bt` works from, absolute and without links. Raises `UsageError`."""
+        where = os.path.realpath(self.directory or ".")
+        if not os.path.isdir(where):
+            raise UsageError(f"`{self.directory}` is not a directory")
+        return where
+
+    def taskfile_path(self) -> str:
+        """The absolute path of the Taskfile. Raises `UsageError` if there is none."""
+        start = self.start()
+        if self.file is not None:
+            return os.path.realpath(os.path.join(start, self.file))
+        found = find_taskfile(start)
+        if found is None:
+            raise UsageError(
+                f"no `Taskfile.toml` in `{start}` or above it", hint="`bt init` writes one to start from"
+            )
+        return found
+
+    def taskfile(self) -> Taskfile:
+        """The Taskfile, read and checked."""
+        return load_taskfile(self.taskfile_path())
+
+    def folder(self, taskfile: Taskfile) -> str:
+        """Where `bt` works from, relative to the project root (`""` for the root itself)."""
+        relative = os.path.relpath(self.start(), taskfile.root)
+        return "" if relative in (".", "..") or relative.startswith("../") else relative
+
+    def look(self, targets: tuple[str, ...] = (), given: tuple[str, ...] = ()) -> Project:
+        """The project, opened to look at it: nothing is run or changed."""
+        taskfile = self.taskfile()
+        reader = StateReader.open(os.path.join(taskfile.root, STATE))
+        request = Request(targets, self.folder(taskfile), settings(given))
+        project = Project(taskfile, reader, request)
+        for warning in reader.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
+        return project
+
+    def paint(self) -> Paint:
+        """Colours for standard output."""
+        return Paint(wants_colour(self.color, sys.stdout.isatty(), os.environ))
+
+
+def settings(given: tuple[str, ...]) -> dict[str, Any]:
+    """The values of `--set NAME=VALUE`: TOML where it can be read as such, else text. Raises `UsageError`."""
+    found = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UsageError(f"`--set {text}` is not NAME=VALUE")
+        try:
+            found[name.strip()] = tomli.loads(f"x = {value}")["x"]
+        except tomli.TOMLDecodeError:
+            found[name.strip()] = value
+    return found
+
+
+def usable_cpus() -> int:
+    """The CPUs that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS
+        return os.cpu_count() or 1

@@ -1,0 +1,114 @@
+"""`bt` itself: the commands, the options they share, and how errors become exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+from buildtool import __version__
+from buildtool.cli.context import Context
+from buildtool.errors import BtError, ExitCode
+from buildtool.report.paint import Paint, wants_colour
+from buildtool.report.problems import render_error
+from buildtool.text import nearest
+
+# Each command lives in the module of its name, loaded when it is used.
+COMMANDS = {
+    "build": "bring targets up to date",
+    "clean": "remove outputs that bt wrote and nobody changed since",
+    "list": "show the tasks",
+    "why": "say why a target is stale, or what it was built from",
+    "status": "say what is fresh, stale, failed or running",
+    "graph": "draw the jobs or the tasks",
+    "log": "show the output of a job's last run",
+    "history": "show past builds",
+    "check": "say everything that is wrong with the Taskfile",
+    "accept": "take the present outputs as right",
+    "init": "write a commented Taskfile to start from",
+    "schema": "print the JSON Schema of Taskfile.toml, for editors",
+}
+
+
+class Commands(click.Group):
+    """Loads a command when it is named, and suggests one for a misspelt name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands in the order in which people meet them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"buildtool.cli.{cmd_name}_command")
+        found: click.Command = module.command
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without loading them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with a suggestion."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            found = nearest(args[0], COMMANDS)
+            if found is None:
+                raise
+            raise click.UsageError(f"{error.message} Did you mean `{found}`?", ctx) from error
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("-C", "directory", metavar="DIR", help="Work as if started in DIR.")
+@click.option("-f", "--file", "file", metavar="FILE", help="The Taskfile to use.")
+@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours.")
+@click.version_option(__version__, prog_name="bt")
+@click.pass_context
+def bt(ctx: click.Context, directory: str | None, file: str | None, color: str) -> None:
+    """Bring files up to date, by content. Tasks are in `Taskfile.toml`."""
+    ctx.obj = Context(directory, file, color)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one command and end the process with its exit code."""
+    sys.setrecursionlimit(100_000)  # a chain of wildcard tasks is followed by recursion, on the heap
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command; its exit code. Errors are told on standard error."""
+    try:
+        result: Any = bt.main(arguments, prog_name="bt", standalone_mode=False)
+    except BtError as error:
+        tell(error)
+        return int(error.exit_code)
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.Abort:
+        return int(ExitCode.INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        return int(ExitCode.USAGE)
+    except KeyboardInterrupt:
+        return int(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python would complain once more when it closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(ExitCode.FAILED)
+    return int(result) if isinstance(result, int) else int(ExitCode.DONE)
+
+
+def tell(error: BtError) -> None:
+    """Show an error on standard error."""
+    paint = Paint(wants_colour("auto", sys.stderr.isatty(), os.environ))
+    sys.stdout.flush()
+    for line in render_error(error, paint):
+        print(line, file=sys.stderr)

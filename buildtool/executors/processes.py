@@ -1,0 +1,361 @@
+"""Processes of this machine: starting one, telling which live, ending them.
+
+Knows nothing of works, logs or builds. Linux is read from /proc; other systems are asked through `ps`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from buildtool.text import size
+
+_LINUX = sys.platform.startswith("linux")
+_UNKILLABLE = 2.0  # seconds after KILL; a process stuck in the kernel for longer is left alone
+_ONE_ARGUMENT = 131_072  # bytes; Linux takes no longer single argument, its end mark included
+_DEFAULTS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD)
+
+
+class Process(NamedTuple):
+    """A process that runs: zombies are none."""
+
+    pid: int
+    group: int
+    session: int  # the group, where the system does not tell
+    start: str
+
+
+class Exit(NamedTuple):
+    """How a child ended."""
+
+    code: int | None
+    signal: int | None
+    peak_memory: int  # bytes, its waited-for children included; 0 when it is not known
+
+
+# Facts
+
+
+def start_stamp(pid: int) -> str | None:
+    """When the system started this process, as text; None when there is none. With the pid it is unique."""
+    if _LINUX:
+        process = _from_proc(pid)
+        return process and f"{_boot()}/{process.start}"
+    found = [process for process in _from_ps("-p", str(pid)) if process.pid == pid]
+    return found[0].start if found else None
+
+
+def alive(pid: int, stamp: str) -> bool:
+    """Whether exactly the process runs that had this stamp."""
+    return start_stamp(pid) == stamp
+
+
+def group_alive(pgid: int) -> bool:
+    """Whether any process of this group runs."""
+    return _group_exists(pgid) and any(process.group == pgid for process in processes())
+
+
+def session_members(sid: int) -> list[int]:
+    """The pids that run in this session; of the group of that number, where the system tells no sessions."""
+    return [process.pid for process in processes() if process.session == sid]
+
+
+def processes() -> Iterator[Process]:
+    """Every process that runs and may be seen."""
+    if not _LINUX:
+        yield from _from_ps("-A")
+        return
+    for pid in _pids():
+        process = _from_proc(pid)
+        if process:
+            yield process
+
+
+def marked(name: str, value: str) -> list[int]:
+    """The pids of other processes that were started with `name=value` in their environment; Linux only."""
+    wanted = os.fsencode(f"{name}={value}")
+    return [pid for pid in _pids() if pid != os.getpid() and wanted in _read(pid, "environ").split(b"\0")]
+
+
+def _pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()] if _LINUX else []
+
+
+def _from_proc(pid: int) -> Process | None:
+    fields = _read(pid, "stat").rpartition(b")")[2].split()  # the name before may hold blanks and brackets
+    if len(fields) < 20 or fields[0] in {b"Z", b"X"}:
+        return None
+    return Process(pid, int(fields[2]), int(fields[3]), fields[19].decode("ascii"))
+
+
+def _from_ps(*which: str) -> Iterator[Process]:
+    command = ["ps", *which, "-o", "pid=,pgid=,stat=,lstart="]
+    found = subprocess.run(command, capture_output=True, check=False, env={**os.environ, "LC_ALL": "C"})
+    for line in found.stdout.decode("ascii", "replace").splitlines():
+        pid, group, state, start = line.split(None, 3)
+        if not state.startswith("Z"):
+            yield Process(int(pid), int(group), int(group), start.strip())
+
+
+def _read(pid: int, name: str) -> bytes:
+    """A file of /proc/PID; nothing when the process is gone or not ours."""
+    try:
+        with open(f"/proc/{pid}/{name}", "rb", buffering=0) as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
+_boots: list[str] = []
+
+
+def _boot() -> str:
+    if not _boots:
+        try:
+            with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+                _boots.append(file.read().strip())
+        except OSError:
+            _boots.append("")
+    return _boots[0]
+
+
+def _group_exists(pgid: int) -> bool:
+    """A cheap look that counts zombies too."""
+    try:
+        os.killpg(pgid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+# Ending
+
+
+def open_pidfd(pid: int) -> int:
+    """A descriptor that is readable once this child has ended; OSError where the system has none."""
+    opener: Callable[[int], int] | None = getattr(os, "pidfd_open", None)
+    if opener is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    return opener(pid)
+
+
+def reap(pid: int) -> Exit | None:
+    """How this child ended; None while it runs. All unknown when somebody else has waited for it."""
+    try:
+        ended, status, usage = os.wait4(pid, os.WNOHANG)
+    except ChildProcessError:
+        return Exit(None, None, 0)
+    if not ended:
+        return None
+    code = os.waitstatus_to_exitcode(status)
+    peak = usage.ru_maxrss
+    if peak <= resource.getrusage(resource.RUSAGE_SELF).ru_maxrss:
+        peak = 0  # Linux counts what this process had in memory when it started the child
+    unit = 1 if sys.platform == "darwin" else 1024
+    return Exit(None if code < 0 else code, -code if code < 0 else None, peak * unit)
+
+
+def signal_job(pid: int, number: signal.Signals, *, group: bool) -> None:
+    """Signal a child that was not reaped yet, or its whole group."""
+    _send(() if group else (pid,), (pid,) if group else (), number)
+
+
+def session_empty(sid: int, *, silent: bool) -> bool:
+    """Whether all of this session has ended. `silent`: nobody holds its output, so the group is enough."""
+    if silent and not _group_exists(sid):
+        return True
+    return not session_members(sid)
+
+
+def end_session(sid: int, number: signal.Signals) -> int:
+    """Signal all of the session whose leader had this pid; returns how many ran."""
+    members = session_members(sid)
+    if members:
+        _send(members, [sid], number)
+    return len(members)
+
+
+def end_processes(pids: Iterable[int] = (), groups: Iterable[int] = (), *, grace: float = 5.0) -> int:
+    """End these processes and groups: TERM, up to `grace` seconds, KILL. Returns how many have ended.
+
+    Waits. The own process, the own group and pid 1 are never signalled.
+    """
+    singles = {pid for pid in pids if pid > 1 and pid != os.getpid()}
+    whole = {group for group in groups if group > 1 and group != os.getpgrp()}
+    seen: set[Process] = set()
+
+    def running() -> set[Process]:
+        """What is to end; a pid given to another process meanwhile is not."""
+        now = {process for process in processes() if process.pid in singles or process.group in whole}
+        if not seen:
+            return now
+        return {process for process in now if process in seen or process.group in whole}
+
+    seen |= running()
+    left = seen
+    for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, _UNKILLABLE)):
+        if left:
+            _send([process.pid for process in left], {process.group for process in left} & whole, number)
+            left = _wait_gone(running, patience)
+    return len(seen - left)
+
+
+def _wait_gone(running: Callable[[], set[Process]], patience: float) -> set[Process]:
+    until = time.monotonic() + patience
+    pause = 0.001
+    while (left := running()) and (rest := until - time.monotonic()) > 0:
+        time.sleep(min(pause, rest))
+        pause = min(pause * 2, 0.05)
+    return left
+
+
+def _send(pids: Iterable[int], groups: Iterable[int], number: signal.Signals) -> None:
+    for group in groups:
+        with contextlib.suppress(OSError):
+            os.killpg(group, number)
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            os.kill(pid, number)
+
+
+# Starting
+
+
+def prepare() -> None:
+    """Make this process fit to start others: they inherit no open file, and leave an exit status."""
+    for name in os.listdir("/dev/fd"):
+        if int(name) > 2:
+            with contextlib.suppress(OSError):
+                os.set_inheritable(int(name), False)
+    if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN and _in_main_thread():
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+
+def start(argv: tuple[str, ...], cwd: str, env: Mapping[str, str], output: int | None) -> int:
+    """Start a program and return its pid; raises OSError or ValueError.
+
+    It leads a session of its own, reads nothing, and writes to the descriptor `output`; with None it shares
+    our terminal and our session. Signals are as in a fresh login, whatever we ignore or block.
+    """
+    program = _find(argv[0], env)
+    if not _is_here(cwd):  # `posix_spawn` cannot change the directory, and `Popen` takes a third longer
+        return _start_elsewhere(program, argv, cwd, env, output)
+    if output is None:
+        return os.posix_spawn(program, argv, env, setsigmask=(), setsigdef=_DEFAULTS)
+    actions = (
+        (os.POSIX_SPAWN_DUP2, output, 1),
+        (os.POSIX_SPAWN_DUP2, output, 2),
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+    )
+    return os.posix_spawn(
+        program, argv, env, file_actions=actions, setsid=True, setsigmask=(), setsigdef=_DEFAULTS
+    )
+
+
+def _start_elsewhere(
+    program: str, argv: tuple[str, ...], cwd: str, env: Mapping[str, str], output: int | None
+) -> int:
+    stdin = None if output is None else subprocess.DEVNULL
+    with _caught_signals():
+        process = subprocess.Popen(
+            argv,
+            executable=program,
+            cwd=cwd,
+            env=env,
+            stdin=stdin,
+            stdout=output,
+            stderr=output,
+            start_new_session=output is not None,
+        )
+    process.returncode = 0  # the caller waits for the pid itself; this keeps `Popen` from doing so
+    return process.pid
+
+
+@contextlib.contextmanager
+def _caught_signals() -> Iterator[None]:
+    """Block and ignore nothing for a moment: a program has the defaults for what is caught, not ignored."""
+    blocked = signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    ignored = [number for number in _DEFAULTS if signal.getsignal(number) is signal.SIG_IGN]
+    if not _in_main_thread():  # others may not set handlers
+        ignored = []
+    for number in ignored:
+        signal.signal(number, lambda *_: None)
+    try:
+        yield
+    finally:
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+def _is_here(cwd: str) -> bool:
+    try:
+        return os.getcwd() == cwd
+    except OSError:
+        return False
+
+
+def _find(name: str, env: Mapping[str, str]) -> str:
+    """Where the program is, by the PATH it will see itself."""
+    if "/" in name:
+        return name
+    for directory in os.get_exec_path(env):
+        path = os.path.join(directory, name)
+        if os.access(path, os.X_OK) and not os.path.isdir(path):
+            return path
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+
+
+def start_trouble(
+    error: OSError | ValueError, argv: tuple[str, ...], cwd: str, env: Mapping[str, str]
+) -> str:
+    """Why `start` failed, as one lower-case line."""
+    if not isinstance(error, OSError):
+        return f"cannot start `{argv[0]}`: {error}"
+    if error.errno == errno.E2BIG:
+        return _too_long(argv, env)
+    if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.EACCES}:
+        if not os.path.isdir(cwd):
+            return f"no such directory: `{cwd}`"
+        if error.errno == errno.ENOENT:
+            there = "/" in argv[0] and os.path.exists(os.path.join(cwd, argv[0]))
+            return (
+                f"`{argv[0]}` names an interpreter that is missing"
+                if there
+                else f"no such program: `{argv[0]}`"
+            )
+    cause = os.strerror(error.errno).lower() if error.errno else str(error)
+    what = {
+        errno.EAGAIN: "the limit of processes is reached",
+        errno.EMFILE: "`bt` has too many files open (`ulimit -n`)",
+        errno.ENFILE: "the system has too many files open",
+        errno.ENOEXEC: "it is no program, and its first line names no interpreter (`#!`)",
+    }.get(error.errno or 0, cause)
+    return f"cannot start `{argv[0]}`: {what}"
+
+
+def _too_long(argv: tuple[str, ...], env: Mapping[str, str]) -> str:
+    lengths = [len(os.fsencode(word)) + 1 for word in argv]
+    if _LINUX and max(lengths) > _ONE_ARGUMENT:
+        return (
+            f"argument list too long ({size(max(lengths))}): one argument takes at most {size(_ONE_ARGUMENT)}"
+        )
+    surroundings = sum(len(os.fsencode(f"{name}={value}")) + 1 for name, value in env.items())
+    limit = size(os.sysconf("SC_ARG_MAX"))
+    total = size(sum(lengths) + surroundings)
+    return f"argument list too long ({total}): arguments and environment together take at most {limit}"

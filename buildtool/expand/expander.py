@@ -1,0 +1,517 @@
+"""Grows the graph of jobs and files: from what is asked for to what it needs, and again when more is known.
+
+Jobs are made on demand (somebody needs a path) or by enumeration (somebody needs all that a task makes). What a
+job reads is filled in from a work list, never by recursion, so that chains may be as long as memory allows.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from buildtool.errors import BtError, GraphError, Place, TaskfileError
+from buildtool.expand.index import Candidate, Index, clash
+from buildtool.expand.listing import matches
+from buildtool.expand.tasks import Entries, Entry, Task, unfit
+from buildtool.expand.variables import read_lines, read_table
+from buildtool.files import Disk
+from buildtool.graph import FileId, Form, Graph, Job, JobId, Kind, Slice
+from buildtool.paths import canonical
+from buildtool.taskfile.pattern import Glob, Pattern, Wild
+from buildtool.text import printable
+
+Values = Mapping[str, str]
+SPARE_DEPTH = 100  # how much longer than the list of tasks a chain of wildcard tasks may be
+
+
+class Expander:
+    """The graph so far, and all that is needed to grow it.
+
+    `owner` tells which paths are recorded as made by `bt` (by the key of their job, else None). What jobs with
+    unknown output names left behind is told by `settle`.
+    """
+
+    def __init__(self, tasks: Mapping[str, Task], disk: Disk, owner: Callable[[str], str | None]) -> None:
+        self.tasks = tasks
+        self.disk = disk
+        self.graph = Graph()
+        self.index = Index(tasks.values())
+        self.missing: dict[
+            FileId, JobId | None
+        ] = {}  # nothing makes it and it is not there; who needs it first
+        self.values: dict[JobId, Values] = {}
+        self.errors: list[BtError] = list(self.index.clashes)
+        self._owner = owner
+        self._jobs: dict[tuple[str, tuple[str, ...]], JobId] = {}
+        self._groups: dict[str, JobId] = {}
+        self._pending: deque[JobId] = deque()
+        self._depth: dict[JobId, int] = {}
+        self._rows: dict[str, tuple[list[Values], set[JobId]]] = {}
+        self._row_index: dict[str, dict[tuple[str, ...], list[Values]]] = {}
+        self._busy: set[str] = set()
+        self._made: dict[str, dict[str, tuple[Task, Entry, Values]]] = {}  # by folder, then path
+        self._left: dict[JobId, tuple[str, ...]] = {}
+        self._settled: set[JobId] = set()
+        self._possible: dict[str, bool] = {}
+        self._limit = SPARE_DEPTH + len(self.index.open)
+        for path, task in self.index.literals():
+            [entry] = [e for e in task.output_entries() if e.pattern.prefix == path][:1]
+            self._register(path, task, entry, {})
+
+    # -- asking ----------------------------------------------------------------------------------------------
+
+    def file(self, path: str, needed_by: JobId | None = None) -> FileId:
+        """The id of a path, with the job that makes it, if any."""
+        known = self.graph.by_path.get(path)
+        if known is not None:
+            return known
+        producer = self._producer(path, needed_by)
+        known = self.graph.by_path.get(path)
+        if known is not None:
+            return known
+        form = Form.DIRECTORY if path.endswith("/") else Form.FILE
+        file = self.graph.add_file(path, form, producer)
+        if producer is None and not self.disk.exists(path):
+            self.missing[file] = needed_by
+        return file
+
+    def jobs_of(self, name: str) -> list[JobId]:
+        """Every job of a task; while some of them cannot be known yet, a group that will hold them all."""
+        task = self.tasks[name]
+        rows, blockers = self._enumerate(task)
+        jobs = [self._job(task, values) for values in rows]
+        return [*jobs, self._group(task, blockers)] if blockers else jobs
+
+    def is_open(self, name: str) -> bool:
+        """Whether nothing says which jobs the task has: each is made only when its file is asked for."""
+        task = self.tasks[name]
+        rows, blockers = self._enumerate(task)
+        return not rows and not blockers and not task.is_literal
+
+    def gather(self, pattern: Pattern) -> tuple[list[str], set[JobId]]:
+        """The paths that a pattern matches, on the disk and among all that tasks make, sorted.
+
+        Files of which the state says that `bt` made them and that no task makes any more are left out. Second
+        comes what must be settled before the answer is complete.
+        """
+        blockers: set[JobId] = set()
+        for task, entry in self.index.overlapping(pattern):
+            rows, waiting = self._enumerate(task)
+            blockers |= waiting
+            if not entry.pattern.is_glob and not entry.pattern.is_directory:
+                continue
+            for values in rows:
+                job = self._job(task, values)
+                if job in self._left:
+                    for path in self._left[job]:
+                        if pattern.match(path) is not None:
+                            self._register(path, task, entry, values)
+                elif pattern.match(entry.pattern.fill(values).text) is None:
+                    blockers.add(job)
+        found = set(self._made_paths(pattern))
+        for path in matches(self.disk, pattern):
+            if path not in found and not self._is_orphan(path):
+                found.add(path)
+        return sorted(found), blockers
+
+    def orphans(self, owned: Mapping[str, str]) -> list[str]:
+        """The recorded outputs that no task makes any more."""
+        by_path = self.graph.by_path
+        return sorted(path for path in owned if path not in by_path and self._is_orphan(path))
+
+    def _is_orphan(self, path: str) -> bool:
+        if self._owner(path) is None or path in self.graph.by_path:
+            return False
+        folder = path[: path.rfind("/", 0, -1) + 1]
+        if path in self._made.get(folder, ()):
+            return False
+        return not any(self._can_make(c, 0) for c in self.index.candidates(path))
+
+    # -- growing ---------------------------------------------------------------------------------------------
+
+    def drain(self) -> list[JobId]:
+        """Fill in the inputs of all new jobs, and of those that they bring; the jobs that were filled in."""
+        filled = []
+        while self._pending:
+            job = self._pending.popleft()
+            try:
+                self._fill(job)
+            except BtError as error:
+                self.errors.append(error)
+            filled.append(job)
+        return filled
+
+    def settle(self, job: JobId, left: tuple[str, ...]) -> None:
+        """Tell that a job is settled, and every path that it left behind."""
+        self._settled.add(job)
+        outputs = [self.graph.files[f] for f in self.graph.jobs[job].output_files()]
+        paths = list(left)
+        for file in outputs:
+            if file.form is Form.DIRECTORY:
+                paths += self.disk.below(file.path)
+        if any(file.form is not Form.FILE for file in outputs):
+            self._left[job] = tuple(paths)
+
+    def grow(self, job: JobId) -> Job:
+        """Fill in the inputs of a job once more, now that what it required is settled."""
+        spec = self.graph.jobs[job]
+        if spec.kind is Kind.GROUP and job in self._groups.values():
+            jobs = [j for j in self.jobs_of(spec.task) if j != job]
+            _, blockers = self._enumerate(self.tasks[spec.task])
+            self.graph.set_job(
+                replace(spec, requires=tuple(sorted({*jobs, *blockers})), growing=bool(blockers))
+            )
+        else:
+            self._fill(job)
+        return self.graph.jobs[job]
+
+    def _group(self, task: Task, blockers: set[JobId]) -> JobId:
+        job = self._groups.get(task.name)
+        if job is None:
+            job = self._groups[task.name] = JobId(len(self.graph.jobs))
+            key = f"//group/{task.name}"
+            requires = tuple(sorted(blockers))
+            self.graph.set_job(Job(job, task.name, Kind.GROUP, key, requires=requires, growing=True))
+        return job
+
+    def _job(self, task: Task, values: Values, needed_by: JobId | None = None) -> JobId:
+        """The job of a task with these values, made if it is new."""
+        key = (task.name, tuple(values[n] for n in task.names))
+        known = self._jobs.get(key)
+        if known is not None:
+            return known
+        job = JobId(len(self.graph.jobs))
+        depth = self._depth[job] = (
+            1 + self._depth.get(needed_by, 0) if needed_by is not None and task.names else 0
+        )
+        if depth > self._limit:
+            raise self._endless(task, needed_by)
+        wildcards = tuple((n, values[n]) for n in task.names)
+        outputs = tuple(self._outputs(task, slot, values, job) for slot in task.outputs)
+        first = next((self.graph.files[f].path for part in outputs for f in part.files), None)
+        words = "".join(f"?{n}={v}" for n, v in wildcards)
+        state_key = first if first is not None else f"//{task.kind.value}/{task.name}{words}"
+        self._jobs[key] = job
+        self.values[job] = values
+        self.graph.set_job(Job(job, task.name, task.kind, state_key, wildcards, outputs=outputs))
+        self._pending.append(job)
+        return job
+
+    def _outputs(self, task: Task, slot: Entries, values: Values, job: JobId) -> Slice:
+        files = []
+        for entry in slot.entries:
+            pattern = entry.pattern.fill(values)
+            if pattern.is_glob:
+                path, form = pattern.text, Form.GLOB
+            else:
+                path = pattern.prefix
+                form = Form.DIRECTORY if path.endswith("/") else Form.FILE
+            known = self.graph.by_path.get(path)
+            if known is not None:
+                producer = self.graph.files[known].producer
+                other = (
+                    self.tasks[self.graph.jobs[producer].task]
+                    if producer is not None and producer != job
+                    else task
+                )
+                others = [e for e in other.output_entries() if e.pattern.match(path) is not None] or [entry]
+                raise clash(path, (other, others[0]), (task, entry))
+            files.append(self.graph.add_file(path, form, job))
+        return Slice(slot.name, tuple(files), slot.many)
+
+    def _fill(self, job: JobId) -> None:
+        """Find what a job reads, as far as it can be known now."""
+        spec, values = self.graph.jobs[job], self.values[job]
+        task = self.tasks[spec.task]
+        requires: set[JobId] = set()
+        after: set[JobId] = set()
+        needs: list[FileId] = []
+        blockers: set[JobId] = set()
+        parts = []
+        for slot in task.inputs:
+            files: list[FileId] = []
+            for entry in slot.entries:
+                waiting = self._fill_entry(spec, entry, values, files, needs, requires)
+                blockers |= waiting
+            parts.append(Slice(slot.name, tuple(files), slot.many))
+        for word in task.needs:
+            if isinstance(word, str):
+                for needed in self.jobs_of(word):
+                    requires.add(needed)
+                    needs += self.graph.jobs[needed].output_files()
+            else:
+                blockers |= self._fill_entry(spec, word, values, needs, needs, requires)
+        for word in task.after:
+            if isinstance(word, str):
+                after.update(self.jobs_of(word))
+            else:
+                ordered: list[FileId] = []
+                self._fill_entry(spec, word, values, ordered, ordered, after)
+                producers = (self.graph.files[f].producer for f in ordered)
+                after.update(p for p in producers if p is not None)
+        if task.inputs and not any(p.files for p in parts) and not blockers:
+            self._matched_nothing(task, values)
+        self.graph.set_job(
+            replace(
+                spec,
+                inputs=tuple(parts),
+                needs=tuple(dict.fromkeys(needs)),
+                requires=tuple(sorted((requires | blockers) - {job})),
+                after=tuple(sorted(after - {job})),
+                growing=bool(blockers),
+            )
+        )
+
+    def _fill_entry(
+        self,
+        job: Job,
+        entry: Entry,
+        values: Values,
+        files: list[FileId],
+        needs: list[FileId],
+        requires: set[JobId],
+    ) -> set[JobId]:
+        """Add the files of one pattern; what must be settled before they are all known."""
+        pattern = entry.pattern.fill(values)
+        if pattern.is_glob:
+            paths, blockers = self.gather(pattern)
+            files += [self.file(p, job.id) for p in paths if not self._is_own(job, p)]
+            return blockers - {job.id}
+        path = pattern.prefix
+        file = self.file(path, job.id)
+        producer = self.graph.files[file].producer
+        if entry.is_list:
+            needs.append(file)
+            if producer is not None and producer not in self._settled:
+                return {producer}
+            if file not in self.missing:
+                lines = read_lines(self.disk, path, entry.place)
+                files += [self.file(self._listed(line, entry), job.id) for line in lines]
+            return set()
+        files.append(file)
+        if path.endswith("/") and producer is None:
+            return self._inside(path, requires)
+        return set()
+
+    def _listed(self, line: str, entry: Entry) -> str:
+        if "\0" in line:
+            raise GraphError(f"a line of `{entry.pattern.text}` holds a NUL character", place=entry.place)
+        return canonical(line, self.disk.root)
+
+    def _inside(self, path: str, requires: set[JobId]) -> set[JobId]:
+        """A directory that is read as a whole waits for everything that is made inside it."""
+        paths, blockers = self.gather(Pattern((path, Glob("**", ".+"))))
+        for inner in paths:
+            producer = self.graph.files[self.file(inner)].producer
+            if producer is not None:
+                requires.add(producer)
+        return blockers
+
+    def _is_own(self, job: Job, path: str) -> bool:
+        known = self.graph.by_path.get(path)
+        return known is not None and self.graph.files[known].producer == job.id
+
+    # -- who makes it ----------------------------------------------------------------------------------------
+
+    def _producer(self, path: str, needed_by: JobId | None) -> JobId | None:
+        """The job that makes a path, or None for a source (there or not)."""
+        folder = path[: path.rfind("/", 0, -1) + 1]
+        made = self._made.get(folder, {}).get(path)
+        candidates = self.index.candidates(path)
+        if made is not None and not any(c.task is made[0] for c in candidates):
+            return self._job(made[0], made[2], needed_by)  # a glob output that appeared
+        if not candidates:
+            return None
+        if candidates[0].literal:
+            return self._job(candidates[0].task, candidates[0].values, needed_by)
+        there = self.disk.exists(path)
+        if len(candidates) > 1 or (there and self._owner(path) is None):
+            usable = [c for c in candidates if self._can_make(c, 0)]
+            if len(usable) > 1:
+                first, second = (
+                    (c.task, next(e for e in c.task.output_entries() if e.pattern.names)) for c in usable[:2]
+                )
+                raise clash(path, first, second)
+            candidates = usable or ([] if there else candidates)
+        if not candidates:
+            return None
+        rows = self._rows_for(candidates[0])
+        if not rows:
+            return None
+        return self._job(candidates[0].task, rows[0], needed_by)
+
+    def _rows_for(self, candidate: Candidate) -> list[Values]:
+        """The full wildcard values of a candidate: those of the path, and the row of `foreach` they belong to."""
+        task, values = candidate.task, candidate.values
+        if task.rows is None and task.rows_from is None:
+            return [values]
+        rows, blockers = self._enumerate(task)
+        if blockers:
+            return [values]
+        index = self._row_index.get(task.name)
+        if index is None:
+            index = self._row_index[task.name] = {}
+            for row in rows:
+                index.setdefault(tuple(row[n] for n in task.names), []).append(row)
+        return index.get(tuple(values[n] for n in task.names), [])
+
+    def _can_make(self, candidate: Candidate, depth: int) -> bool:
+        """Whether everything that the candidate would read is there or can be made in turn."""
+        if depth > self._limit:
+            raise self._endless(candidate.task, None)
+        rows = self._rows_for(candidate)
+        if not rows:
+            return False
+        for entry in candidate.task.input_entries():
+            if entry.pattern.is_glob:
+                continue
+            path = entry.pattern.fill(rows[0]).prefix
+            known = self._possible.get(path)
+            if known is None:
+                known = self.disk.exists(path) and self._owner(path) is None
+                known = known or any(
+                    c.literal or self._can_make(c, depth + 1) for c in self.index.candidates(path)
+                )
+                self._possible[path] = known
+            if not known:
+                return False
+        return True
+
+    def _endless(self, task: Task, needed_by: JobId | None) -> GraphError:
+        entry = next(task.output_entries())
+        chain: list[str] = []
+        while needed_by is not None and len(chain) < 3:
+            chain.append(self.graph.jobs[needed_by].key)
+            readers = self.graph.consumers.get(next(iter(self.graph.jobs[needed_by].output_files())), [])
+            needed_by = readers[0] if readers else None
+        return GraphError(
+            f"task `{task.name}` feeds itself for ever",
+            place=entry.place,
+            facts=(("for", printable(" ← ".join(reversed(chain)))),) if chain else (),
+            hint="narrow the wildcards, so that what it makes does not match what it reads",
+        )
+
+    # -- all of a task ---------------------------------------------------------------------------------------
+
+    def _enumerate(self, task: Task) -> tuple[list[Values], set[JobId]]:
+        """The wildcard values of all jobs of a task, and what must be settled before they are all known."""
+        known = self._rows.get(task.name)
+        if known is not None and not (known[1] & self._settled):
+            return known
+        if task.name in self._busy:
+            return [], set()  # what a task makes never is a reason for more jobs of that same task
+        self._busy.add(task.name)
+        try:
+            rows, blockers = self._join(task)
+        finally:
+            self._busy.discard(task.name)
+        rows = [row for row in rows if all(n in row for n in task.names)]
+        for row in rows:
+            for entry in task.output_entries():
+                if not entry.pattern.is_glob:
+                    self._register(entry.pattern.path(row), task, entry, row)
+        self._rows[task.name] = (rows, blockers)
+        self._row_index.pop(task.name, None)
+        return rows, blockers
+
+    def _join(self, task: Task) -> tuple[list[Values], set[JobId]]:
+        """Rows of `foreach`, joined with the values with which the inputs match something."""
+        rows: list[Values] = [{}]
+        blockers: set[JobId] = set()
+        if task.rows is not None:
+            rows = list(task.rows)
+        elif task.rows_from is not None:
+            rows, blockers = self._late_rows(task, task.rows_from)
+        bound = set(rows[0]) if rows else set()
+        own = [entry.pattern for entry in task.output_entries()]
+        for entry in task.input_entries():
+            pattern = entry.pattern
+            if not rows or entry.is_list or set(pattern.names) <= bound:
+                continue
+            paths, waiting = self.gather(pattern)
+            blockers |= waiting
+            matched = [
+                values
+                for path in paths
+                if (values := pattern.match(path)) is not None
+                and not any(p.match(path) is not None for p in own)
+            ]
+            shared = [n for n in pattern.names if n in bound]
+            by_shared: dict[tuple[str, ...], dict[tuple[str, ...], Values]] = {}
+            for values in matched:
+                at = by_shared.setdefault(tuple(values[n] for n in shared), {})
+                at[tuple(values.values())] = values
+            rows = [
+                {**row, **values}
+                for row in rows
+                for values in by_shared.get(tuple(row[n] for n in shared), {}).values()
+            ]
+            bound |= set(pattern.names)
+        return rows, blockers
+
+    def _late_rows(self, task: Task, entry: Entry) -> tuple[list[Values], set[JobId]]:
+        """Rows from a file that is read once it is up to date."""
+        path = entry.pattern.prefix
+        file = self.file(path)
+        producer = self.graph.files[file].producer
+        if producer is not None and producer not in self._settled:
+            return [], {producer}
+        foreach = task.spec.foreach
+        if foreach is None or file in self.missing:
+            return [], set()
+        rows: list[Values]
+        if foreach.lines is not None:
+            rows = [{foreach.lines[0]: line} for line in read_lines(self.disk, path, entry.place)]
+        else:
+            rows = list(read_table(self.disk, path, entry.place))
+        for row in rows:
+            self._check_row(task, row, foreach.place)
+        return rows, set()
+
+    def _check_row(self, task: Task, row: Values, place: Place) -> None:
+        for entry in (*task.input_entries(), *task.output_entries()):
+            wilds = {p for p in entry.pattern.parts if isinstance(p, Wild)}
+            for name, value in row.items():
+                if problem := unfit(value, {w for w in wilds if w.name == name}):
+                    raise TaskfileError(
+                        f"`{printable(value)}` cannot be a value of `{{{name}}}`: {problem}", place=place
+                    )
+
+    def _register(self, path: str, task: Task, entry: Entry, values: Values) -> None:
+        """Note that a task makes a path with these values. Raises `TaskfileError` if another one does."""
+        folder = path[: path.rfind("/", 0, -1) + 1]
+        known = self._made.setdefault(folder, {}).setdefault(path, (task, entry, values))
+        if known[0] is task and known[2] == values:
+            return
+        if known[0] is task:
+            raise TaskfileError(
+                f"two jobs of task `{task.name}` would make `{printable(path)}`",
+                place=entry.place,
+                hint="put every wildcard that tells them apart into the outputs",
+            )
+        if known[1].pattern.is_literal == entry.pattern.is_literal:
+            raise clash(path, known[:2], (task, entry))
+        if entry.pattern.is_literal:
+            self._made[folder][path] = (task, entry, values)
+
+    def _made_paths(self, pattern: Pattern) -> list[str]:
+        """The paths known to be made that a pattern matches."""
+        flat = pattern.is_flat and "/" not in "".join(
+            p for p in pattern.parts[1:] if isinstance(p, str)
+        ).rstrip("/")
+        if flat:
+            folders = [pattern.folder]
+        else:
+            folders = [f for f in self._made if f.startswith(pattern.folder)]
+        match = pattern.match
+        return [path for folder in folders for path in self._made.get(folder, ()) if match(path) is not None]
+
+    def _matched_nothing(self, task: Task, values: Values) -> None:
+        entry = next(task.input_entries())
+        text = entry.pattern.fill(values).text
+        raise GraphError(
+            f"`{printable(text)}` matches nothing: there is no such file, and no task makes one",
+            place=entry.place,
+            facts=(("needed by", f"task `{task.name}`"),),
+        )

@@ -1,0 +1,113 @@
+"""Which task can make which path, found without looking at every task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from buildtool.errors import TaskfileError
+from buildtool.expand.tasks import Entry, Task
+from buildtool.paths import parents
+from buildtool.taskfile.pattern import Pattern
+from buildtool.text import printable
+
+
+class Candidate(NamedTuple):
+    """A task that can make a path, with the wildcard values it would need."""
+
+    task: Task
+    values: dict[str, str]
+    literal: bool
+
+
+class Index:
+    """All output patterns, the literal ones by path and the others by folder and ending."""
+
+    def __init__(self, tasks: Iterable[Task]) -> None:
+        self._literal: dict[str, tuple[Task, Entry]] = {}
+        self._patterns: dict[tuple[str, str], list[tuple[Task, Entry]]] = {}
+        self.open: list[tuple[Task, Entry]] = []  # every output that is not one literal path
+        self.clashes: list[TaskfileError] = []
+        for task in tasks:
+            for entry in task.output_entries():
+                self._add(task, entry)
+
+    def _add(self, task: Task, entry: Entry) -> None:
+        pattern = entry.pattern
+        if not pattern.is_literal:
+            self.open.append((task, entry))
+            key = (pattern.folder, _ending(pattern.suffix))
+            self._patterns.setdefault(key, []).append((task, entry))
+            return
+        other = self._literal.setdefault(pattern.prefix, (task, entry))
+        if other[1] is not entry:
+            self.clashes.append(clash(pattern.prefix, other, (task, entry)))
+
+    def candidates(self, path: str) -> list[Candidate]:
+        """Every task that can make `path`, as an output of its own or inside an output directory."""
+        found = self._exact(path)
+        if found:
+            return found
+        for folder in parents(path):
+            if found := self._exact(folder):
+                return found
+        return []
+
+    def _exact(self, path: str) -> list[Candidate]:
+        literal = self._literal.get(path)
+        if literal is not None:
+            return [Candidate(literal[0], {}, literal=True)]
+        if not self._patterns:
+            return []
+        found: list[Candidate] = []
+        folders = [*parents(path), ""] if not path.startswith("/") else parents(path)
+        endings = {_ending(path), ""}
+        for folder in folders:
+            for ending in endings:
+                for task, entry in self._patterns.get((folder, ending), ()):
+                    values = entry.pattern.match(path)
+                    if values is not None and not any(c.task is task and c.values == values for c in found):
+                        found.append(Candidate(task, values, literal=False))
+        return found
+
+    def literals(self) -> Iterator[tuple[str, Task]]:
+        """Every literal output."""
+        for path, (task, _) in self._literal.items():
+            yield path, task
+
+    def overlapping(self, pattern: Pattern) -> list[tuple[Task, Entry]]:
+        """Outputs that are no single path and may stand for one that `pattern` matches, or hold it."""
+        return [
+            (task, entry)
+            for task, entry in self.open
+            if entry.pattern.may_overlap(pattern)
+            or (entry.pattern.is_directory and _inside(entry.pattern, pattern))
+        ]
+
+    def names(self) -> list[str]:
+        """The literal outputs, for suggestions."""
+        return list(self._literal)
+
+
+def _inside(directory: Pattern, pattern: Pattern) -> bool:
+    """Whether what `pattern` matches may lie in the output directory."""
+    a, b = directory.prefix, pattern.prefix
+    return a.startswith(b) or b.startswith(a)
+
+
+def _ending(text: str) -> str:
+    """The last extension of a literal text, with its dot; `""` when there is none."""
+    name = text.rstrip("/")
+    dot = name.rfind(".")
+    return name[dot:] if dot > name.rfind("/") else ""
+
+
+def clash(path: str, first: tuple[Task, Entry], second: tuple[Task, Entry]) -> TaskfileError:
+    """The error for one path that two tasks can make; it names both lines."""
+    (one, one_entry), (two, two_entry) = first, second
+    return TaskfileError(
+        f"tasks `{one.name}` and `{two.name}` can both make `{printable(path)}`",
+        place=two_entry.place,
+        facts=(("first", f"{one_entry.place.file}:{one_entry.place.line}: {one_entry.pattern.text}"),),
+        hint="narrow one pattern, or name the file literally in one of them",
+    )

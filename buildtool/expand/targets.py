@@ -1,0 +1,208 @@
+"""What a person asked for, as jobs: names of tasks, files, globs, or nothing (then the default)."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from buildtool.errors import BtError, GraphError, Place, TaskfileError, UsageError
+from buildtool.expand.expander import Expander
+from buildtool.graph import FileId, Form, JobId, Kind
+from buildtool.paths import canonical
+from buildtool.taskfile.pattern import PatternError, parse_pattern
+from buildtool.taskfile.specs import Taskfile, Word
+from buildtool.text import nearest, printable
+
+
+@dataclass(slots=True)
+class Wanted:
+    """The jobs asked for, and those among them (and among what groups need) whose outputs must exist."""
+
+    roots: list[JobId] = field(default_factory=list)
+    asked: set[JobId] = field(default_factory=set)
+
+
+def wanted(taskfile: Taskfile, expander: Expander, words: Sequence[str], folder: str = "") -> Wanted:
+    """The jobs for the words of a command line, typed in the project's `folder`; without words, the default.
+
+    Raises `GraphError` (exit 3) for a target that nothing makes, with the nearest name.
+    """
+    found = Wanted()
+    if words:
+        for word in words:
+            jobs = target(taskfile, expander, word, folder)
+            found.roots += jobs
+            found.asked.update(jobs)
+    elif taskfile.settings.default is not None:
+        for default in taskfile.settings.default:
+            jobs = target(taskfile, expander, default.text, "", default)
+            found.roots += jobs
+            found.asked.update(jobs)
+    else:
+        found.roots = _everything(expander)
+    expander.drain()
+    found.roots = list(dict.fromkeys(found.roots))
+    _ask_for_groups(expander, found)
+    return found
+
+
+def _everything(expander: Expander) -> list[JobId]:
+    """All rules and checks; the outputs that no task consumes must exist anyway, and the others need not."""
+    found = []
+    for name, task in expander.tasks.items():
+        if task.kind in (Kind.RULE, Kind.CHECK):
+            try:
+                found += expander.jobs_of(name)
+            except BtError as error:
+                expander.errors.append(error)
+    return found
+
+
+def _ask_for_groups(expander: Expander, found: Wanted) -> None:
+    """What a wanted group needs is asked for by name."""
+    pending = [job for job in found.roots if expander.graph.jobs[job].kind is Kind.GROUP]
+    seen = set(pending)
+    while pending:
+        job = expander.graph.jobs[pending.pop()]
+        for other in expander.graph.prerequisites(job) - set(job.after):
+            found.asked.add(other)
+            if expander.graph.jobs[other].kind is Kind.GROUP and other not in seen:
+                seen.add(other)
+                pending.append(other)
+
+
+def target(
+    taskfile: Taskfile, expander: Expander, text: str, folder: str, word: Word | None = None
+) -> list[JobId]:
+    """The jobs of one target. `word` is where it stands, if it stands in a Taskfile."""
+    place = word.place if word is not None else None
+    if text in expander.tasks:
+        jobs = expander.jobs_of(text)
+        if not jobs and expander.is_open(text):
+            task = expander.tasks[text]
+            if any(not entry.pattern.is_literal for entry in task.input_entries()):
+                raise GraphError(
+                    f"task `{text}` has no jobs: nothing matches its inputs",
+                    place=place or task.spec.at("inputs"),
+                )
+            raise UsageError(
+                f"task `{text}` makes files only when they are asked for: nothing gives values to its wildcards",
+                place=place or task.spec.at("outputs"),
+                hint="ask for a file, or add `foreach` to the task",
+            )
+        return jobs
+    if text in taskfile.tasks:
+        return []
+    path = _path(expander, text, folder)
+    if any(c in text for c in "*?["):
+        return _glob(expander, path, text, place)
+    file = expander.file(path)
+    producer = expander.graph.files[file].producer
+    if producer is not None:
+        return [producer]
+    directory = (
+        expander.file(path + "/") if not path.endswith("/") and path + "/" in expander.graph.by_path else None
+    )
+    if directory is not None and expander.graph.files[directory].producer is not None:
+        return [expander.graph.files[directory].producer or JobId(0)]
+    if path.endswith("/") or expander.disk.is_directory(path):
+        inside = _glob(expander, path.rstrip("/") + "/**", text, place, empty=True)
+        if inside:
+            return inside
+    expander.missing.pop(file, None)
+    if expander.disk.exists(path):
+        return []  # a source that is there is up to date
+    raise no_such_target(taskfile, expander, text, place)
+
+
+def _path(expander: Expander, text: str, folder: str) -> str:
+    """The canonical path of a target: as seen from the folder it was typed in, or else from the root."""
+    root = expander.disk.root
+    if folder:
+        near = canonical(posixpath.join(root, folder, text), root)
+        if near in expander.graph.by_path or expander.index.candidates(near) or expander.disk.exists(near):
+            return near
+    return canonical(text, root)
+
+
+def _glob(
+    expander: Expander, path: str, text: str, place: Place | None, *, empty: bool = False
+) -> list[JobId]:
+    try:
+        [pattern] = parse_pattern(path.replace("{", "{{").replace("}", "}}"), expander.disk.root)
+    except PatternError as error:
+        raise UsageError(f"`{printable(text)}`: {error}", place=place) from error
+    paths, blockers = expander.gather(pattern)
+    files: list[FileId] = [expander.file(found) for found in paths]
+    producers = [expander.graph.files[file].producer for file in files]
+    if not paths and not blockers and not empty:
+        raise GraphError(f"`{printable(text)}` matches nothing", place=place)
+    return list(dict.fromkeys([*(p for p in producers if p is not None), *sorted(blockers)]))
+
+
+def no_such_target(taskfile: Taskfile, expander: Expander, text: str, place: Place | None) -> GraphError:
+    """The error for a target that is neither a task nor a file that anything makes."""
+    known = [*taskfile.tasks, *expander.index.names()]
+    known += [f.path for f in expander.graph.files if f.producer is not None and f.form is not Form.GLOB]
+    found = nearest(text, known)
+    return GraphError(
+        f"no task makes `{printable(text)}`, and there is no such file or task",
+        place=place,
+        hint=f"did you mean `{printable(found)}`?" if found else "`bt list` shows the tasks",
+    )
+
+
+def missing_files(expander: Expander) -> list[BtError]:
+    """An error for every input that is not there and that nothing makes."""
+    errors: list[BtError] = []
+    for file, job in expander.missing.items():
+        path = expander.graph.files[file].path
+        task = expander.tasks[expander.graph.jobs[job].task] if job is not None else None
+        name = expander.graph.jobs[job].name if job is not None else ""
+        folder = path[: path.rfind("/") + 1]
+        beside = [folder + entry.name for entry in expander.disk.entries(folder)]
+        found = nearest(path, [*beside, *expander.index.names()])
+        errors.append(
+            GraphError(
+                f"`{printable(path)}`: no such file, and no task makes it",
+                place=_place_of(task, path, expander, job) if task is not None else None,
+                facts=(("needed by", f"`{printable(name)}`"),) if name else (),
+                hint=f"did you mean `{printable(found)}`?" if found and found != path else None,
+            )
+        )
+    return errors
+
+
+def _place_of(task: object, path: str, expander: Expander, job: JobId | None) -> Place | None:
+    """Where the pattern stands that asks for the path."""
+    if job is None:
+        return None
+    known = expander.tasks[expander.graph.jobs[job].task]
+    for entry in known.input_entries():
+        if entry.pattern.fill(expander.values[job]).match(path) is not None:
+            return entry.place
+    for word in known.needs:
+        if not isinstance(word, str) and word.pattern.fill(expander.values[job]).match(path) is not None:
+            return word.place
+    return known.spec.at("inputs")
+
+
+def cycle_error(expander: Expander, roots: list[JobId]) -> TaskfileError | GraphError | None:
+    """The error for jobs that wait for each other, shown as `a → b → a`, or None."""
+    cycle = expander.graph.cycle(roots)
+    if cycle is None:
+        return None
+    jobs = [expander.graph.jobs[job] for job in cycle]
+    labels = [printable(job.key if job.kind is Kind.RULE else job.name) for job in reversed(jobs)]
+    facts = tuple(
+        ("task", f"`{job.task}` at {spec.place.file}:{spec.place.line}")
+        for job in dict.fromkeys(jobs)
+        for spec in [expander.tasks[job.task].spec]
+    )
+    return GraphError(
+        "these jobs wait for each other: " + " → ".join(labels),
+        place=expander.tasks[jobs[0].task].spec.place,
+        facts=facts,
+        hint="take one of these files out of the inputs of the job before it",
+    )

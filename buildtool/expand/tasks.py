@@ -1,0 +1,408 @@
+"""Tasks made ready for expansion: variables filled in, patterns and templates parsed, what is wrong collected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+from buildtool.errors import BtError, Place, TaskfileError
+from buildtool.expand.variables import Variables, collect, read_table, scalar_text
+from buildtool.files import Disk
+from buildtool.graph import Kind
+from buildtool.paths import canonical, is_outside
+from buildtool.taskfile.pattern import Pattern, PatternError, Wild, parse_pattern
+from buildtool.taskfile.specs import Slot, Taskfile, TaskSpec, Word
+from buildtool.taskfile.template import (
+    Placeholder,
+    ShellTemplate,
+    Template,
+    TemplateError,
+    parse_command,
+    parse_template,
+)
+from buildtool.text import did_you_mean, listing, printable
+
+
+class Entry(NamedTuple):
+    """One pattern of `inputs`, `outputs`, `needs` and the like."""
+
+    pattern: Pattern
+    place: Place
+    is_list: bool = False  # `"@list"`: the files that this file names
+
+
+class Entries(NamedTuple):
+    """One slot of `inputs` or `outputs`."""
+
+    name: str | None
+    entries: tuple[Entry, ...]
+    many: bool
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task whose patterns are known and whose wildcards are still open."""
+
+    spec: TaskSpec
+    kind: Kind
+    inputs: tuple[Entries, ...] = ()
+    outputs: tuple[Entries, ...] = ()
+    needs: tuple[Entry | str, ...] = ()  # a text is the name of a task
+    after: tuple[Entry | str, ...] = ()
+    track_files: tuple[Entry, ...] = ()
+    depfile: Pattern | None = None
+    cwd: Pattern | None = None
+    dotenv: tuple[str, ...] = ()
+    command: ShellTemplate | None = None
+    env: Mapping[str, Template] = field(default_factory=dict)
+    rows: tuple[Mapping[str, str], ...] | None = None  # of `foreach`; None where there is none
+    rows_from: Entry | None = None  # the file that the rows stand in, read when it is up to date
+    names: tuple[str, ...] = ()  # the wildcards that tell its jobs apart
+
+    @property
+    def name(self) -> str:
+        """The task's name."""
+        return self.spec.name
+
+    @cached_property
+    def is_literal(self) -> bool:
+        """Whether it is exactly one job."""
+        return not self.names and self.rows is None and self.rows_from is None
+
+    def input_entries(self) -> Iterator[Entry]:
+        """Every pattern of `inputs`."""
+        for slot in self.inputs:
+            yield from slot.entries
+
+    def output_entries(self) -> Iterator[Entry]:
+        """Every pattern of `outputs`."""
+        for slot in self.outputs:
+            yield from slot.entries
+
+
+def ready_tasks(
+    taskfile: Taskfile, variables: Variables, disk: Disk
+) -> tuple[dict[str, Task], list[BtError]]:
+    """Every task of a Taskfile that is right, and what is wrong with the others."""
+    errors: list[BtError] = []
+    tasks: dict[str, Task] = {}
+    for spec in taskfile.tasks.values():
+        maker = _Maker(taskfile, spec, variables, disk, errors)
+        before = len(errors)
+        task = maker.make()
+        if len(errors) == before:
+            tasks[spec.name] = task
+    return tasks, errors
+
+
+class _Maker:
+    """Reads one task; every mistake goes to `errors`."""
+
+    def __init__(
+        self, taskfile: Taskfile, spec: TaskSpec, variables: Variables, disk: Disk, errors: list[BtError]
+    ) -> None:
+        self.taskfile = taskfile
+        self.spec = spec
+        self.variables = variables
+        self.disk = disk
+        self.errors = errors
+
+    def wrong(self, summary: str, place: Place, hint: str | None = None) -> None:
+        """Note a mistake."""
+        self.errors.append(TaskfileError(summary, place=place, hint=hint))
+
+    def make(self) -> Task:
+        """Read the whole task."""
+        spec = self.spec
+        inputs = self.slots(spec.inputs, "inputs")
+        outputs = self.slots(spec.outputs, "outputs")
+        if outputs:
+            kind = Kind.RULE
+        elif spec.run is None and spec.call is None and spec.script is None:
+            kind = Kind.GROUP
+        else:
+            kind = Kind.CHECK if inputs else Kind.COMMAND
+        rows, rows_from = self.foreach()
+        made = [n for slot in outputs for e in slot.entries for n in e.pattern.names]
+        read = [n for slot in inputs for e in slot.entries for n in e.pattern.names]
+        given = list(rows[0]) if rows else []
+        if rows_from is not None and spec.foreach is not None and spec.foreach.lines is not None:
+            given = [spec.foreach.lines[0]]
+        names = tuple(dict.fromkeys(made if outputs else [*given, *read]))
+        known = {*names, *read, *given}
+        anything = rows_from is not None and not given  # columns of a table that is not there yet
+        task = Task(
+            spec,
+            kind,
+            inputs,
+            outputs,
+            needs=self.words(spec.needs, "needs"),
+            after=self.words(spec.after, "after"),
+            track_files=tuple(self.entries(spec.track.files, "track.files")),
+            depfile=self.single(spec.depfile, "depfile"),
+            cwd=self.single(spec.cwd, "cwd"),
+            dotenv=tuple(canonical(word.text, self.taskfile.root) for word in spec.dotenv),
+            command=None if spec.run is None else self.command(spec.run, known, inputs, outputs, anything),
+            env=self.environment(known, anything),
+            rows=rows,
+            rows_from=rows_from,
+            names=names,
+        )
+        self.check_wildcards(task, set(made), set(read), set(given), anything)
+        self.check_outputs(task)
+        return task
+
+    def slots(self, slots: tuple[Slot, ...], key: str) -> tuple[Entries, ...]:
+        """Parse `inputs` or `outputs`."""
+        found = []
+        for slot in slots:
+            entries = tuple(self.entries(slot.words, key))
+            many = slot.many or len(entries) != 1 or entries[0].is_list or entries[0].pattern.is_glob
+            found.append(Entries(slot.name, entries, many))
+        return tuple(found)
+
+    def entries(self, words: tuple[Word, ...], key: str) -> Iterator[Entry]:
+        """Parse some patterns; a list variable in one gives several."""
+        for word in words:
+            is_list = key == "inputs" and word.text.startswith("@")
+            try:
+                patterns = parse_pattern(
+                    word.text[is_list:],
+                    self.taskfile.root,
+                    lambda name, place=word.place: self.variables.choices(name, place),  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+                )
+            except PatternError as error:
+                self.wrong(f"`{printable(word.text)}`: {error}", word.place)
+                continue
+            except BtError as error:
+                self.errors.append(error)
+                continue
+            for pattern in patterns:
+                if is_list and pattern.is_glob:
+                    self.wrong("`@` takes one file, not a glob", word.place)
+                else:
+                    yield Entry(pattern, word.place, is_list)
+
+    def words(self, words: tuple[Word, ...], key: str) -> tuple[Entry | str, ...]:
+        """Parse `needs` or `after`: names of tasks, or files."""
+        found: list[Entry | str] = []
+        for word in words:
+            if word.text in self.taskfile.tasks:
+                found.append(word.text)
+            else:
+                found += self.entries((word,), key)
+        return tuple(found)
+
+    def single(self, word: Word | None, key: str) -> Pattern | None:
+        """Parse a key that takes one path."""
+        if word is None:
+            return None
+        found = list(self.entries((word,), key))
+        if len(found) == 1 and not found[0].pattern.is_glob:
+            return found[0].pattern
+        if found:
+            self.wrong(f"`{key}` takes one path", word.place)
+        return None
+
+    def foreach(self) -> tuple[tuple[Mapping[str, str], ...] | None, Entry | None]:
+        """The rows of `foreach`, or the file in which they will stand."""
+        foreach = self.spec.foreach
+        if foreach is None:
+            return None, None
+        if foreach.product is not None:
+            rows: list[dict[str, str]] = [{}]
+            for name, values in foreach.product.items():
+                rows = [{**row, name: scalar_text(value)} for row in rows for value in values]
+            return tuple(rows), None
+        if foreach.rows is not None:
+            return tuple({n: scalar_text(v) for n, v in row.items()} for row in foreach.rows), None
+        word = foreach.table or (foreach.lines and foreach.lines[1])
+        if word is None:
+            return None, None
+        found = list(self.entries((word,), "foreach"))
+        if not found:
+            return None, None
+        if foreach.table is not None and self.disk.exists(found[0].pattern.prefix):
+            rows_read: list[tuple[Mapping[str, str], ...]] = []
+            collect(
+                self.errors,
+                lambda: rows_read.append(tuple(read_table(self.disk, found[0].pattern.prefix, word.place))),
+            )
+            return (rows_read[0] if rows_read else ()), found[0]
+        return None, found[0]
+
+    # -- templates -------------------------------------------------------------------------------------------
+
+    def command(
+        self,
+        text: str,
+        known: set[str],
+        inputs: tuple[Entries, ...],
+        outputs: tuple[Entries, ...],
+        anything: bool,
+    ) -> ShellTemplate | None:
+        """Parse `run` and look up every placeholder in it."""
+        try:
+            template = parse_command(text)
+        except TemplateError as error:
+            self.wrong(str(error), self.spec.at("run"))
+            return None
+        for placeholder in template.placeholders:
+            self.placeholder(placeholder, known, inputs, outputs, anything, "run")
+        return template
+
+    def placeholder(
+        self,
+        placeholder: Placeholder,
+        known: set[str],
+        inputs: tuple[Entries, ...],
+        outputs: tuple[Entries, ...],
+        anything: bool,
+        key: str,
+    ) -> None:
+        """Check that a placeholder will have a value."""
+        name = placeholder.name
+        head, _, tail = name.partition(".")
+        place = self.spec.at(key)
+        if head in ("input", "inputs", "output", "outputs"):
+            slots, word = (inputs, "inputs") if head.startswith("input") else (outputs, "outputs")
+            slot_names = [slot.name for slot in slots if slot.name is not None]
+            if not slots:
+                self.wrong(f"`{{{name}}}` is used, and the task has no `{word}`", place)
+            elif tail and tail not in slot_names:
+                self.wrong(
+                    f"`{{{name}}}`: `{word}` has no name `{tail}`", place, did_you_mean(tail, slot_names)
+                )
+        elif head == "params":
+            if tail not in self.spec.params:
+                self.wrong(
+                    f"`{{{name}}}`: `params` has no key `{tail}`", place, did_you_mean(tail, self.spec.params)
+                )
+        elif head == "vars":
+            collect(self.errors, lambda: self.variables.value(tail, place))
+        elif head == "depfile":
+            if self.spec.depfile is None:
+                self.wrong("`{depfile}` is used, and the task has no `depfile`", place)
+        elif name not in known and name not in ("cpus", "args") and not anything:
+            candidates = [*known, "input", "output", "inputs", "outputs", "cpus", "args", "depfile"]
+            candidates += [f"params.{p}" for p in self.spec.params] + [
+                f"vars.{v}" for v in self.taskfile.vars
+            ]
+            hint = did_you_mean(name, candidates)
+            self.wrong(f"unknown `{{{name}}}`", place, hint or f"write `{{{{{name}}}}}` for plain braces")
+
+    def environment(self, known: set[str], anything: bool) -> dict[str, Template]:
+        """Parse the values of `[env]` and of the task's `env`."""
+        found = {}
+        for source, key in ((self.taskfile.env, ""), (self.spec.env, "env")):
+            for name, text in source.items():
+                try:
+                    template = parse_template(text)
+                except TemplateError as error:
+                    self.wrong(f"`env.{name}`: {error}", self.spec.at(key))
+                    continue
+                found[name] = template
+                for placeholder in template.placeholders if key else ():
+                    self.placeholder(placeholder, known, (), (), anything, "env")
+        return found
+
+    # -- meaning ---------------------------------------------------------------------------------------------
+
+    def check_wildcards(
+        self, task: Task, made: set[str], read: set[str], given: set[str], anything: bool
+    ) -> None:
+        """Every wildcard must be bound, and every job must make files of its own."""
+        spec = self.spec
+        if task.outputs:
+            for entry in task.output_entries():
+                if missing := made - set(entry.pattern.names):
+                    names = listing([f"`{{{n}}}`" for n in sorted(missing)])
+                    self.wrong(
+                        f"`{entry.pattern.text}` lacks {names}, so that every value would write the same file",
+                        entry.place,
+                        "give all outputs of a task the same wildcards",
+                    )
+            for entry in task.input_entries():
+                if loose := [
+                    n for n in entry.pattern.names if n not in made and n not in given and not anything
+                ]:
+                    self.wrong(
+                        f"wildcard `{{{loose[0]}}}` of `inputs` is not in `outputs`, "
+                        "so that every value would write the same file",
+                        entry.place,
+                        "write `*` to gather all values in one job",
+                    )
+        elif not task.inputs and task.names and task.rows is None and task.rows_from is None:
+            self.wrong(f"wildcard `{{{task.names[0]}}}` is bound by nothing", spec.place, "add `foreach`")
+        bound = made | read | given
+        for key, entries in (("needs", task.needs), ("after", task.after), ("track", task.track_files)):
+            for word in entries:
+                loose = [] if isinstance(word, str) or anything else sorted(set(word.pattern.names) - bound)
+                if loose:
+                    self.wrong(f"wildcard `{{{loose[0]}}}` of `{key}` is bound by nothing", spec.at(key))
+        for key, pattern in (("depfile", task.depfile), ("cwd", task.cwd)):
+            loose = sorted(set(pattern.names) - bound) if pattern is not None and not anything else []
+            if loose:
+                self.wrong(f"wildcard `{{{loose[0]}}}` of `{key}` is bound by nothing", spec.at(key))
+        self.check_values(task)
+
+    def check_values(self, task: Task) -> None:
+        """A value of `foreach` must fit every wildcard of its name, or it could escape its path segment."""
+        wilds: dict[str, set[Wild]] = {}
+        for entry in (*task.input_entries(), *task.output_entries()):
+            for part in entry.pattern.parts:
+                if isinstance(part, Wild):
+                    wilds.setdefault(part.name, set()).add(part)
+        if task.spec.foreach is None:
+            return
+        for row in task.rows or ():
+            for name, value in row.items():
+                problem = unfit(value, wilds.get(name, set()))
+                if problem:
+                    self.wrong(
+                        f"`{printable(value)}` cannot be a value of `{{{name}}}`: {problem}",
+                        task.spec.foreach.place,
+                    )
+                    return
+
+    def check_outputs(self, task: Task) -> None:
+        """Outputs must lie in the project, or in a directory that `[bt] allow` names."""
+        for entry in task.output_entries():
+            pattern = entry.pattern
+            start = pattern.prefix
+            if start in ("", "./") and pattern.is_literal:
+                self.wrong("the project directory itself cannot be an output", entry.place)
+            elif start == ".bt/" or start.startswith(".bt/"):
+                self.wrong("`.bt/` belongs to `bt` itself", entry.place)
+            elif start in self.taskfile.sources:
+                self.wrong("a Taskfile cannot be an output", entry.place)
+            elif is_outside(start) and not any(
+                start.startswith(allowed.rstrip("/") + "/") for allowed in self.taskfile.settings.allow
+            ):
+                self.wrong(
+                    f"output `{printable(pattern.text)}` lies outside the project",
+                    entry.place,
+                    f'allow it with `allow = ["{printable(pattern.folder.rstrip("/") or "/")}"]` in `[bt]`',
+                )
+
+
+def unfit(value: str, wilds: set[Wild]) -> str | None:
+    """Why a value cannot stand for these wildcards, or None."""
+    import re  # already loaded by the patterns
+
+    if not value:
+        return "it is empty"
+    if "\0" in value:
+        return "it holds a NUL character"
+    for wild in sorted(wilds, key=lambda w: w.regex):
+        if value in (".", "..") or any(part in (".", "..", "") for part in value.split("/") if wild.deep):
+            return "it would lead out of its directory"
+        if not re.fullmatch(wild.regex, value, re.DOTALL):
+            return (
+                "it holds `/` (write `{%s:**}` to allow that)" % wild.name
+                if "/" in value
+                else f"it does not match `{wild.regex}`"
+            )
+    return None

@@ -1,0 +1,308 @@
+"""The disk: signatures, digests with a memory, listings, and moves that lose nothing.
+
+Knows paths, not jobs. Every path is canonical (see `paths`); `Disk` joins it to the project root.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import stat
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import xxhash
+
+from buildtool.errors import StateError
+from buildtool.text import printable
+
+SMALL = 1 << 20  # bytes read in one piece
+TICK = 20_000_000  # ns: two writes closer than this may carry one time (kernel clocks tick at 1 to 10 ms)
+COARSE = 2_000_000_000  # ns: the same on file systems that keep whole seconds (FAT: two)
+
+
+# What a file looked like when it was read, and the digest of what was read: size, mtime_ns, ctime_ns, inode, mode,
+# digest, and when the reading began (ns since the epoch). As long as the first five are the same, so is the content,
+# unless the stamp is racy.
+Stamp = tuple[int, int, int, int, int, str, int]
+
+
+def racy(stamp: Stamp) -> bool:
+    """Whether a write after the reading could have left this very signature (git's word for it)."""
+    return stamp[2] >= stamp[6] - granularity(stamp[2])
+
+
+def granularity(time_ns: int) -> int:
+    """How far apart two times of this file system must be to be told apart, in ns."""
+    return COARSE if time_ns % 1_000_000_000 == 0 else TICK
+
+
+class Entry(NamedTuple):
+    """One name in a directory."""
+
+    name: str
+    is_directory: bool  # also a link to one
+    is_link: bool
+
+
+class NotAFileError(StateError):
+    """A pipe, socket or device, or a directory where a file was meant, or the other way round."""
+
+
+def _signature(st: os.stat_result) -> tuple[int, int, int, int, int]:
+    return (st.st_size, st.st_mtime_ns, st.st_ctime_ns, st.st_ino, st.st_mode)
+
+
+class Disk:
+    """The files of one project, with a memory of digests.
+
+    `memory` is what earlier builds read; what is read now is put into it and into `fresh`, which the caller
+    writes to the state from time to time.
+    """
+
+    def __init__(self, root: str, memory: dict[str, Stamp] | None = None, *, rehash: bool = False) -> None:
+        self.root = root
+        self.memory: dict[str, Stamp] = {} if rehash or memory is None else memory
+        self.fresh: dict[str, Stamp] = {}
+        self.hashed = 0  # files read so far
+        self._prefix = root.rstrip("/") + "/"
+        self._listings: dict[str, list[Entry]] = {}
+
+    def absolute(self, path: str) -> str:
+        """The path as the system wants it."""
+        return path if path.startswith("/") else self._prefix + path
+
+    # -- looking ---------------------------------------------------------------------------------------------
+
+    def digest(self, path: str) -> str | None:
+        """What is at `path`, as one text that differs if and only if the content does; None if nothing is there.
+
+        A file gives `f` or (executable) `x` and its xxh3-128; a link `l` and a digest of its text and its
+        target's content; a directory (`path` ends in `/`) `d` and a digest of the sorted list of all that is
+        in it. Files are read again only when their signature moved or cannot be trusted.
+        """
+        if path.endswith("/"):
+            return self._directory_digest(path)
+        where = self.absolute(path)
+        try:
+            st = os.lstat(where)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise _trouble("cannot look at", path, error) from error
+        if stat.S_ISLNK(st.st_mode):
+            return self._link_digest(path, where)
+        return self._content_digest(path, where, st)
+
+    def _link_digest(self, path: str, where: str) -> str:
+        text = os.readlink(where)
+        try:
+            st = os.stat(where)
+        except (FileNotFoundError, NotADirectoryError):
+            target = "dangling"
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise NotAFileError(
+                    f"`{printable(path)}` is a link that leads back to itself",
+                    hint="remove or repair the link",
+                ) from error
+            raise _trouble("cannot follow the link", path, error) from error
+        else:
+            # A linked directory counts by its name alone: following it could go round for ever.
+            target = "directory" if stat.S_ISDIR(st.st_mode) else self._content_digest(path, where, st)
+        state = xxhash.xxh3_128(b"link:%d:" % len(os.fsencode(text)))
+        state.update(os.fsencode(text))
+        state.update(target.encode())
+        return "l" + state.hexdigest()
+
+    def _content_digest(self, path: str, where: str, st: os.stat_result) -> str:
+        signature = _signature(st)
+        known = self.memory.get(path)
+        if known is not None and known[:5] == signature:
+            if not racy(known):
+                return known[5]
+            if path in self.fresh and time.time_ns() < known[2] + granularity(known[2]):
+                return known[5]  # read in this very build; it is read again once that can tell
+        if not stat.S_ISREG(st.st_mode):
+            kind = "a directory" if stat.S_ISDIR(st.st_mode) else "no regular file"
+            raise NotAFileError(
+                f"`{printable(path)}` is {kind}",
+                hint="end the path with `/` to mean a whole directory" if kind == "a directory" else None,
+            )
+        stamp = self._read(path, where)
+        self.memory[path] = self.fresh[path] = stamp
+        return stamp[5]
+
+    def _read(self, path: str, where: str) -> Stamp:
+        """Read and hash one file, again if it was written meanwhile (three times at most)."""
+        try:
+            with open(where, "rb", buffering=0) as file:
+                for _ in range(3):
+                    before = os.fstat(file.fileno())
+                    hashed_at = time.time_ns()
+                    if before.st_size > SMALL << 4:
+                        hashed_at = _let_tick_pass(before.st_ctime_ns, hashed_at)
+                    value = _hash(file, before.st_size)
+                    after = os.fstat(file.fileno())
+                    if _signature(before) == _signature(after):
+                        break
+                    file.seek(0)
+        except FileNotFoundError as error:
+            raise _trouble("lost while it was read:", path, error) from error
+        except OSError as error:
+            raise _trouble("cannot read", path, error) from error
+        self.hashed += 1
+        letter = "x" if before.st_mode & stat.S_IXUSR else "f"
+        return (*_signature(before), letter + value, hashed_at)
+
+    def _directory_digest(self, path: str) -> str | None:
+        if not self.is_directory(path):
+            if os.path.lexists(self.absolute(path.rstrip("/"))):
+                raise NotAFileError(
+                    f"`{printable(path)}` is not a directory", hint="leave the `/` at the end out"
+                )
+            return None
+        state = xxhash.xxh3_128(b"directory:")
+        for inner in self.below(path, directories=True):
+            value = "d" if inner.endswith("/") else self.digest(inner)
+            name = os.fsencode(inner[len(path) :])
+            state.update(b"%d:" % len(name) + name + (value or "-").encode())
+        return "d" + state.hexdigest()
+
+    def exists(self, path: str) -> bool:
+        """Whether anything, a dangling link included, is at `path`."""
+        return os.path.lexists(self.absolute(path.rstrip("/")))
+
+    def is_directory(self, path: str) -> bool:
+        """Whether `path` is a directory or a link to one."""
+        return os.path.isdir(self.absolute(path))
+
+    def below(self, path: str, *, directories: bool = False) -> Iterator[str]:
+        """Every file below the directory `path`, sorted by name; links are not followed.
+
+        With `directories`, empty directories come too, with their `/`.
+        """
+        pending = [path]
+        while pending:
+            current = pending.pop()
+            if not current.endswith("/"):
+                yield current
+                continue
+            entries = sorted(_scan(self.absolute(current)), key=lambda e: e.name, reverse=True)
+            if not entries and directories and current != path:
+                yield current
+            for entry in entries:
+                deeper = entry.is_directory and not entry.is_link
+                pending.append(f"{current}{entry.name}/" if deeper else f"{current}{entry.name}")
+
+    def entries(self, directory: str) -> list[Entry]:
+        """The names in a directory (`""` is the root), sorted, as first seen in this build."""
+        found = self._listings.get(directory)
+        if found is None:
+            where = self.absolute(directory) if directory else self.root
+            found = self._listings[directory] = sorted(_scan(where))
+        return found
+
+    # -- moving ----------------------------------------------------------------------------------------------
+
+    def make_parents(self, path: str) -> None:
+        """Make the directory that is to hold `path` (or, for a directory, `path` itself)."""
+        where = os.path.dirname(self.absolute(path))
+        try:
+            os.makedirs(where, exist_ok=True)
+        except OSError as error:
+            raise _trouble("cannot make the directory of", path, error) from error
+
+    def move(self, source: str, target: str) -> None:
+        """Move a file or a whole directory; parents of `target` are made, and nothing is written over."""
+        start, end = self.absolute(source).rstrip("/"), self.absolute(target).rstrip("/")
+        try:
+            os.makedirs(os.path.dirname(end), exist_ok=True)
+            if os.path.lexists(end):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), end)
+            try:
+                os.rename(start, end)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                shutil.move(start, end)
+        except OSError as error:
+            raise _trouble("cannot move", source, error) from error
+
+    def remove(self, path: str) -> None:
+        """Remove a file, a link, or a directory with all that is in it; links are not followed."""
+        where = self.absolute(path).rstrip("/")
+        try:
+            if os.path.isdir(where) and not os.path.islink(where):
+                shutil.rmtree(where)
+            else:
+                os.unlink(where)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise _trouble("cannot remove", path, error) from error
+        self.forget(path)
+
+    def forget(self, path: str) -> None:
+        """Drop what is remembered of a path that was removed or moved."""
+        self.memory.pop(path, None)
+        self.fresh.pop(path, None)
+
+    def remove_empty_parents(self, path: str) -> None:
+        """Remove the directories above `path` that are empty now, up to the project root."""
+        where = os.path.dirname(self.absolute(path).rstrip("/"))
+        while where.startswith(self._prefix):
+            with contextlib.suppress(OSError):
+                os.rmdir(where)
+                where = os.path.dirname(where)
+                continue
+            return
+
+
+def _hash(file: object, size: int) -> str:
+    """xxh3-128 of an open unbuffered file, streamed, as 32 hex digits."""
+    read = file.read  # type: ignore[attr-defined]  # a raw file; typing.IO has no name for it
+    if size <= SMALL:
+        data = read(size + 1)
+        if len(data) <= size:
+            return xxhash.xxh3_128_hexdigest(data)
+        state = xxhash.xxh3_128(data)
+    else:
+        state = xxhash.xxh3_128()
+    while chunk := read(SMALL):
+        state.update(chunk)
+    return state.hexdigest()
+
+
+def _let_tick_pass(ctime_ns: int, now: int) -> int:
+    """Wait out the clock tick of a large file that was just written, since reading it twice costs more."""
+    if granularity(ctime_ns) == TICK and 0 <= now - ctime_ns <= TICK:
+        time.sleep((TICK - (now - ctime_ns)) / 1e9 + 0.001)
+        return time.time_ns()
+    return now
+
+
+def _scan(where: str) -> list[Entry]:
+    try:
+        with os.scandir(where) as found:
+            return [Entry(e.name, e.is_dir(), e.is_symlink()) for e in found]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise _trouble("cannot list", where, error) from error
+
+
+def _trouble(what: str, path: str, error: OSError) -> StateError:
+    cause = (error.strerror or str(error)).lower()
+    return StateError(f"{what} `{printable(path)}`: {cause}")
+
+
+def write_atomically(where: str, data: bytes, mode: int = 0o644) -> None:
+    """Put `data` at the absolute path `where` in one step: it is there whole, or as it was before."""
+    temporary = f"{where}.{os.getpid()}.tmp"
+    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+        file.write(data)
+    os.replace(temporary, where)

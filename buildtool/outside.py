@@ -1,0 +1,67 @@
+"""Values that commands print: `vars.NAME.sh` and `track.cmd`, each run once in a build, remembered for those who look.
+
+Does not know what the values are for.
+"""
+
+from __future__ import annotations
+
+import subprocess
+
+from buildtool.errors import TaskfileError
+from buildtool.project import Remembered
+from buildtool.state.store import State
+from buildtool.text import printable
+
+PATIENCE = 60.0  # seconds a command may take that only tells something
+
+
+class Outside(Remembered):
+    """Runs the commands, in the project's directory, and keeps what they print in the state."""
+
+    def __init__(self, state: State, root: str, shell: str) -> None:
+        super().__init__(state)
+        self._state = state
+        self._root = root
+        self._shell = shell
+        self._printed: dict[str, str] = {}
+
+    def shell_variable(self, name: str, text: str) -> str | None:
+        """Standard output of the command, without its last line ends. Raises `TaskfileError` if it fails."""
+        done = self._run(text)
+        if done.returncode:
+            raise TaskfileError(
+                f"`{name}`: the command failed with exit code {done.returncode}",
+                facts=(("command", text), ("it said", printable(done.stderr.strip()[-300:]))),
+            )
+        value = done.stdout.rstrip("\n")
+        self._state.set_value(f"{name}: {text}", value)
+        return value
+
+    def command(self, text: str) -> str | None:
+        """All that the command prints, and its exit code if that is not 0."""
+        known = self._printed.get(text)
+        if known is None:
+            done = self._run(text)
+            known = done.stdout + done.stderr
+            if done.returncode:
+                known += f"\nexit code {done.returncode}"
+            self._printed[text] = known
+            self._state.set_value(f"track.cmd: {text}", known)
+        return known
+
+    def _run(self, text: str) -> subprocess.CompletedProcess[str]:
+        try:
+            return subprocess.run(
+                [self._shell, "-c", text],
+                cwd=self._root,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="surrogateescape",
+                timeout=PATIENCE,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise TaskfileError(f"`{text}` did not end within {PATIENCE:.0f} s") from error
+        except OSError as error:
+            raise TaskfileError(f"`{self._shell}` cannot be started: {error.strerror}") from error

@@ -1,0 +1,69 @@
+"""Puts right what a build left that was killed: leftover processes, half-written outputs, outputs moved aside.
+
+Does not know why it was killed, and needs nobody's permission: the lock is held, so whoever wrote these rows is dead.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+
+from buildtool.executors.processes import alive, end_processes, marked
+from buildtool.files import Disk
+from buildtool.state.records import Running
+from buildtool.state.store import State
+from buildtool.text import count
+
+ASIDE = ".bt/aside/"
+MARK = "BT_RUN"  # the environment variable by which leftover processes are known
+GRACE = 2.0  # seconds between TERM and KILL
+
+
+def recover(state: State, disk: Disk) -> str | None:
+    """Undo what dead builds had begun; a sentence that says what was done, or None if there was nothing."""
+    died = [build for build in state.builds(1) if build.ended is None]
+    running = state.running()
+    stopped = _end_leftovers(running, state.value("run")) if running or died else 0
+    discarded, returned = _undo(running, disk)
+    for job in running:
+        state.stop(job.key)
+    kept = sum(len([e for e in state.history(build=b.number) if e.status != "failed"]) for b in died)
+    for build in died:
+        state.end_build(build.number, 137, build.counts)
+    state.commit()
+    shutil.rmtree(disk.absolute(ASIDE), ignore_errors=True)
+    if not died and not running:
+        return None
+    words = [f"{count(kept, 'finished job')} kept"]
+    if discarded:
+        words.append(f"{count(discarded, 'half-written output')} discarded")
+    if returned:
+        words.append(f"{count(returned, 'earlier output')} put back")
+    if stopped:
+        words.append(f"{count(stopped, 'leftover process', 'leftover processes')} stopped")
+    return "recovered from a build that was cut short: " + ", ".join(words)
+
+
+def _end_leftovers(running: Iterable[Running], run: str | None) -> int:
+    """End the processes of a dead run, known by pid and start time, or by their environment."""
+    groups = [job.pid for job in running if job.pid and job.stamp and alive(job.pid, job.stamp)]
+    pids = marked(MARK, run) if run else []
+    return end_processes(pids, groups, grace=GRACE)
+
+
+def _undo(running: Iterable[Running], disk: Disk) -> tuple[int, int]:
+    """Remove what jobs had half written and put their earlier outputs back; how many of each."""
+    discarded = returned = 0
+    for job in running:
+        aside = dict(job.aside)
+        for path in job.outputs:
+            moved = aside.get(path)
+            if moved is not None and not disk.exists(moved):
+                continue  # it was killed before the move: what is there is the earlier output
+            if disk.exists(path):
+                disk.remove(path)
+                discarded += 1
+            if moved is not None:
+                disk.move(moved, path)
+                returned += 1
+    return discarded, returned

@@ -1,0 +1,1 @@
+"""What people see: values to lines. Makes no decisions."""

@@ -1,0 +1,86 @@
+"""One JSON object a line, for programs. Every object has `event` and `time` (seconds since the epoch)."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from typing import TextIO
+
+from buildtool.report.model import JobReport
+
+STATUSES = ("ran", "unchanged", "restored", "fresh", "failed", "skipped")
+
+
+class JsonLines:
+    """Writes events to a text stream as they come."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def planned(self, jobs: int, targets: tuple[str, ...]) -> None:
+        """`plan`: how many jobs will be looked at, and for which targets (none: the default)."""
+        self._write("plan", jobs=jobs, targets=list(targets))
+
+    def started(self, job: JobReport) -> None:
+        """`started`: which job, and why."""
+        self._write("started", **_job(job), reasons=list(job.reasons), executor=job.executor)
+
+    def output(self, name: str, data: bytes) -> None:
+        """`output`: what a job printed; bytes that are not UTF-8 come as replacement characters."""
+        self._write("output", job=_safe(name), text=data.decode("utf-8", "replace"))
+
+    def finished(self, job: JobReport) -> None:
+        """`finished`: how a job came out; a failed one has `error`, and `log` and `command` where there are any."""
+        more: dict[str, object] = {}
+        if job.failure is not None:
+            failure = job.failure
+            more["error"] = failure.cause
+            if failure.details:
+                more["details"] = [_safe(d) for d in failure.details]
+            if failure.log is not None:
+                more["log"] = failure.log
+            if failure.command is not None:
+                more["command"] = _safe(failure.command)
+        self._write(
+            "finished",
+            **_job(job),
+            status=job.status,
+            reasons=[_safe(r) for r in job.reasons],
+            seconds=round(job.seconds, 6),
+            executor=job.executor,
+            **more,
+        )
+
+    def warning(self, text: str) -> None:
+        """`warning`: something to know."""
+        self._write("warning", text=_safe(text))
+
+    def note(self, text: str) -> None:
+        """A remark is told as a warning: programs that do not care can pass it over."""
+        self._write("warning", text=_safe(text))
+
+    def summary(self, counts: Mapping[str, int], seconds: float, exit_code: int) -> None:
+        """`summary`, the last line: jobs by status, and the exit code."""
+        by_status = {status: counts.get(status, 0) for status in STATUSES}
+        self._write("summary", **by_status, seconds=round(seconds, 6), exit_code=int(exit_code))
+        self._stream.flush()
+
+    def _write(self, event: str, **values: object) -> None:
+        self._stream.write(json.dumps({"event": event, "time": time.time(), **values}) + "\n")
+        if event != "output":
+            self._stream.flush()
+
+
+def _job(job: JobReport) -> dict[str, object]:
+    return {
+        "job": _safe(job.name),
+        "task": job.task,
+        "wildcards": {name: _safe(value) for name, value in job.wildcards.items()},
+        "outputs": [_safe(path) for path in job.outputs],
+    }
+
+
+def _safe(text: str) -> str:
+    """The text with bytes that are not UTF-8 written as `\\xNN`, which every JSON parser takes."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -1,0 +1,70 @@
+"""What is told about a build, and to whom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from buildtool.errors import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a job failed, with all that helps to mend it."""
+
+    cause: str  # `exit code 2`, `killed by SIGKILL (out of memory?)`
+    details: tuple[str, ...] = ()  # more lines about the cause
+    command: str | None = None
+    tail: tuple[str, ...] = ()  # the last lines of its output
+    log: str | None = None  # where the whole output is; None when there was none
+    place: Place | None = None
+    again: str | None = None  # a command that runs this job alone
+
+
+@dataclass(frozen=True, slots=True)
+class JobReport:
+    """How one job came out."""
+
+    name: str
+    task: str
+    wildcards: Mapping[str, str]
+    outputs: tuple[str, ...]
+    status: str  # ran, unchanged, restored, fresh, failed or skipped
+    reasons: tuple[str, ...] = ()
+    seconds: float = 0.0
+    executor: str = "local"
+    failure: Failure | None = None
+    note: str | None = None  # something worth a word, though the job is well
+
+
+class Reporter(Protocol):
+    """Somebody who wants to know how a build goes."""
+
+    def planned(self, jobs: int, targets: tuple[str, ...]) -> None:
+        """The build begins, with this many jobs to look at."""
+        ...
+
+    def started(self, job: JobReport) -> None:
+        """A job runs now, for these reasons."""
+        ...
+
+    def output(self, name: str, data: bytes) -> None:
+        """A running job printed something."""
+        ...
+
+    def finished(self, job: JobReport) -> None:
+        """A job came out."""
+        ...
+
+    def warning(self, text: str) -> None:
+        """Something that is no failure and that the user should know."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Something the user may want to know."""
+        ...
+
+    def summary(self, counts: Mapping[str, int], seconds: float, exit_code: int) -> None:
+        """The build has ended."""
+        ...

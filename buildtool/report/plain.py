@@ -1,0 +1,120 @@
+"""Plain lines: one for each job that did something, failures once more at the end, one closing sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TextIO
+
+from buildtool.report.model import Failure, JobReport
+from buildtool.report.paint import Paint
+from buildtool.text import duration, printable
+
+ORDER = ("ran", "unchanged", "restored", "fresh", "failed", "skipped")
+WORDS = {"unchanged": "unchanged after running"}
+
+
+class Plain:
+    """Writes to a text stream. `quiet`: failures and the closing sentence only; `verbose`: outputs, too."""
+
+    def __init__(self, stream: TextIO, paint: Paint, *, quiet: bool = False, verbose: bool = False) -> None:
+        self._stream = stream
+        self._paint = paint
+        self._quiet = quiet
+        self._verbose = verbose
+        self._failed: list[JobReport] = []
+        self._skipped = 0
+
+    def planned(self, jobs: int, targets: tuple[str, ...]) -> None:
+        """Nothing is said before something happens."""
+
+    def started(self, job: JobReport) -> None:
+        """A job is told of when it has come out; with `verbose` also when it starts."""
+        if self._verbose:
+            self._write(f"{self._paint.dim('start')}      {printable(job.name)}{_because(job)}")
+
+    def output(self, name: str, data: bytes) -> None:
+        """With `verbose`, what jobs print, line by line behind their names."""
+        if self._verbose:
+            for line in data.decode("utf-8", "replace").splitlines():
+                self._write(f"{self._paint.dim(printable(name) + ' |')} {printable(line)}")
+
+    def finished(self, job: JobReport) -> None:
+        """One line for a job that did something."""
+        if job.status == "failed":
+            self._failed.append(job)
+            cause = job.failure.cause if job.failure is not None else ""
+            self._write(f"{self._paint.red('failed')}     {printable(job.name)}  {cause}")
+            return
+        if job.status == "skipped":
+            self._skipped += 1
+        if self._quiet or job.status == "fresh":
+            return
+        if job.status == "skipped":
+            because = f"  {printable(job.failure.cause)}" if job.failure is not None else ""
+            self._write(f"{self._paint.yellow('skipped')}    {printable(job.name)}{because}")
+            return
+        word = f"{job.status:<9}"
+        painted = self._paint.green(word) if job.status == "ran" else self._paint.cyan(word)
+        time = self._paint.dim(duration(job.seconds))
+        self._write(f"{painted}  {printable(job.name)}{_because(job)}  {time}")
+
+    def warning(self, text: str) -> None:
+        """A warning, on a line of its own."""
+        self._write(f"{self._paint.yellow('warning:')} {text}")
+
+    def note(self, text: str) -> None:
+        """A remark, unless quiet."""
+        if not self._quiet:
+            self._write(f"{self._paint.cyan('note:')} {text}")
+
+    def summary(self, counts: Mapping[str, int], seconds: float, exit_code: int) -> None:
+        """Failures once more, then the closing sentence."""
+        for job in self._failed:
+            for line in render_failure(job, self._paint):
+                self._write(line)
+        if self._failed:
+            self._write("")
+        self._write(closing(counts, seconds))
+        self._stream.flush()
+
+    def _write(self, line: str) -> None:
+        self._stream.write(line + "\n")
+        if self._stream.isatty():
+            self._stream.flush()
+
+
+def _because(job: JobReport) -> str:
+    if not job.reasons:
+        return ""
+    more = f" and {len(job.reasons) - 1} more" if len(job.reasons) > 1 else ""
+    return f"  ({job.reasons[0]}{more})"
+
+
+def closing(counts: Mapping[str, int], seconds: float) -> str:
+    """The sentence at the end: `12 ran, 3 unchanged after running, 985 fresh, 1 failed in 4.2 s`."""
+    words = [f"{counts[status]} {WORDS.get(status, status)}" for status in ORDER if counts.get(status)]
+    return f"{', '.join(words) or 'nothing to do'} in {duration(seconds)}"
+
+
+def render_failure(job: JobReport, paint: Paint) -> list[str]:
+    """All that helps to mend a failed job."""
+    failure = job.failure or Failure("failed")
+    values = " ".join(f"{name}={printable(value)}" for name, value in job.wildcards.items())
+    lines = ["", paint.red(f"{printable(job.name)}: {failure.cause}")]
+    lines += [f"  {detail}" for detail in failure.details]
+    if values:
+        lines.append(f"  {'wildcards':<10} {values}")
+    if failure.command is not None:
+        first, *rest = failure.command.strip("\n").split("\n")
+        lines.append(f"  {'command':<10} {printable(first)}")
+        lines += [f"  {'':<10} {printable(line)}" for line in rest]
+    if failure.place is not None:
+        lines.append(f"  {'task':<10} {failure.place.file}:{failure.place.line}")
+    if failure.log is not None:
+        lines.append(f"  {'log':<10} {failure.log}")
+    if failure.again is not None:
+        lines.append(f"  {'again':<10} {failure.again}")
+    if failure.tail:
+        lines.append(f"  {paint.dim('last lines of its output:')}")
+        lines += [f"    {printable(line)}" for line in failure.tail]
+    return lines

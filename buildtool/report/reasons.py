@@ -1,0 +1,72 @@
+"""A reason in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from buildtool.fingerprint import Change, Reason
+from buildtool.text import printable
+
+NOUNS = {
+    "command": "the command",
+    "shell": "the shell",
+    "cwd": "the working directory",
+    "param": "parameter",
+    "env": "environment variable",
+    "track.env": "tracked variable",
+    "track.cmd": "output of",
+    "track.file": "tracked file",
+    "input": "input",
+    "need": "needed file",
+    "found": "found input",
+    "output": "output",
+    "code": "function",
+    "package": "package",
+}
+PLAIN = {
+    "first": "never built here",
+    "failed": "the last run failed",
+    "forced": "forced",
+    "always": "always runs",
+    "expired": "older than its `max_age`",
+    "command": "runs when asked for",
+}
+SHORT = 40  # characters of a value that fit into a reason
+
+
+def describe(reason: Reason) -> str:
+    """One reason as a short phrase."""
+    if reason.change is None and reason.kind in PLAIN:
+        return PLAIN[reason.kind]
+    name = printable(reason.name)
+    if reason.kind == "missing":
+        return f"output {name} is missing"
+    if reason.kind == "wanted":
+        return f"{name} is needed again"
+    if reason.kind == "edited":
+        return f"output {name} was edited since"
+    noun = NOUNS.get(reason.kind, reason.kind)
+    subject = f"{noun} {name}" if name else noun
+    if reason.change is Change.ADDED:
+        return f"new {noun.removeprefix('the ')} {name}".rstrip()
+    if reason.change is Change.REMOVED:
+        return f"{subject} is gone"
+    if reason.kind in ("param", "env", "track.env") and _fits(reason.old) and _fits(reason.new):
+        return f"{subject} changed from {_value(reason.old)} to {_value(reason.new)}"
+    return f"{subject} changed"
+
+
+def brief(reasons: Sequence[Reason]) -> str:
+    """The first reason, and how many more there are."""
+    if not reasons:
+        return ""
+    first = describe(reasons[0])
+    return first if len(reasons) == 1 else f"{first} and {len(reasons) - 1} more"
+
+
+def _fits(text: str | None) -> bool:
+    return text is None or (len(text) <= SHORT and "\n" not in text)
+
+
+def _value(text: str | None) -> str:
+    return "unset" if text is None else printable(text) or "empty"

@@ -1,0 +1,57 @@
+"""Ctrl-C and its relatives, as something that can be waited for.
+
+Does not know what is to be ended.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from types import FrameType
+from typing import Any, Self
+
+from buildtool.errors import ExitCode
+
+HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Signals:
+    """While entered, signals only wake up whoever waits for `fileno`."""
+
+    def __init__(self) -> None:
+        self.count = 0  # signals that came so far
+        self.pending = 0  # of these, not yet taken
+        self.code: ExitCode | None = None  # the exit code that the first one means
+        self._before: dict[int, Any] = {}
+        self._read, self._write = os.pipe()
+        os.set_blocking(self._read, False)
+        os.set_blocking(self._write, False)
+
+    def fileno(self) -> int:
+        """Readable when a signal has come."""
+        return self._read
+
+    def take(self) -> int:
+        """How many signals came since the last call."""
+        found, self.pending = self.pending, 0
+        if found:
+            os.read(self._read, 512)
+        return found
+
+    def __enter__(self) -> Self:
+        for number in HANDLED:
+            self._before[number] = signal.signal(number, self._came)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        os.close(self._read)
+        os.close(self._write)
+
+    def _came(self, number: int, _frame: FrameType | None) -> None:
+        self.count += 1
+        self.pending += 1
+        if self.code is None:
+            self.code = ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED
+        os.write(self._write, b".")

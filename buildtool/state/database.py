@@ -1,0 +1,216 @@
+"""The state database as its one writer sees it: opening, damage, transactions, closing.
+
+Does not know what the rows mean. Opening it needs the lock of the project.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any, NoReturn
+
+from buildtool.errors import StateError
+from buildtool.state import schema, seal
+from buildtool.state.directory import prepare, shown, unwritable
+from buildtool.state.snapshot import FILE, SEAL, SIDES, connect, connect_beside_writer
+
+PATIENCE = 5000  # milliseconds that SQLite waits for a lock of somebody else's program
+
+
+class Database:
+    """The open database. Writes gather in one transaction until `commit`.
+
+    What was damaged is moved aside, and `warnings` says so. To be used from one thread.
+    """
+
+    def __init__(self, directory: str, *, durable: bool = False) -> None:
+        self.warnings: list[str] = []
+        self._path = os.path.join(directory, FILE)
+        self._seal = os.path.join(directory, SEAL)
+        self._durable = durable
+        self._written = False
+        self._failed = False
+        prepare(directory)
+        with self._guarded("open"):
+            try:
+                self._connection = self._open()
+            except schema.FAULTS as error:
+                if not schema.is_damage(error):
+                    raise
+                self._move_aside(str(error))
+                self._connection = self._open()
+
+    def rows(self, sql: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query, what is not committed yet included."""
+        with self._guarded("read"):
+            return self._connection.execute(sql, values).fetchall()
+
+    def condemn(self, cause: str) -> NoReturn:
+        """Have the database replaced at the next start, since what was read makes no sense: StateError."""
+        self._failed = True
+        seal.condemn(self._seal)
+        raise StateError(
+            f"the state database `{shown(self._path)}` is damaged",
+            facts=(("cause", cause),),
+            hint="run `bt build` again: it moves the damaged database aside and makes a new one",
+        )
+
+    def write(self, sql: str, values: tuple[object, ...] = ()) -> int:
+        """Change something; the number of the row that was inserted last."""
+        with self._guarded("write"):
+            self._begin()
+            return self._connection.execute(sql, values).lastrowid or 0
+
+    def write_many(self, sql: str, values: Iterable[tuple[object, ...]]) -> None:
+        """Do one change for each of many rows."""
+        with self._guarded("write"):
+            self._begin()
+            self._connection.executemany(sql, values)
+
+    def commit(self) -> None:
+        """Make everything written so far durable, as one."""
+        with self._guarded("write"):
+            if self._connection.in_transaction:
+                self._connection.execute("COMMIT")
+
+    def close(self) -> None:
+        """Commit, leave one file and seal it; a second call does nothing."""
+        try:
+            if not self._failed:
+                self.commit()
+        finally:
+            with self._guarded("close"):
+                self._connection.close()
+        if self._written and not self._failed and not os.path.exists(f"{self._path}-wal"):
+            seal.put(self._path, self._seal)
+        self._written = False
+        self._failed = True
+
+    def _begin(self) -> None:
+        self._break_seal()
+        if not self._connection.in_transaction:
+            self._connection.execute("BEGIN IMMEDIATE")
+
+    def _refuse_newer(self) -> None:
+        """Look at the version before anything is touched; all other trouble shows up later."""
+        with contextlib.suppress(*schema.FAULTS):
+            still = not os.path.exists(f"{self._path}-wal")
+            connection = (
+                connect(self._path, "mode=ro&immutable=1") if still else connect_beside_writer(self._path)
+            )
+            with contextlib.closing(connection):
+                schema.prove(connection)
+
+    def _open(self) -> sqlite3.Connection:
+        """The database ready for use; sqlite3.Error if it cannot be had or cannot be trusted."""
+        there = os.path.exists(self._path)
+        rest = seal.look(self._path, self._seal) if there else seal.Seal.ABSENT
+        if rest is seal.Seal.BROKEN:
+            raise schema.DamagedError("it is not as `bt` left it")
+        if there:
+            self._refuse_newer()
+        unclean = there and (rest is seal.Seal.ABSENT or os.path.exists(f"{self._path}-wal"))
+        if unclean and not _has_header(self._path):
+            raise schema.DamagedError("file is not a database")
+        if unclean or not there:
+            self._break_seal()
+        connection = schema.tolerate(
+            sqlite3.connect(self._path, isolation_level=None, timeout=PATIENCE / 1000)
+        )
+        try:
+            self._prepare(connection, unclean)
+        except BaseException:
+            with contextlib.suppress(*schema.FAULTS):
+                connection.close()
+            raise
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection, unclean: bool) -> None:
+        if schema.is_new(connection):
+            self._break_seal()
+            schema.create(connection)
+        else:
+            schema.prove(connection)
+        if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            self._break_seal()
+            connection.execute(f"PRAGMA journal_mode={'WAL' if _can_write_ahead(self._path) else 'DELETE'}")
+        connection.execute(f"PRAGMA synchronous={'FULL' if self._durable else 'NORMAL'}")
+        if unclean:
+            schema.check(connection)
+
+    def _break_seal(self) -> None:
+        if not self._written:
+            seal.take_off(self._seal)
+            self._written = True
+
+    def _move_aside(self, cause: str) -> None:
+        """Give the file and what lies beside it another name."""
+        stem = f"{self._path}.bad-{time.strftime('%Y%m%d-%H%M%S')}"
+        name, number = stem, 1
+        while os.path.lexists(name):
+            number += 1
+            name = f"{stem}-{number}"
+        seal.take_off(self._seal)
+        os.rename(self._path, name)
+        for side in SIDES:
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(self._path + side, name + side)
+        self.warnings.append(
+            f"the state database was damaged ({cause}) and is now `{shown(name)}`; "
+            "whatever cannot be proven without it is built again"
+        )
+
+    @contextlib.contextmanager
+    def _guarded(self, action: str) -> Iterator[None]:
+        """Turn trouble with the disk into a StateError; nothing is written after it."""
+        try:
+            yield
+        except OSError as error:
+            self._failed = True
+            raise unwritable(error.filename or self._path, error) from error
+        except sqlite3.ProgrammingError:
+            raise  # a mistake of ours
+        except schema.FAULTS as error:
+            if action != "open" and schema.is_damage(error):
+                self.condemn(str(error))
+            self._failed = True
+            raise StateError(
+                f"cannot {action} the state database `{shown(self._path)}`",
+                facts=(("cause", str(error)),),
+                hint=_way_out(error),
+            ) from error
+
+
+def _has_header(path: str) -> bool:
+    """Whether the first bytes are those of a database that SQLite may write; an empty file will be one."""
+    with open(path, "rb") as file:
+        head = file.read(20)
+    return not head or (head[:16] == b"SQLite format 3\0" and head[18:] in (b"\1\1", b"\2\2"))
+
+
+def _can_write_ahead(path: str) -> bool:
+    """Whether the file system has the shared memory and the locks that write-ahead needs; tried out."""
+    probe = f"{path}.probe"
+    try:
+        with contextlib.closing(sqlite3.connect(probe, isolation_level=None)) as connection:
+            mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+            connection.execute("CREATE TABLE probe (value)")
+        return bool(mode == "wal")
+    except sqlite3.OperationalError:
+        return False
+    finally:
+        for side in ("", *SIDES):
+            with contextlib.suppress(OSError):
+                os.unlink(probe + side)
+
+
+def _way_out(error: Exception) -> str:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_FULL:
+        return "free some space on the disk of the project, then run `bt build` again"
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return "another program has the database open: close it, then run `bt build` again"
+    return "check the disk and the rights of the `.bt` folder, then run `bt build` again"

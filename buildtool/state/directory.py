@@ -1,0 +1,40 @@
+"""The folder `.bt/`: made on first use, private, and ignored by git.
+
+Does not know what is kept in it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from buildtool.errors import StateError
+
+
+def prepare(directory: str) -> None:
+    """Make the state folder where it is not there yet, open to its owner alone and ignored by git."""
+    ignore = os.path.join(directory, ".gitignore")
+    try:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(directory, 0o700)
+        if not os.path.lexists(ignore):
+            with open(ignore, "w", encoding="ascii") as file:
+                file.write("*\n")
+    except OSError as error:
+        raise unwritable(directory, error) from error
+
+
+def unwritable(path: str, error: OSError) -> StateError:
+    """The error for a state file or folder that cannot be written."""
+    return StateError(
+        f"cannot write to `{shown(path)}`",
+        facts=(("cause", error.strerror or str(error)),),
+        hint="make the project folder writable and check the space left on its disk; "
+        "`bt list`, `bt why` and `bt build --dry-run` work without writing",
+    )
+
+
+def shown(path: str) -> str:
+    """A path of the state as a person knows it: `.bt` or `.bt/NAME`."""
+    head, name = os.path.split(os.path.normpath(path))
+    return name if name.startswith(".") else os.path.join(os.path.basename(head), name)

@@ -1,0 +1,226 @@
+"""Between the values of `records` and the rows of the database. Nothing is ever unpickled.
+
+Does not know how rows are found.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from buildtool.fingerprint import Fingerprint, Item
+from buildtool.state.records import BuildRecord, HistoryRecord, JobRecord, Made, Running
+
+LONGEST = 64 * 1024  # characters of an item's text that are kept
+BIGGEST = 2**63  # SQLite's integers are smaller
+IS_DIGEST = re.compile(r"[0-9a-f]{32}").fullmatch
+
+# Details begin with the letter of their form. In form `d`, raw deflate has this dictionary: what most jobs
+# have in common, the most frequent last. It can never be changed, only be joined by another form.
+FORM = b"d"
+DICTIONARY = (
+    b'["track.cmd","["track.file","["track.env","["package","["need","["found","["param","["code","'
+    b'["cwd","."],["env","LC_ALL","C"],["shell","","bash"],["input","["output","[[["command","","python '
+)
+
+# size, mtime_ns, ctime_ns, inode, mode, digest, hashed_at (nanoseconds since the epoch)
+Stamp = tuple[int, int, int, int, int, str, int]
+
+# What decoding a damaged value may raise.
+UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, zlib.error)
+
+
+def to_bytes(text: str) -> bytes:
+    """A name as bytes, whatever the locale."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def to_text(raw: bytes) -> str:
+    """The name that `to_bytes` was given."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def pack_digest(digest: str) -> str | bytes:
+    """A digest in half the space, if it is one of ours; anything else as it is."""
+    return bytes.fromhex(digest) if IS_DIGEST(digest) else digest
+
+
+def unpack_digest(stored: str | bytes) -> str:
+    """The digest that `pack_digest` was given."""
+    return stored if isinstance(stored, str) else stored.hex()
+
+
+def to_json(value: object) -> str:
+    """Compact, and pure ASCII, so that lone surrogates survive."""
+    return json.dumps(value, separators=(",", ":"))
+
+
+def pack_details(job: JobRecord) -> bytes:
+    """Fingerprint, wildcards and found inputs in little space, without texts that are too long to show.
+
+    They are compressed JSON. Digests do not compress: those of the usual form follow it, 16 bytes each.
+    """
+    items: list[Sequence[str | None]] = []
+    digests = []
+    for kind, name, digest, text in job.fingerprint.items:
+        short = text if text is None or len(text) <= LONGEST else None
+        if digest is None or not IS_DIGEST(digest):
+            items.append((kind, name, short, digest))
+            continue
+        items.append((kind, name) if short is None else (kind, name, short))
+        digests.append(digest)
+    deflate = zlib.compressobj(wbits=-15, zdict=DICTIONARY)
+    packed = deflate.compress(to_json((items, job.wildcards, job.found)).encode("ascii")) + deflate.flush()
+    return FORM + packed + bytes.fromhex("".join(digests))
+
+
+class Details(NamedTuple):
+    """What `pack_details` was given."""
+
+    fingerprint: Fingerprint
+    wildcards: tuple[tuple[str, str], ...]
+    found: tuple[str, ...]
+
+
+def unpack_details(stored: bytes) -> Details:
+    """What `pack_details` was given; one of UNREADABLE if it is damaged."""
+    if stored[:1] != FORM:
+        raise ValueError("unknown form of a record")
+    inflate = zlib.decompressobj(wbits=-15, zdict=DICTIONARY)
+    items, wildcards, found = json.loads(inflate.decompress(stored[1:]))
+    digests = inflate.unused_data.hex()
+    at = 0
+    whole = []
+    for kind, name, *rest in items:
+        if len(rest) == 2:
+            whole.append(Item(kind, name, rest[1], rest[0]))
+            continue
+        whole.append(Item(kind, name, digests[at : at + 32], rest[0] if rest else None))
+        at += 32
+    if at != len(digests):
+        raise ValueError("a record has lost digests")
+    return Details(Fingerprint(tuple(whole)), _pairs(wildcards), tuple(found))
+
+
+STAMP = "path, size, mtime_ns, ctime_ns, inode, mode, digest, hashed_at"
+
+
+def stamp_rows(stamps: Mapping[str, Stamp]) -> Iterator[tuple[object, ...]]:
+    """Path and stamp; those with a time that no integer of SQLite can hold are left out."""
+    for path, (size, mtime, ctime, inode, mode, digest, at) in stamps.items():
+        if -BIGGEST <= mtime < BIGGEST and -BIGGEST <= ctime < BIGGEST:
+            narrow = inode if inode < BIGGEST else inode - 2 * BIGGEST
+            yield to_bytes(path), size, mtime, ctime, narrow, mode, pack_digest(digest), at
+
+
+def to_stamps(rows: list[tuple[Any, ...]]) -> dict[str, Stamp]:
+    """All stamps by path; written out in full because there may be a million of them."""
+    return {
+        path.decode("utf-8", "surrogateescape"): (
+            size,
+            mtime,
+            ctime,
+            inode if inode >= 0 else inode + 2 * BIGGEST,
+            mode,
+            digest.hex() if digest.__class__ is bytes else digest,
+            at,
+        )
+        for path, size, mtime, ctime, inode, mode, digest, at in rows
+    }
+
+
+JOB = "key, task, status, build, ended, seconds, peak_memory, executor, runs, accepted, details"
+
+
+def job_row(job: JobRecord) -> tuple[object, ...]:
+    """The columns named in JOB."""
+    return (
+        to_bytes(job.key),
+        to_bytes(job.task),
+        job.status,
+        job.build,
+        job.ended,
+        job.seconds,
+        job.peak_memory,
+        to_bytes(job.executor),
+        job.runs,
+        int(job.accepted),
+        pack_details(job),
+    )
+
+
+def to_job(row: tuple[Any, ...], outputs: list[tuple[Any, ...]]) -> JobRecord:
+    """A job from the columns named in JOB and its (path, digest) rows; one of UNREADABLE if damaged."""
+    key, task, status, build, ended, seconds, memory, executor, runs, accepted, stored = row
+    details = unpack_details(stored)
+    return JobRecord(
+        key=to_text(key),
+        task=to_text(task),
+        wildcards=details.wildcards,
+        status=status,
+        fingerprint=details.fingerprint,
+        outputs=tuple(Made(to_text(path), unpack_digest(digest)) for path, digest in outputs),
+        found=details.found,
+        build=build,
+        ended=ended,
+        seconds=seconds,
+        peak_memory=memory,
+        executor=to_text(executor),
+        runs=runs,
+        accepted=bool(accepted),
+    )
+
+
+RUNNING = "key, task, outputs, aside, pid, stamp"
+
+
+def running_row(job: Running) -> tuple[object, ...]:
+    """The columns named in RUNNING."""
+    stamp = None if job.stamp is None else to_bytes(job.stamp)
+    return to_bytes(job.key), to_bytes(job.task), to_json(job.outputs), to_json(job.aside), job.pid, stamp
+
+
+def to_running(row: tuple[Any, ...]) -> Running:
+    """A running job from the columns named in RUNNING."""
+    key, task, outputs, aside, pid, stamp = row
+    made = tuple(json.loads(outputs))
+    return Running(
+        to_text(key),
+        to_text(task),
+        made,
+        _pairs(json.loads(aside)),
+        pid,
+        None if stamp is None else to_text(stamp),
+    )
+
+
+BUILD = "number, started, ended, command, exit_code, counts"
+
+
+def to_build(row: tuple[Any, ...]) -> BuildRecord:
+    """A build from the columns named in BUILD."""
+    number, started, ended, command, exit_code, counts = row
+    return BuildRecord(number, started, ended, to_text(command), exit_code, json.loads(counts))
+
+
+HISTORY = "build, key, name, status, reasons, seconds, ended"
+
+
+def history_row(entry: HistoryRecord) -> tuple[object, ...]:
+    """The columns named in HISTORY."""
+    build, key, name, status, reasons, seconds, ended = entry
+    return build, to_bytes(key), to_bytes(name), status, to_json(reasons) if reasons else None, seconds, ended
+
+
+def to_history(row: tuple[Any, ...]) -> HistoryRecord:
+    """An entry from the columns named in HISTORY."""
+    build, key, name, status, reasons, seconds, ended = row
+    told = tuple(json.loads(reasons)) if reasons else ()
+    return HistoryRecord(build, to_text(key), to_text(name), status, told, seconds, ended)
+
+
+def _pairs(lists: list[list[str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((first, second) for first, second in lists)

@@ -1,0 +1,358 @@
+"""What is known from earlier builds, in the words of `records`: `StateReader` looks, `State` also writes.
+
+Does not know how verdicts are reached, nor what the graph looks like today: so whether a recorded output is
+an orphan is for others to say.
+"""
+# ruff: noqa: S608 -- SQL is put together from constants of ours alone; values are always bound
+
+from __future__ import annotations
+
+import gc
+import json
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
+
+from buildtool.state.database import Database
+from buildtool.state.records import BuildRecord, HistoryRecord, JobRecord, Running
+from buildtool.state.rows import (
+    BUILD,
+    HISTORY,
+    JOB,
+    RUNNING,
+    STAMP,
+    UNREADABLE,
+    Stamp,
+    history_row,
+    job_row,
+    pack_digest,
+    running_row,
+    stamp_rows,
+    to_build,
+    to_bytes,
+    to_history,
+    to_job,
+    to_json,
+    to_running,
+    to_stamps,
+    to_text,
+    unpack_digest,
+)
+from buildtool.state.snapshot import Snapshot
+from buildtool.text import printable
+
+BUILDS_KEPT = 1000
+HISTORY_KEPT = 500_000  # entries; the last build keeps all of its own
+MAKER = "coalesce(job, path)"  # of an output: the key of its job
+MADE_BY = "(job=? OR (path=? AND job IS NULL))"  # of outputs: those of one job
+
+Rows = list[tuple[Any, ...]]
+T = TypeVar("T")
+
+
+class Stray(NamedTuple):
+    """A path that a job made once and that no record tells of any more."""
+
+    job: str  # the key of the job that made it
+    digest: str
+
+
+class Source(Protocol):
+    """Where rows come from."""
+
+    warnings: list[str]
+
+    def rows(self, sql: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query."""
+
+    def condemn(self, cause: str) -> None:
+        """What was read makes no sense: be empty from now on, or raise."""
+
+    def close(self) -> None:
+        """Let go of the file."""
+
+
+class StateReader:
+    """What earlier builds left, read without changing anything on the disk."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    @classmethod
+    def open(cls, directory: str) -> StateReader:
+        """Look into the state folder `directory`; without one, or with a damaged one, everything is empty."""
+        return StateReader(Snapshot(directory))
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a person should know about the state itself, such as damage."""
+        return self._source.warnings
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._source.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def stamps(self) -> dict[str, Stamp]:
+        """All that is known of files without reading them."""
+        with _no_collection():
+            return self._read(f"SELECT {STAMP} FROM files", to_stamps)
+
+    def job(self, key: str) -> JobRecord | None:
+        """The last run of a job; None if it never ran, or if its record cannot be read."""
+        raw = to_bytes(key)
+        rows = self._source.rows(f"SELECT {JOB} FROM jobs WHERE key=?", (raw,))
+        if not rows:
+            return None
+        outputs = self._source.rows(
+            f"SELECT path, digest FROM outputs WHERE {MADE_BY} AND position NOT NULL ORDER BY position",
+            (raw, raw),
+        )
+        try:
+            return to_job(rows[0], outputs)
+        except UNREADABLE:
+            self.warnings.append(f"the record of `{printable(key)}` is damaged and does not count")
+            return None
+
+    def keys(self) -> list[str]:
+        """The keys of all jobs that have a record."""
+        return self._read("SELECT key FROM jobs ORDER BY key", lambda rows: [to_text(key) for (key,) in rows])
+
+    def durations(self) -> dict[str, float]:
+        """How many seconds each job took when it last ran, by key."""
+        return self._read(
+            "SELECT key, seconds FROM jobs",
+            lambda rows: {to_text(key): float(seconds) for key, seconds in rows},
+        )
+
+    def owner(self, path: str) -> str | None:
+        """The key of the job that made exactly this path, even if no record tells of it any more."""
+        return self._read(
+            f"SELECT {MAKER} FROM outputs WHERE path=?",
+            lambda rows: to_text(rows[0][0]) if rows else None,
+            to_bytes(path),
+        )
+
+    def owned(self) -> dict[str, str]:
+        """Every path that a job made, strays included, with the key of that job."""
+        return self._read(
+            f"SELECT path, {MAKER} FROM outputs",
+            lambda rows: {to_text(path): to_text(job) for path, job in rows},
+        )
+
+    def strays(self) -> dict[str, Stray]:
+        """The paths among `owned` that no record tells of any more.
+
+        Their job made other outputs in its last run, failed in it, or gave way to another job.
+        """
+        return self._read(
+            f"SELECT path, {MAKER}, digest FROM outputs WHERE position IS NULL",
+            lambda rows: {
+                to_text(path): Stray(to_text(job), unpack_digest(made)) for path, job, made in rows
+            },
+        )
+
+    def running(self) -> list[Running]:
+        """The jobs that were started and have not been settled."""
+        return self._read(
+            f"SELECT {RUNNING} FROM running ORDER BY key", lambda rows: [to_running(row) for row in rows]
+        )
+
+    def builds(self, limit: int | None = None) -> list[BuildRecord]:
+        """Builds, the latest first."""
+        return self._read(
+            f"SELECT {BUILD} FROM builds ORDER BY number DESC LIMIT ?",
+            lambda rows: [to_build(row) for row in rows],
+            _limit(limit),
+        )
+
+    def history(
+        self, *, build: int | None = None, key: str | None = None, limit: int | None = None
+    ) -> list[HistoryRecord]:
+        """What jobs did, the latest first: in one build, of one job, or both."""
+        wanted: dict[str, object] = {}
+        if build is not None:
+            wanted["build=?"] = build
+        if key is not None:
+            wanted["key=?"] = to_bytes(key)
+        return self._read(
+            f"SELECT {HISTORY} FROM history WHERE {' AND '.join(wanted) or '1'}"
+            " ORDER BY build DESC, ended DESC, key LIMIT ?",
+            lambda rows: [to_history(row) for row in rows],
+            *wanted.values(),
+            _limit(limit),
+        )
+
+    def value(self, name: str) -> str | None:
+        """What `set_value` kept under this name."""
+        return self._read(
+            "SELECT value FROM vars WHERE name=?",
+            lambda rows: str(json.loads(rows[0][0])) if rows else None,
+            to_bytes(name),
+        )
+
+    def _read(self, sql: str, convert: Callable[[Rows], T], *values: object) -> T:
+        """What the rows mean; if they make no sense, the database is damaged."""
+        try:
+            return convert(self._source.rows(sql, values))
+        except UNREADABLE as error:
+            self._source.condemn(f"{type(error).__name__}: {error}")
+            return convert([])
+
+
+class State(StateReader):
+    """The state of a project, for the one process that holds its lock.
+
+    Writes gather until `commit`, which makes them durable together; what was written is read at once.
+    """
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._database = database
+
+    @classmethod
+    def open(cls, directory: str, *, durable: bool = False) -> State:
+        """Open the state in the folder `directory`, which is made if need be.
+
+        A damaged database is moved aside, and `warnings` says so. StateError if there can be none, or if the
+        one that is there comes from a newer `bt`. `durable`: a power cut costs no commit either.
+        """
+        return State(Database(directory, durable=durable))
+
+    def commit(self) -> None:
+        """Make everything written so far durable, as one."""
+        self._database.commit()
+
+    def begin_build(self, command: str) -> int:
+        """Note that a build begins; its number."""
+        sql = "INSERT INTO builds (started, command, counts) VALUES (?, ?, '{}')"
+        return self._database.write(sql, (time.time(), to_bytes(command)))
+
+    def end_build(self, number: int, exit_code: int, counts: Mapping[str, int]) -> None:
+        """Note how a build ended, and forget builds that are long past."""
+        self._database.write(
+            "UPDATE builds SET ended=?, exit_code=?, counts=?,"
+            " logged=(SELECT count(*) FROM history WHERE build=number) WHERE number=?",
+            (time.time(), exit_code, to_json(dict(counts)), number),
+        )
+        self._prune_history()
+
+    def start(self, jobs: Iterable[Running]) -> None:
+        """Note durably that these jobs may write their outputs from now on."""
+        marks = ", ".join("?" * len(Running._fields))
+        sql = f"INSERT OR REPLACE INTO running ({RUNNING}) VALUES ({marks})"
+        self._database.write_many(sql, (running_row(job) for job in jobs))
+        self.commit()
+
+    def set_process(self, key: str, pid: int, stamp: str | None) -> None:
+        """Note which process does a running job."""
+        values = (pid, None if stamp is None else to_bytes(stamp), to_bytes(key))
+        self._database.write("UPDATE running SET pid=?, stamp=? WHERE key=?", values)
+
+    def stop(self, key: str) -> None:
+        """Note that a job is not running any more, and nothing else."""
+        self._database.write("DELETE FROM running WHERE key=?", (to_bytes(key),))
+
+    def record(self, job: JobRecord) -> None:
+        """Note the last run of a job: it is not running any more, and owns its outputs.
+
+        Another job that owned one of them is forgotten. What either owned and this record does not tell of
+        stays known as a stray.
+        """
+        key = to_bytes(job.key)
+        self.stop(job.key)
+        for made in job.outputs:
+            rows = self._database.rows(
+                f"SELECT {MAKER} FROM outputs WHERE path=? AND position NOT NULL",
+                (to_bytes(made.path),),
+            )
+            if rows and rows[0][0] != key:
+                self._drop(rows[0][0])
+        self._drop(key)
+        marks = ", ".join("?" * len(JOB.split(",")))
+        self._database.write(f"INSERT INTO jobs ({JOB}) VALUES ({marks})", job_row(job))
+        self._database.write_many(
+            "INSERT OR REPLACE INTO outputs (path, job, position, digest) VALUES (?, ?, ?, ?)",
+            (
+                (to_bytes(path), None if path == job.key else key, at, pack_digest(digest))
+                for at, (path, digest) in enumerate(job.outputs)
+            ),
+        )
+
+    def forget(self, key: str) -> None:
+        """Drop the record of a job, its outputs and strays included."""
+        self.stop(key)
+        raw = to_bytes(key)
+        self._database.write("DELETE FROM jobs WHERE key=?", (raw,))
+        self._database.write(f"DELETE FROM outputs WHERE {MADE_BY}", (raw, raw))
+
+    def forget_outputs(self, paths: Iterable[str]) -> None:
+        """Disown these paths: nobody made them."""
+        self._database.write_many("DELETE FROM outputs WHERE path=?", _raw(paths))
+
+    def remember(self, stamps: Mapping[str, Stamp]) -> None:
+        """Keep what is known of these files; a time that no integer of SQLite can hold is not kept."""
+        self._database.write_many(
+            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)", stamp_rows(stamps)
+        )
+
+    def forget_stamps(self, paths: Iterable[str]) -> None:
+        """Drop what is known of these files."""
+        self._database.write_many("DELETE FROM files WHERE path=?", _raw(paths))
+
+    def prune_stamps(self, keep: Collection[str]) -> None:
+        """Drop what is known of all files but these."""
+        known = [to_text(path) for (path,) in self._database.rows("SELECT path FROM files")]
+        if gone := [path for path in known if path not in keep]:
+            self.forget_stamps(gone)
+
+    def add_history(self, entries: Iterable[HistoryRecord]) -> None:
+        """Note what jobs did; a job has one entry in one build, the last."""
+        marks = ", ".join("?" * len(HistoryRecord._fields))
+        sql = f"INSERT OR REPLACE INTO history ({HISTORY}) VALUES ({marks})"
+        self._database.write_many(sql, (history_row(entry) for entry in entries))
+
+    def set_value(self, name: str, value: str) -> None:
+        """Keep a text under a name."""
+        self._database.write("INSERT OR REPLACE INTO vars VALUES (?, ?)", (to_bytes(name), to_json(value)))
+
+    def _drop(self, key: bytes) -> None:
+        """Remove a job's record; its outputs become strays."""
+        self._database.write("DELETE FROM jobs WHERE key=?", (key,))
+        self._database.write(f"UPDATE outputs SET position=NULL WHERE {MADE_BY}", (key, key))
+
+    def _prune_history(self) -> None:
+        rows = self._database.rows("SELECT number, logged FROM builds ORDER BY number DESC")
+        total = 0
+        for at, (number, logged) in enumerate(rows):
+            total += logged or 0
+            if at and (at >= BUILDS_KEPT or total > HISTORY_KEPT):
+                self._database.write("DELETE FROM builds WHERE number<=?", (number,))
+                self._database.write("DELETE FROM history WHERE build<=?", (number,))
+                return
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Hundreds of thousands of tuples would set off the garbage collector again and again, for nothing."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _limit(limit: int | None) -> int:
+    return -1 if limit is None else limit
+
+
+def _raw(paths: Iterable[str]) -> Iterator[tuple[bytes]]:
+    return ((to_bytes(path),) for path in paths)

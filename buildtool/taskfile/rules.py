@@ -1,0 +1,103 @@
+"""What must hold among the keys of one table, beyond each key's own kind.
+
+Gets raw tables and tells what is wrong; does not know the kinds of single values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from buildtool.taskfile.kinds import Schema, Spot
+from buildtool.text import listing, printable
+
+ACTIONS = ("run", "call", "script")  # what a task does; one of them
+SOURCES = ("csv", "lines", "glob", "sh")  # where a variable's values come from; one of them
+_WITH_OTHERS = {"depfile": ("run", "outputs"), "temp": ("outputs",), "keep": ("outputs",)}
+
+
+def same_columns(rows: list[Any], spot: Spot) -> None:
+    """All rows of `foreach` have the keys of the first."""
+    for index, row in enumerate(rows):
+        if set(row) != set(rows[0]):
+            names = listing([f"`{name}`" for name in rows[0]]) or "none"
+            spot.item(index).wrong("the rows of `foreach` have different keys", f"the first has {names}")
+            return
+
+
+def some_line(lines: list[str], spot: Spot) -> None:
+    """A list of lines says something."""
+    if not any(line.strip() for line in lines):
+        spot.wrong(f"`{printable(spot.label)}` is empty", "write at least one line")
+
+
+def one_source(table: Mapping[str, Any], spot: Spot) -> None:
+    """A variable's values come from one place, and a column belongs to a CSV file."""
+    label = f"`{printable(spot.label)}`"
+    found = [name for name in table if name in SOURCES]
+    if found != ["csv"] and "column" in table and len(found) < 2:
+        spot.key("column").wrong_key(f"{label} has a `column` without a `csv`", 'add `csv = "…"`')
+    elif len(found) != 1:
+        words = listing([f"`{name}`" for name in SOURCES], "or")
+        spot.wrong_key(f"{label} needs exactly one of {words}", "keep one of them" if found else None)
+    elif found == ["csv"] and "column" not in table:
+        spot.wrong_key(f"{label} needs a `column`", 'add `column = "…"`')
+
+
+def one_source_schema() -> Schema:
+    """`one_source` as JSON Schema."""
+    return {
+        "oneOf": [{"required": [name]} for name in SOURCES],
+        "dependentRequired": {"csv": ["column"], "column": ["csv"]},
+    }
+
+
+def task_rule(usable: Collection[str]) -> Callable[[Mapping[str, Any], Spot], None]:
+    """What must hold in a task whose keys may be those in `usable`."""
+
+    def check(task: Mapping[str, Any], spot: Spot) -> None:
+        excused = any(
+            key not in usable and not key.startswith("x-") for key in task
+        )  # it may be a misspelt one
+        _one_action([key for key in task if key in ACTIONS and key in usable], task, spot, excused=excused)
+        for key, others in _WITH_OTHERS.items():
+            for other in others if key in task and not excused else ():
+                if other not in task:
+                    hint = f"add `{other}`, or leave `{key}` out"
+                    spot.key(key).wrong_key(f"`{key}` needs `{other}`", hint)
+        slots = [task[key] for key in ("inputs", "outputs") if isinstance(task.get(key), dict)]
+        for slot in slots[1] if len(slots) == 2 else ():
+            if slot in slots[0]:
+                below = spot.key("outputs").key(slot)
+                hint = "give one of them another name"
+                below.wrong_key(f"`{printable(slot)}` names an input and an output", hint)
+
+    return check
+
+
+def _one_action(actions: list[str], task: Mapping[str, Any], spot: Spot, *, excused: bool) -> None:
+    """A task does one thing, or is a group of others."""
+    for extra in actions[1:]:
+        spot.key(extra).wrong_key(f"`{actions[0]}` and `{extra}` exclude each other", "keep one of the two")
+    if actions or excused:
+        return
+    if "needs" not in task:
+        name = printable(str(spot.path[-1]))
+        spot.wrong_key(f"task `{name}` does nothing", "it needs `run`, or `needs` alone for a group")
+        return
+    for key in ("inputs", "outputs"):
+        if key in task:
+            spot.key(key).wrong_key(f"`{key}` needs `run`", "add `run`, or leave `needs` alone for a group")
+
+
+def task_schema(usable: Collection[str]) -> Schema:
+    """`task_rule` as JSON Schema, as far as it goes: equal names of inputs and outputs are beyond it."""
+    actions = [action for action in ACTIONS if action in usable]
+    silent = [{"required": [key]} for key in ("inputs", "outputs", *actions)]
+    return {
+        "oneOf": [
+            *({"required": [action]} for action in actions),
+            {"required": ["needs"], "not": {"anyOf": silent}},
+        ],
+        "dependentRequired": {key: list(others) for key, others in _WITH_OTHERS.items()},
+    }

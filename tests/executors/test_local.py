@@ -1,0 +1,648 @@
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import resource
+import select
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from buildtool.executors import processes
+from buildtool.executors.local import Local, Log, Mask
+from buildtool.executors.protocol import Ended, Event, Output, Started, Work
+
+linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+PATIENCE = 20.0
+
+
+class Bench:
+    """An executor with the loop that a build would have around it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.local = Local(grace=0.2)
+        self.seen: list[Event] = []
+        self.count = 0
+
+    def use(self, local: Local) -> None:
+        self.local.close()
+        self.local = local
+
+    def submit(
+        self,
+        script: str,
+        *,
+        argv: tuple[str, ...] | None = None,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        interactive: bool = False,
+    ) -> int:
+        self.count += 1
+        self.local.submit(
+            Work(
+                self.count,
+                argv or ("/bin/sh", "-c", script),
+                cwd or str(self.directory),
+                env if env is not None else dict(os.environ),
+                str(self.log(self.count)),
+                timeout,
+                interactive,
+            )
+        )
+        return self.count
+
+    def run(self, script: str = "", **options: object) -> Ended:
+        return self.ended(self.submit(script, **options))  # type: ignore[arg-type]
+
+    def log(self, work: int) -> Path:
+        return self.directory / "logs" / f"{work}.log"
+
+    def step(self, until: float) -> None:
+        now = time.monotonic()
+        if now > until:
+            pytest.fail(f"nothing came of it: {self.seen[-5:]}")
+        due = self.local.deadline()
+        select.select([self.local.fileno()], [], [], max(0, min(until if due is None else due, until) - now))
+        self.seen += self.local.events()
+
+    def ended(self, work: int) -> Ended:
+        until = time.monotonic() + PATIENCE
+        while not (found := [e for e in self.seen if isinstance(e, Ended) and e.id == work]):
+            self.step(until)
+        assert len(found) == 1
+        return found[0]
+
+    def wait_for(self, work: int, text: bytes) -> None:
+        until = time.monotonic() + PATIENCE
+        while text not in self.output(work):
+            self.step(until)
+
+    def output(self, work: int) -> bytes:
+        return b"".join(e.data for e in self.seen if isinstance(e, Output) and e.id == work)
+
+    def pid(self, work: int) -> int:
+        self.seen += self.local.events()
+        pids = [e.pid for e in self.seen if isinstance(e, Started) and e.id == work]
+        assert len(pids) == 1
+        assert pids[0] is not None
+        return pids[0]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path)
+    yield made
+    made.local.close()
+
+
+@pytest.fixture(params=["pidfd", "polling"])
+def any_bench(request: pytest.FixtureRequest, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    if request.param == "polling":
+        monkeypatch.delattr(os, "pidfd_open", raising=False)
+    return bench
+
+
+@pytest.fixture(params=["here", "elsewhere"])
+def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways to start a process: in our directory and in another one."""
+    if request.param == "here":
+        monkeypatch.chdir(tmp_path)
+    return str(tmp_path)
+
+
+# How a job ends
+
+
+def test_exit_code(any_bench: Bench, place: str) -> None:
+    assert any_bench.run("exit 0", cwd=place).code == 0
+    ended = any_bench.run("exit 3", cwd=place)
+    assert ended.code == 3
+    assert ended == Ended(2, 3, None, ended.seconds, ended.peak_memory)
+    assert 0 < ended.seconds < PATIENCE
+
+
+def test_started_comes_first_and_names_the_process(bench: Bench) -> None:
+    work = bench.submit("read x <fifo || :; echo $$", cwd="/")
+    bench.ended(work)
+    first = bench.seen[0]
+    assert isinstance(first, Started)
+    assert bench.output(work).split()[-1] == str(first.pid).encode()
+
+
+def test_the_stamp_is_that_of_the_process(bench: Bench) -> None:
+    work = bench.submit("echo up; exec sleep 60")
+    bench.wait_for(work, b"up")
+    first = bench.seen[0]
+    assert isinstance(first, Started)
+    assert first.pid is not None
+    assert first.stamp == processes.start_stamp(first.pid)
+
+
+def test_death_by_a_signal(bench: Bench) -> None:
+    ended = bench.run("kill -9 $$")
+    assert (ended.code, ended.signal) == (None, signal.SIGKILL)
+    assert not ended.cancelled
+
+
+def test_a_job_that_closes_its_output_goes_on(any_bench: Bench) -> None:
+    os.mkfifo(any_bench.directory / "fifo")
+    work = any_bench.submit("echo up; exec >&- 2>&-; read word <fifo; exit $word")
+    any_bench.wait_for(work, b"up")
+    with (any_bench.directory / "fifo").open("w") as fifo:
+        any_bench.seen += any_bench.local.events()
+        assert not any(isinstance(event, Ended) for event in any_bench.seen)
+        fifo.write("5\n")
+    assert any_bench.ended(work).code == 5
+
+
+def test_peak_memory(bench: Bench) -> None:
+    code = "x = bytearray(400_000_000)"
+    ended = bench.run(argv=(sys.executable, "-c", code))
+    assert 400_000_000 < ended.peak_memory < 600_000_000
+
+
+def test_peak_memory_is_not_that_of_bt(bench: Bench) -> None:
+    assert bench.run("true").peak_memory == 0
+
+
+# The surroundings of a job
+
+
+def test_a_job_reads_nothing_and_leads_its_session(bench: Bench, place: str) -> None:
+    work = bench.submit("cat; ps -o sid= -o pgid= -p $$; echo $$; pwd", cwd=place)
+    assert bench.ended(work).code == 0
+    session, group, pid, cwd = bench.output(work).split()
+    assert session == group == pid
+    assert cwd == os.fsencode(place)
+
+
+def test_only_the_given_environment(bench: Bench, place: str) -> None:
+    work = bench.submit("", argv=("/usr/bin/env",), cwd=place, env={"BT_RUN": "r1", "X": "a\udcff"})
+    bench.ended(work)
+    assert sorted(bench.output(work).split()) == [b"BT_RUN=r1", b"X=a\xff"]
+
+
+def test_a_program_is_found_by_the_path_of_the_job(bench: Bench, place: str) -> None:
+    program = bench.directory / "hello"
+    program.write_text("#!/bin/sh\necho hello from here\n")
+    program.chmod(0o755)
+    work = bench.submit("", argv=("hello",), cwd=place, env={"PATH": f"/nowhere:{bench.directory}"})
+    assert bench.ended(work).code == 0
+    assert bench.output(work) == b"hello from here\n"
+
+
+@linux_only
+def test_signals_are_at_their_defaults(bench: Bench, place: str) -> None:
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGQUIT)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGUSR1})
+    try:
+        work = bench.submit("", argv=("/bin/cat", "/proc/self/status"), cwd=place)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        assert signal.SIGUSR1 in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    bench.ended(work)
+    masks = {name: int(mask, 16) for name, mask in re.findall(rb"Sig(Blk|Ign):\s*(\w+)", bench.output(work))}
+    assert masks[b"Blk"] == 0
+    assert not any(masks[b"Ign"] >> (number - 1) & 1 for number in numbers)
+
+
+@linux_only
+def test_no_open_file_reaches_a_job(bench: Bench, place: str) -> None:
+    reader, writer = os.pipe()
+    os.set_inheritable(reader, True)
+    bench.use(Local())
+    try:
+        work = bench.submit("", argv=("/bin/ls", "/proc/self/fd"), cwd=place)
+        bench.ended(work)
+    finally:
+        os.close(reader)
+        os.close(writer)
+    assert bench.output(work).split() == [b"0", b"1", b"2", b"3"]  # 3 is that of `ls` itself
+
+
+def test_an_interactive_job_has_the_terminal(tmp_path: Path) -> None:
+    pid, terminal = pty.fork()
+    if not pid:
+        try:
+            bench = Bench(tmp_path)
+            ended = bench.run("read word; echo got $word; exit 4", interactive=True)
+            logged = bench.log(1).exists()
+            group = bench.run(f"test $(ps -o pgid= -p $$) -eq {os.getpgrp()}", interactive=True)
+            (tmp_path / "told").write_text(json.dumps([ended.code, logged, len(bench.output(1)), group.code]))
+        finally:
+            os._exit(0)
+    os.write(terminal, b"word\n")
+    shown = b""
+    try:
+        while piece := os.read(terminal, 1000):
+            shown += piece
+    except OSError:  # Linux tells the end of a terminal so
+        pass
+    os.waitpid(pid, 0)
+    os.close(terminal)
+    assert b"got word" in shown
+    assert json.loads((tmp_path / "told").read_text()) == [4, False, 0, 0]
+
+
+def test_an_interactive_job_can_be_cancelled(bench: Bench) -> None:
+    work = bench.submit("", argv=("/bin/sleep", "60"), interactive=True)
+    bench.local.cancel(work)
+    ended = bench.ended(work)
+    assert (ended.signal, ended.cancelled) == (signal.SIGTERM, True)
+
+
+# Output
+
+
+def test_output_and_errors_keep_their_order(bench: Bench) -> None:
+    work = bench.submit("for i in 1 2 3 4 5 6 7 8 9; do echo out $i; echo err $i >&2; done; printf end")
+    bench.ended(work)
+    lines = [f"{stream} {i}\n" for i in range(1, 10) for stream in ("out", "err")]
+    assert bench.output(work).decode() == "".join(lines) + "end"
+    assert bench.log(work).read_bytes() == bench.output(work)
+
+
+def test_jobs_that_print_at_the_same_time_never_mix(bench: Bench) -> None:
+    script = "i=0; while [ $i -lt 3000 ]; do echo {0} $i; i=$((i+1)); done"
+    works = {bench.submit(script.format(name)): name for name in ("left", "right")}
+    for work, name in works.items():
+        assert bench.ended(work).code == 0
+        expected = "".join(f"{name} {i}\n" for i in range(3000))
+        assert bench.output(work).decode() == expected
+        assert bench.log(work).read_text() == expected
+
+
+def test_a_chatty_job_does_not_starve_others(bench: Bench) -> None:
+    chatty = bench.submit("exec cat /dev/zero")
+    quiet = bench.submit("echo hello; exit 6")
+    assert bench.ended(quiet).code == 6
+    for _ in range(20):
+        select.select([bench.local.fileno()], [], [], PATIENCE)
+        events = bench.local.events()
+        assert sum(len(event.data) for event in events if isinstance(event, Output)) <= 1 << 20
+        assert all(len(event.data) <= 65_536 for event in events if isinstance(event, Output))
+    bench.local.cancel(chatty, now=True)
+    bench.ended(chatty)
+
+
+def test_a_silent_job_has_no_log_and_loses_the_old_one(bench: Bench) -> None:
+    bench.log(1).parent.mkdir()
+    bench.log(1).write_text("of an earlier run")
+    bench.run("true")
+    assert not bench.log(1).exists()
+
+
+def test_a_log_is_private(bench: Bench) -> None:
+    work = bench.submit("echo x")
+    bench.ended(work)
+    assert bench.log(work).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("size", [0, 1, 499, 500, 501, 999, 1000, 1001, 1499, 1500, 1501, 20_003])
+@pytest.mark.parametrize("piece", [7, 300, 30_000])
+def test_a_long_log_keeps_both_ends(tmp_path: Path, size: int, piece: int) -> None:
+    data = bytes(i * 7 % 251 for i in range(size))
+    log = Log(str(tmp_path / "new" / "log"), 1000)
+    for at in range(0, size, piece):
+        log.write(data[at : at + piece])
+    log.close()
+    log.close()
+    left_out = size - 1000
+    expected = data
+    if left_out > 0:
+        expected = data[:500] + f"\n[... {left_out} bytes left out ...]\n".encode() + data[-500:]
+    assert (tmp_path / "new" / "log").read_bytes() == expected if size else not list(tmp_path.iterdir())
+    assert log.error is None
+    assert len(list(tmp_path.rglob("*"))) == (2 if size else 0)
+
+
+def test_big_output_passes_quickly_and_its_log_is_capped(bench: Bench) -> None:
+    bench.use(Local(log_limit=1 << 20))
+    work = bench.submit("echo first; head -c 300000000 /dev/zero; echo last")
+    size = 0
+    until = time.monotonic() + PATIENCE
+    while not any(isinstance(event, Ended) for event in bench.seen):
+        bench.step(until)
+        size += sum(len(event.data) for event in bench.seen if isinstance(event, Output))
+        bench.seen = [event for event in bench.seen if not isinstance(event, Output)]
+    assert size == 300_000_011
+    log = bench.log(work).read_bytes()
+    assert log.startswith(b"first\n\0")
+    assert log.endswith(b"\0last\n")
+    assert b"\n[... %d bytes left out ...]\n" % (size - (1 << 20)) in log
+    assert len(log) < (1 << 20) + 100
+
+
+def test_a_log_directory_deleted_before_and_while_it_is_written(bench: Bench) -> None:
+    os.mkfifo(bench.directory / "fifo")
+    bench.run("echo one")
+    shutil.rmtree(bench.log(1).parent)
+    work = bench.submit("echo two; read x <fifo; echo $x")
+    bench.wait_for(work, b"two")
+    shutil.rmtree(bench.log(1).parent)
+    (bench.directory / "fifo").write_text("three\n")
+    ended = bench.ended(work)
+    assert (ended.code, ended.log_error) == (0, None)
+    assert bench.log(work).read_text() == "two\nthree\n"
+
+
+def test_a_log_that_cannot_be_written_does_not_stop_the_job(bench: Bench) -> None:
+    bench.log(1).parent.write_text("a file where the directory should be")
+    ended = bench.run("echo one; echo two; exit 2")
+    assert (ended.code, ended.error) == (2, None)
+    assert ended.log_error == f"cannot write `{bench.log(1)}`: not a directory"
+    assert bench.output(1) == b"one\ntwo\n"
+
+
+@linux_only
+def test_a_full_disk_ends_the_log() -> None:
+    log = Log("/dev/full", 1000)
+    log.write(b"lost")
+    log.write(b"lost")
+    log.close()
+    assert log.error == "cannot write `/dev/full`: no space left on device"
+
+
+# Secrets
+
+
+def test_secrets_are_masked_in_output_and_log_also_when_split(bench: Bench) -> None:
+    bench.use(Local(mask=(b"hunter2", b"")))
+    os.mkfifo(bench.directory / "fifo")
+    work = bench.submit("printf 'a hunter2 b hun'; read x <fifo; printf \"ter2 c hunt\"")
+    bench.wait_for(work, b"b ")
+    (bench.directory / "fifo").write_text("go\n")
+    bench.ended(work)
+    assert bench.output(work) == b"a *** b *** c hunt"
+    assert bench.log(work).read_bytes() == b"a *** b *** c hunt"
+
+
+@given(
+    st.lists(st.text("ab", min_size=1, max_size=5), max_size=4),
+    st.lists(st.text("abc", max_size=9), max_size=8),
+)
+def test_masking_pieces_is_masking_the_whole(secrets: list[str], pieces: list[str]) -> None:
+    encoded = tuple(secret.encode() for secret in secrets)
+    mask = Mask(encoded)
+    shown = [mask.feed(piece.encode()) for piece in pieces]
+    shown.append(mask.flush())
+    whole = "".join(pieces)
+    longest_first = sorted(secrets, key=len, reverse=True)
+    expected = re.sub("|".join(longest_first), "***", whole) if secrets else whole
+    assert b"".join(shown).decode() == expected
+
+
+def test_masking_holds_back_only_what_may_begin_a_secret() -> None:
+    mask = Mask((b"secret",))
+    assert mask.feed(b"Password: ") == b"Password: "
+    assert mask.feed(b"yes secre") == b"yes "
+    assert mask.feed(b"cy") == b"secrecy"
+    assert mask.flush() == b""
+
+
+# What a job leaves behind
+
+
+def test_leftovers_are_ended_and_counted(any_bench: Bench) -> None:
+    work = any_bench.submit("sleep 60 & sleep 60 >/dev/null 2>&1 & echo started")
+    ended = any_bench.ended(work)
+    assert (ended.code, ended.leftovers) == (0, 2)
+    assert ended.seconds < 30
+    assert any_bench.output(work) == b"started\n"
+    assert processes.session_members(any_bench.pid(work)) == []
+
+
+def test_a_leftover_that_ignores_term_is_killed(bench: Bench) -> None:
+    os.mkfifo(bench.directory / "fifo")
+    work = bench.submit("(trap '' TERM; echo x >fifo; while :; do sleep 0.05; done) & read x <fifo")
+    ended = bench.ended(work)
+    assert ended.code == 0
+    assert ended.leftovers >= 1
+    assert processes.session_members(bench.pid(work)) == []
+
+
+def test_a_leftover_that_ends_soon_is_left_to_end(bench: Bench) -> None:
+    work = bench.submit("(sleep 0.02; echo late) & echo early")
+    ended = bench.ended(work)
+    assert (ended.code, ended.leftovers) == (0, 0)
+    assert bench.output(work) == b"early\nlate\n"
+
+
+def test_a_leftover_in_another_group_of_the_session_is_ended(bench: Bench) -> None:
+    work = bench.submit("", argv=(shutil.which("bash") or "/bin/sh", "-c", "set -m; sleep 60 & echo $!"))
+    assert bench.ended(work).leftovers == 1
+    assert processes.start_stamp(int(bench.output(work))) is None
+
+
+@pytest.mark.skipif(not shutil.which("setsid"), reason="no setsid here")
+def test_a_daemon_that_keeps_the_pipe_does_not_hang_anything(any_bench: Bench) -> None:
+    work = any_bench.submit(
+        "setsid sh -c 'echo $$ >pid.new; mv pid.new pid; exec sleep 60' & until [ -e pid ]; do :; done"
+    )
+    try:
+        ended = any_bench.ended(work)
+        assert (ended.code, ended.leftovers) == (0, 0)
+    finally:
+        pid = int((any_bench.directory / "pid").read_text())
+        assert processes.end_processes([pid], grace=5) == 1
+
+
+@pytest.mark.skipif(not shutil.which("setsid"), reason="no setsid here")
+def test_a_daemon_that_writes_for_ever_does_not_hang_anything(bench: Bench) -> None:
+    script = "setsid sh -c 'echo $$ >pid.new; mv pid.new pid; exec yes' & until [ -e pid ]; do :; done"
+    assert bench.run(script).code == 0
+
+
+# Ending a job
+
+
+def test_timeout(any_bench: Bench) -> None:
+    ended = any_bench.run("sleep 60; true", timeout=0.1)
+    assert (ended.signal, ended.timed_out, ended.cancelled) == (signal.SIGTERM, True, False)
+    assert 0.1 <= ended.seconds < 10
+
+
+def test_a_job_may_end_well_when_told_to(bench: Bench) -> None:
+    work = bench.submit("trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.01; done")
+    bench.wait_for(work, b"up")
+    bench.local.cancel(work)
+    ended = bench.ended(work)
+    assert (ended.code, ended.cancelled, ended.leftovers) == (0, True, 0)
+    assert bench.output(work).endswith(b"bye\n")
+
+
+def test_a_job_that_ignores_term_is_killed_after_the_grace(any_bench: Bench) -> None:
+    work = any_bench.submit("trap '' TERM; echo up; while :; do sleep 0.05; done")
+    any_bench.wait_for(work, b"up")
+    before = time.monotonic()
+    any_bench.local.cancel(work)
+    any_bench.local.cancel(work)
+    ended = any_bench.ended(work)
+    assert time.monotonic() - before >= 0.2
+    assert (ended.signal, ended.cancelled) == (signal.SIGKILL, True)
+    assert processes.session_members(any_bench.pid(work)) == []
+
+
+def test_cancel_now_kills_at_once(bench: Bench) -> None:
+    bench.use(Local(grace=60))
+    work = bench.submit("trap '' TERM; echo up; while :; do sleep 0.05; done")
+    bench.wait_for(work, b"up")
+    bench.local.cancel(work)
+    bench.local.cancel(work, now=True)
+    ended = bench.ended(work)
+    assert (ended.signal, ended.cancelled) == (signal.SIGKILL, True)
+    assert processes.session_members(bench.pid(work)) == []
+
+
+def test_cancel_now_of_leftovers(bench: Bench) -> None:
+    bench.use(Local(grace=60))
+    work = bench.submit("(trap '' TERM; echo up; while :; do sleep 0.05; done) & exit 3")
+    bench.wait_for(work, b"up")
+    until = time.monotonic() + PATIENCE
+    while processes.start_stamp(bench.pid(work)):
+        bench.step(until)
+    bench.local.cancel(work, now=True)
+    ended = bench.ended(work)
+    assert (ended.code, ended.cancelled) == (3, False)
+    assert processes.session_members(bench.pid(work)) == []
+
+
+def test_cancelling_what_does_not_run_is_nothing(bench: Bench) -> None:
+    work = bench.submit("true")
+    bench.ended(work)
+    bench.local.cancel(work)
+    bench.local.cancel(77, now=True)
+    assert bench.local.events() == []
+    assert bench.local.deadline() is None
+
+
+# What cannot be started
+
+
+def test_no_such_directory(bench: Bench) -> None:
+    ended = bench.run("true", cwd="/no/such/place")
+    assert (ended.code, ended.error) == (None, "no such directory: `/no/such/place`")
+
+
+@pytest.mark.parametrize("program", ["/no/such/shell", "no-such-program"])
+def test_no_such_program(bench: Bench, place: str, program: str) -> None:
+    ended = bench.run(argv=(program, "x"), cwd=place)
+    assert (ended.code, ended.error) == (None, f"no such program: `{program}`")
+
+
+def test_what_cannot_be_executed(bench: Bench, place: str) -> None:
+    program = bench.directory / "tool"
+    program.write_text("#!/no/such/interpreter\n")
+    assert bench.run(argv=(str(program),), cwd=place).error == f"cannot start `{program}`: permission denied"
+    program.chmod(0o755)
+    assert (
+        bench.run(argv=(str(program),), cwd=place).error
+        == f"`{program}` names an interpreter that is missing"
+    )
+    program.write_text("no program\n")
+    error = bench.run(argv=(str(program),), cwd=place).error
+    assert (
+        error == f"cannot start `{program}`: it is no program, and its first line names no interpreter (`#!`)"
+    )
+
+
+def test_a_nul_in_an_argument(bench: Bench, place: str) -> None:
+    error = bench.run(argv=("/bin/echo", "a\0b"), cwd=place).error
+    assert error == "cannot start `/bin/echo`: embedded null byte"
+
+
+@linux_only
+def test_an_argument_list_that_is_too_long(bench: Bench, place: str) -> None:
+    error = bench.run(": " + "x" * 200_000, cwd=place).error
+    assert error == "argument list too long (200 kB): one argument takes at most 131 kB"
+    error = bench.run(argv=("/bin/true", *["x" * 99_999] * 100), cwd=place).error
+    assert error is not None
+    assert error.startswith(
+        "argument list too long (10 MB): arguments and environment together take at most "
+    )
+
+
+@linux_only
+def test_too_many_open_files(bench: Bench) -> None:
+    files: list[int] = []
+    try:
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (200, limits[1]))
+        try:
+            while len(files) < 1000:
+                files.append(os.open("/dev/null", os.O_RDONLY))
+        except OSError:
+            pass
+        work = bench.submit("true")
+    finally:
+        for file in files:
+            os.close(file)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert bench.ended(work).error == "cannot start `/bin/sh`: `bt` has too many files open (`ulimit -n`)"
+
+
+def test_a_failed_start_is_told_at_once(bench: Bench) -> None:
+    bench.submit("true", cwd="/no/such/place")
+    assert bench.local.deadline() == 0.0
+    assert len(bench.local.events()) == 1
+    assert bench.local.deadline() is None
+
+
+# Resources
+
+
+@linux_only
+def test_two_hundred_jobs_leave_no_open_file_and_no_process(bench: Bench) -> None:
+    def files() -> list[str]:
+        return sorted(os.listdir("/proc/self/fd"))
+
+    before = files()
+    for _ in range(40):
+        works = [bench.submit(script) for script in ("echo x", "true", "exit 1", "echo y >&2", "kill $$")]
+        works.append(bench.submit("true", cwd="/no/such/place"))
+        for work in works:
+            bench.ended(work)
+    assert files() == before
+    bench.local.close()
+    assert len(files()) == len(before) - 1
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def test_close_ends_everything(any_bench: Bench) -> None:
+    stubborn = any_bench.submit("trap '' TERM; echo up; while :; do sleep 0.05; done")
+    with_child = any_bench.submit("sleep 60 & echo up; wait")
+    works = [stubborn, with_child, any_bench.submit("echo up; exec sleep 60")]
+    for work in works:
+        any_bench.wait_for(work, b"up")
+    any_bench.local.close()
+    any_bench.local.close()
+    for work in works:
+        pids = [event.pid for event in any_bench.seen if isinstance(event, Started) and event.id == work]
+        assert processes.session_members(pids[0] or 0) == []
+        with pytest.raises(ChildProcessError):
+            os.waitpid(pids[0] or 0, os.WNOHANG)
+    assert any_bench.log(stubborn).read_text() == "up\n"
+
+
+def test_a_closed_executor_starts_nothing(bench: Bench) -> None:
+    bench.local.close()
+    bench.submit("true")
+    (ended,) = bench.local.events()
+    assert isinstance(ended, Ended)
+    assert ended.error == "cannot start `/bin/sh`: the executor is closed"
