@@ -50,7 +50,7 @@ class Database:
 
     def condemn(self, cause: str) -> NoReturn:
         """Have the database replaced at the next start, since what was read makes no sense: StateError."""
-        self._failed = True
+        self._failed = self._written = True
         seal.condemn(self._seal)
         raise StateError(
             f"the state database `{shown(self._path)}` is damaged",
@@ -105,7 +105,7 @@ class Database:
                 schema.prove(connection)
 
     def _open(self) -> sqlite3.Connection:
-        """The database ready for use; sqlite3.Error if it cannot be had or cannot be trusted."""
+        """The database ready for use; one of FAULTS if it cannot be had or trusted."""
         there = os.path.exists(self._path)
         rest = seal.look(self._path, self._seal) if there else seal.Seal.ABSENT
         if rest is seal.Seal.BROKEN:
@@ -113,8 +113,8 @@ class Database:
         if there:
             self._refuse_newer()
         unclean = there and (rest is seal.Seal.ABSENT or os.path.exists(f"{self._path}-wal"))
-        if unclean and not _has_header(self._path):
-            raise schema.DamagedError("file is not a database")
+        if unclean:
+            schema.look_at_header(self._path)
         if unclean or not there:
             self._break_seal()
         connection = schema.tolerate(
@@ -182,13 +182,6 @@ class Database:
                 facts=(("cause", str(error)),),
                 hint=_way_out(error),
             ) from error
-
-
-def _has_header(path: str) -> bool:
-    """Whether the first bytes are those of a database that SQLite may write; an empty file will be one."""
-    with open(path, "rb") as file:
-        head = file.read(20)
-    return not head or (head[:16] == b"SQLite format 3\0" and head[18:] in (b"\1\1", b"\2\2"))
 
 
 def _can_write_ahead(path: str) -> bool:

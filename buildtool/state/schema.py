@@ -63,6 +63,14 @@ def create(connection: sqlite3.Connection) -> None:
     connection.execute("COMMIT")
 
 
+def look_at_header(path: str) -> None:
+    """DamagedError unless the first bytes are those of a writable database, or there are none."""
+    with open(path, "rb") as file:
+        head = file.read(20)
+    if head and (head[:16] != b"SQLite format 3\0" or head[18:] not in (b"\1\1", b"\2\2")):
+        raise DamagedError("it is not a database")
+
+
 def is_new(connection: sqlite3.Connection) -> bool:
     """Whether nothing was ever put in."""
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]

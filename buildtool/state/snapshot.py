@@ -13,7 +13,6 @@ import sqlite3
 from typing import Any
 from urllib.parse import quote_from_bytes
 
-from buildtool.errors import StateError
 from buildtool.state import schema, seal
 from buildtool.state.directory import shown
 
@@ -62,7 +61,7 @@ class Snapshot:
         self._connection = self._open_anyhow()
 
     def _open_anyhow(self) -> sqlite3.Connection:
-        for _ in range(2):  # a writer may start or end between two looks
+        for _ in range(3):  # a writer may start or end between two looks
             try:
                 return self._open()
             except (*schema.FAULTS, OSError) as error:
@@ -81,7 +80,7 @@ class Snapshot:
 
     def _open(self) -> sqlite3.Connection:
         try:
-            size = os.stat(self._path).st_size
+            os.stat(self._path)
         except (FileNotFoundError, NotADirectoryError):
             return self._nothing()
         self._still = not self._is_busy()
@@ -90,16 +89,12 @@ class Snapshot:
         rest = seal.look(self._path, os.path.join(os.path.dirname(self._path), SEAL))
         if rest is seal.Seal.BROKEN:
             raise schema.DamagedError("it is not as `bt` left it")
-        if size == 0:
-            return self._nothing()
-        connection = proven(connect(self._path, "mode=ro&immutable=1"))
-        if rest is seal.Seal.ABSENT:
-            schema.check(connection)
-        return connection
+        schema.look_at_header(self._path)
+        return self._accept(connect(self._path, "mode=ro&immutable=1"), check=rest is seal.Seal.ABSENT)
 
     def _open_busy(self) -> sqlite3.Connection:
         try:
-            return proven(connect_beside_writer(self._path))
+            return self._accept(connect_beside_writer(self._path))
         except schema.FAULTS:
             return self._open_copy()
 
@@ -118,7 +113,21 @@ class Snapshot:
         for side in ("-wal", "-journal"):
             with contextlib.suppress(FileNotFoundError):
                 shutil.copyfile(self._path + side, target + side)
-        return proven(connect(target, "mode=rw"))
+        return self._accept(connect(target, "mode=rw"), check=True)
+
+    def _accept(self, connection: sqlite3.Connection, *, check: bool = False) -> sqlite3.Connection:
+        """The connection, if it leads to a state database or to one that is just being made."""
+        try:
+            if schema.is_new(connection):
+                connection.close()
+                return self._nothing()
+            schema.prove(connection)
+            if check:
+                schema.check(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
 
 def connect(path: str, options: str) -> sqlite3.Connection:
@@ -130,13 +139,3 @@ def connect(path: str, options: str) -> sqlite3.Connection:
 def connect_beside_writer(path: str) -> sqlite3.Connection:
     """Open what may be written to at this moment, touching neither it nor the files beside it."""
     return connect(path, "mode=ro&readonly_shm=1")
-
-
-def proven(connection: sqlite3.Connection) -> sqlite3.Connection:
-    """The connection, if it leads to a state database; else it is closed and the reason raised."""
-    try:
-        schema.prove(connection)
-    except BaseException:
-        connection.close()
-        raise
-    return connection

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from state_samples import fill, job
+from state.samples import fill, job
 
 from buildtool.errors import ExitCode, StateError
 from buildtool.state import seal
@@ -21,7 +21,7 @@ WRITE = """
 import os, signal, sys
 from buildtool.state import seal
 from buildtool.state.store import State
-from state_samples import job, running
+from state.samples import job, running
 state = State.open(sys.argv[1])
 state.start([running("a", "a"), running("b", "b")])
 state.record(job("a", "a"))
@@ -36,7 +36,7 @@ import resource, sys
 from buildtool.errors import StateError
 from buildtool.state import seal
 from buildtool.state.store import State
-from state_samples import job
+from state.samples import job
 state = State.open(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, resource.RLIM_INFINITY))
 try:

@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from state_samples import fill, job, listing
+from state.samples import fill, job, listing
 
 from buildtool.state.store import State, StateReader
 
 LIVE = """
 import sys
 from buildtool.state.store import State
-from state_samples import job
+from state.samples import job
 state = State.open(sys.argv[1])
 for line in sys.stdin:
     for word in line.split():
@@ -33,7 +33,7 @@ print("closed", flush=True)
 BUSY = """
 import sys
 from buildtool.state.store import State
-from state_samples import job
+from state.samples import job
 for build in range(15):
     with State.open(sys.argv[1]) as state:
         number = state.begin_build("bt build")

@@ -1,0 +1,321 @@
+"""The two-step project `in -> mid -> out` through 22 perturbations: a step runs if, and only if, it must.
+
+Step A drops comment lines, step B makes upper case; each writes a letter to `log` when it runs, and is held at a
+FIFO where a test wants to do something while it runs.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support.project import Project
+
+TASKFILE = """
+[tasks.a]
+inputs = ["in", "a.sh"]
+outputs = "mid"
+run = "sh a.sh"
+
+[tasks.b]
+inputs = ["mid", "b.sh"]
+outputs = "out"
+track = { env = ["FLAVOUR"] }
+run = "sh b.sh"
+"""
+A = """
+printf A >> log
+[ ! -e mode ] || . ./mode
+grep -v '^#' in > mid
+"""
+B = """
+printf B >> log
+tr a-z A-Z < mid > out
+"""
+
+
+@pytest.fixture
+def two(project: Project) -> Project:
+    """The project, built once."""
+    project.taskfile(TASKFILE)
+    project.write("a.sh", A)
+    project.write("b.sh", B)
+    project.write("in", "# comment\none\ntwo\n")
+    assert steps(project) == "AB"
+    return project
+
+
+def steps(project: Project, *words: str, code: int = 0, env: dict[str, str] | None = None) -> str:
+    """The steps that run in one build, in order."""
+    project.write("log", "")
+    run = project.bt("build", *words, env=env)
+    assert run.code == code, run.out + run.err
+    return project.read("log")
+
+
+def settled(project: Project, out: str = "ONE\nTWO\n") -> bool:
+    """Whether `out` is right and one more build runs nothing."""
+    return project.read("out") == out and steps(project) == ""
+
+
+def restore_times(path: Path, st: os.stat_result) -> None:
+    os.utime(path, ns=(st.st_atime_ns, st.st_mtime_ns))
+
+
+def hold(project: Project) -> None:
+    """Let step A say that it runs (`begun`), write half of its output, and wait until `go` is written to."""
+    os.mkfifo(project.folder / "begun")
+    os.mkfifo(project.folder / "go")
+    project.write("mode", "echo half > mid; echo > begun; read x < go\n")
+
+
+def wait_begun(project: Project) -> None:
+    (project.folder / "begun").read_text()
+
+
+def let_go(project: Project) -> None:
+    (project.folder / "go").write_text("x\n")
+
+
+def test_nothing(two: Project) -> None:
+    assert steps(two) == ""
+
+
+def test_touch(two: Project) -> None:
+    os.utime(two.folder / "in", ns=(1, 2**60))
+    assert steps(two) == ""
+    assert settled(two)
+
+
+def test_same_size_and_restored_mtime(two: Project) -> None:
+    before = (two.folder / "in").stat()
+    restore_times(two.write("in", "# comment\nsix\nten\n"), before)
+    assert steps(two) == "AB"
+    assert settled(two, "SIX\nTEN\n")
+
+
+def test_new_content_with_an_old_mtime(two: Project) -> None:
+    path = two.write("in", "new\n")
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+    assert steps(two) == "AB"
+    assert settled(two, "NEW\n")
+
+
+def test_comment_edit_is_cut_off(two: Project) -> None:
+    two.write("in", "# another comment\none\ntwo\n")
+    assert steps(two) == "A"
+    assert settled(two)
+
+
+def test_command_text_of_a_changed(two: Project) -> None:
+    two.taskfile(TASKFILE.replace('run = "sh a.sh"', 'run = "sh ./a.sh"'))
+    assert steps(two) == "A"
+    assert settled(two)
+
+
+def test_out_deleted(two: Project) -> None:
+    two.remove("out")
+    assert steps(two) == "B"
+    assert settled(two)
+
+
+def test_mid_deleted(two: Project) -> None:
+    """Nothing must be rebuilt from it, so it may stay away; asked for by name, it is made again."""
+    two.remove("mid")
+    assert steps(two) == ""
+    assert not two.exists("mid")
+    assert steps(two, "mid") == "A"
+    assert two.exists("mid")
+    assert settled(two)
+
+
+def test_mid_deleted_and_needed(two: Project) -> None:
+    two.remove("mid")
+    two.remove("out")
+    assert steps(two) == "AB"
+    assert settled(two)
+
+
+def test_out_edited_by_hand(two: Project) -> None:
+    two.write("out", "mine\n")
+    run = two.build()
+    assert run.ran == ["b"]
+    assert run.reasons["b"] == ["output out was edited since"]
+    assert two.read("out") == "ONE\nTWO\n"
+    [note] = run.warnings
+    assert two.read(note.rsplit("kept as ", 1)[1]) == "mine\n"
+    assert settled(two)
+
+
+def test_mid_edited_by_hand(two: Project) -> None:
+    two.write("mid", "mine\n")
+    run = two.build()
+    assert run.ran == ["a"]
+    assert any("mid was edited: kept as" in warning for warning in run.warnings)
+    assert two.read("mid") == "one\ntwo\n"
+    assert settled(two)
+
+
+def test_a_fails_half_way_then_again(two: Project) -> None:
+    two.write("mode", "echo half > mid; exit 1\n")
+    two.write("in", "three\n")
+    assert steps(two, code=1) == "A"
+    assert two.read("mid") == "one\ntwo\n"
+    two.remove("mode")
+    assert steps(two) == "AB"
+    assert settled(two, "THREE\n")
+
+
+def test_killed_half_way(two: Project) -> None:
+    hold(two)
+    two.write("in", "three\n")
+    process = two.start("build")
+    wait_begun(two)
+    process.kill()
+    process.communicate()
+    two.remove("mode")
+    run = two.build()
+    assert run.ran == ["a", "b"]
+    assert any("recovered" in warning and "1 half-written output" in warning for warning in run.warnings)
+    assert settled(two, "THREE\n")
+
+
+def test_orphan_of_a_killed_build_does_not_write(two: Project) -> None:
+    hold(two)
+    two.write("in", "three\n")
+    process = two.start("build")
+    wait_begun(two)
+    process.kill()
+    process.communicate()
+    two.remove("mode")
+    run = two.build()
+    assert any("1 leftover process" in w or "leftover processes stopped" in w for w in run.warnings)
+    with pytest.raises(OSError, match="No such device or address"):  # nobody reads from it any more
+        os.open(two.folder / "go", os.O_WRONLY | os.O_NONBLOCK)
+    assert settled(two, "THREE\n")
+
+
+def test_in_edited_while_a_runs(two: Project) -> None:
+    hold(two)
+    two.write("in", "three\n")
+    process = two.start("build")
+    wait_begun(two)
+    two.write("in", "four\n")
+    two.write("mode", "")
+    let_go(two)
+    out, err = process.communicate()
+    assert process.returncode == 0, out + err
+    assert settled(two, "FOUR\n")
+
+
+def test_a_succeeds_without_mid(two: Project) -> None:
+    two.write("mode", "exit 0\n")
+    two.write("in", "three\n")
+    run = two.bt("build")
+    assert run.code == 1
+    assert run.failed == ["a"]
+    assert run.finished["a"]["details"][0] == "missing: mid"
+    two.remove("mode")
+    assert steps(two) == "AB"
+    assert settled(two, "THREE\n")
+
+
+def test_tracked_environment_variable(two: Project) -> None:
+    two.write("b.sh", "printf B >> log\necho $FLAVOUR > out\n")
+    assert steps(two, env={"FLAVOUR": "sweet"}) == "B"
+    assert steps(two, env={"FLAVOUR": "sour"}) == "B"
+    assert two.read("out") == "sour\n"
+    assert steps(two, env={"FLAVOUR": "sour"}) == ""
+
+
+def test_undeclared_environment_variable_is_not_seen(two: Project) -> None:
+    two.write("b.sh", 'printf B >> log\necho "${SECRET_SAUCE-none}" > out\n')
+    assert steps(two, env={"SECRET_SAUCE": "x"}) == "B"
+    assert two.read("out") == "none\n"
+    assert steps(two, env={"SECRET_SAUCE": "y"}) == ""
+
+
+def test_helper_script_edited(two: Project) -> None:
+    two.write("a.sh", A.replace("grep", "echo extra > /dev/null; grep"))
+    assert steps(two) == "A"
+    two.write("b.sh", "printf B >> log\ncat mid > out\n")
+    assert steps(two) == "B"
+    assert settled(two, "one\ntwo\n")
+
+
+def test_tracked_helper_script_edited(two: Project) -> None:
+    tracked = TASKFILE.replace('["in", "a.sh"]', '"in"\ntrack = { files = ["*.sh"] }')
+    two.taskfile(tracked)
+    steps(two)
+    two.write("a.sh", A + "\ntrue\n")
+    assert steps(two) == "A"
+
+
+def test_two_at_once(two: Project) -> None:
+    hold(two)
+    two.write("in", "three\n")
+    two.write("log", "")
+    first = two.start("build")
+    wait_begun(two)
+    two.write("mode", "")
+    second = two.start("build")
+    assert second.stdout is not None
+    assert "waiting for `bt build`" in second.stdout.readline()
+    assert two.bt("build", "--no-wait").code == 6
+    let_go(two)
+    assert first.wait(60) == 0
+    assert second.wait(60) == 0
+    first.communicate()
+    second.communicate()
+    assert two.read("log") == "AB"
+    assert settled(two, "THREE\n")
+
+
+def test_state_deleted(two: Project) -> None:
+    subprocess.run(["rm", "-rf", two.folder / ".bt"], check=True)
+    run = two.build()
+    assert run.ran == ["a", "b"]
+    assert settled(two)
+
+
+def test_state_truncated_and_garbled(two: Project) -> None:
+    path = two.folder / ".bt/state.db"
+    path.write_bytes(path.read_bytes()[:5000] + b"garbage" * 100)
+    run = two.build()
+    assert len([w for w in run.warnings if "state.db.bad" in w]) == 1
+    assert run.ran == ["a", "b"]
+    assert settled(two)
+
+
+def test_ctrl_c(two: Project) -> None:
+    hold(two)
+    two.write("in", "three\n")
+    process = two.start("build")
+    wait_begun(two)
+    process.send_signal(signal.SIGINT)
+    process.communicate()
+    assert process.returncode == 130
+    assert two.read("mid") == "one\ntwo\n"
+    two.remove("mode")
+    assert steps(two) == "AB"
+    assert settled(two, "THREE\n")
+
+
+def test_sigterm_to_the_tool_alone(two: Project) -> None:
+    hold(two)
+    two.write("in", "three\n")
+    process = two.start("build")
+    wait_begun(two)
+    process.send_signal(signal.SIGTERM)
+    process.communicate()
+    assert process.returncode == 143
+    with pytest.raises(OSError, match="No such device or address"):
+        os.open(two.folder / "go", os.O_WRONLY | os.O_NONBLOCK)
+    assert two.read("mid") == "one\ntwo\n"
+    two.remove("mode")
+    assert steps(two) == "AB"
+    assert settled(two, "THREE\n")

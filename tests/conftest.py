@@ -1,0 +1,32 @@
+"""Fixtures and guards for every test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from support.project import Project
+
+hypothesis.settings.register_profile("ci", deadline=None, print_blob=True)
+hypothesis.settings.register_profile("long", deadline=None, max_examples=5000, print_blob=True)
+hypothesis.settings.load_profile("ci")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """An empty project folder."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    return Project(folder)
+
+
+@pytest.fixture(autouse=True)
+def _same_place() -> Iterator[None]:
+    """A test leaves the working directory as it was."""
+    before = os.getcwd()
+    yield
+    os.chdir(before)

@@ -1,0 +1,129 @@
+"""A project folder and the ways a person has to use `bt` in it: the only door for behaviour tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+BT = (sys.executable, "-m", "buildtool")
+
+
+@dataclass
+class Run:
+    """What one call of `bt` did."""
+
+    code: int
+    out: str
+    err: str
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def finished(self) -> dict[str, dict[str, Any]]:
+        """The last `finished` event of each job, by name."""
+        return {event["job"]: event for event in self.events if event["event"] == "finished"}
+
+    def by_status(self, *statuses: str) -> list[str]:
+        """Jobs that came out so, sorted."""
+        return sorted(name for name, event in self.finished.items() if event["status"] in statuses)
+
+    @property
+    def ran(self) -> list[str]:
+        """Jobs whose commands ran to a good end, sorted."""
+        return self.by_status("ran", "unchanged")
+
+    @property
+    def failed(self) -> list[str]:
+        """Jobs that failed, sorted."""
+        return self.by_status("failed")
+
+    @property
+    def reasons(self) -> dict[str, list[str]]:
+        """Why each job ran."""
+        return {name: event["reasons"] for name, event in self.finished.items() if event["reasons"]}
+
+    @property
+    def warnings(self) -> list[str]:
+        """Remarks and warnings."""
+        return [event["text"] for event in self.events if event["event"] == "warning"]
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The last event."""
+        return self.events[-1]
+
+
+class Project:
+    """A folder with a Taskfile."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def write(self, name: str, text: str | bytes) -> Path:
+        """Write a file; text is dedented. Parents are made."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text if isinstance(text, bytes) else textwrap.dedent(text).lstrip("\n").encode())
+        return path
+
+    def taskfile(self, text: str) -> None:
+        """Write `Taskfile.toml`."""
+        self.write("Taskfile.toml", text)
+
+    def read(self, name: str) -> str:
+        """The text of a file."""
+        return (self.folder / name).read_text()
+
+    def exists(self, name: str) -> bool:
+        """Whether a file is there."""
+        return os.path.lexists(self.folder / name)
+
+    def remove(self, name: str) -> None:
+        """Remove a file."""
+        (self.folder / name).unlink()
+
+    def files(self, *, state: bool = False) -> list[str]:
+        """Every file in the folder, without those of `.bt/` unless asked for."""
+        found = (p.relative_to(self.folder) for p in self.folder.rglob("*") if not p.is_dir() or p.is_symlink())
+        return sorted(str(p) for p in found if state or p.parts[0] != ".bt")
+
+    def start(self, *words: str, **options: Any) -> subprocess.Popen[str]:
+        """Start `bt` and let it run; its output is a pipe."""
+        options.setdefault("env", clean_environment())
+        return subprocess.Popen(
+            [*BT, *words],
+            cwd=options.pop("cwd", self.folder),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="surrogateescape",
+            **options,
+        )
+
+    def bt(self, *words: str, env: dict[str, str] | None = None, cwd: Path | None = None) -> Run:
+        """Call `bt` and wait for it; of `build`, events are read, too (leave `--json` out)."""
+        reading = bool(words) and words[0] == "build" and not {"-n", "--dry-run", "--help"} & {*words}
+        if reading:
+            words = (words[0], "--json", *words[1:])
+        process = self.start(*words, cwd=cwd or self.folder, env={**clean_environment(), **(env or {})})
+        out, err = process.communicate(timeout=120)
+        events = [json.loads(line) for line in out.splitlines()] if reading else []
+        return Run(process.returncode, out, err, events)
+
+    def build(self, *words: str, **options: Any) -> Run:
+        """`bt build` that must go well."""
+        run = self.bt("build", *words, **options)
+        assert run.code == 0, f"exit code {run.code}\n{run.out}\n{run.err}"
+        return run
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without what would change how `bt` shows things."""
+    hidden = ("NO_COLOR", "FORCE_COLOR", "GITHUB_ACTIONS")
+    return {name: value for name, value in os.environ.items() if name not in hidden} | {"COLUMNS": "100"}
