@@ -280,10 +280,13 @@ class Build:
             self.performer.put_back(attempt)
             self.state.stop(job.key)
             self._touch()
+            # Nobody is told of each job that an interrupted build leaves undone; they are counted.
+            self.counts[Status.SKIPPED.value] += 1 + len(self.plan.handle(Finished(job.id, Status.SKIPPED)))
             return
         try:
             outcome = self.performer.finish(attempt, ended)
         except StateError as error:
+            self.plan.handle(Finished(job.id, Status.FAILED))
             self._give_up(error)
             return
         if outcome.again:

@@ -1,0 +1,106 @@
+"""The floors of the house: a module imports from lower floors only. This list is the architecture."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "buildtool"
+
+FLOORS: tuple[set[str], ...] = (
+    {"errors", "text"},
+    {"paths"},
+    {"graph", "files", "depfile", "signals"},
+    {"taskfile", "fingerprint"},
+    {"expand", "state", "plan"},
+    {"check", "executors"},
+    {"project", "recover", "report"},
+    {"outside", "perform"},
+    {"build"},
+    {"cli"},
+)
+# Libraries that are slow to import and are needed by few: only inside functions, or in modules loaded late.
+HEAVY = {"asyncio", "cloudpickle", "coiled", "distributed", "loky", "rich", "watchdog", "multiprocessing"}
+
+
+def room(module: str) -> str:
+    """The room that a module of the package lies in."""
+    return module.split(".")[1]
+
+
+def floor(name: str) -> int:
+    """The floor of a room."""
+    return next(number for number, rooms in enumerate(FLOORS) if name in rooms)
+
+
+def modules() -> list[Path]:
+    return [path for path in sorted(PACKAGE.rglob("*.py")) if path.parent != PACKAGE or path.stem[0] != "_"]
+
+
+def imports(path: Path) -> list[tuple[str, bool]]:
+    """The modules that a file imports, and whether it does so inside a function."""
+    tree = ast.parse(path.read_text())
+    inside = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for inner in ast.walk(node)
+    }
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, node in inside) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports hide where an arrow leads"
+            found.append((node.module or "", node in inside))
+    return found
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_arrows_point_down(path: Path) -> None:
+    own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    for name, _ in imports(path):
+        if name == "buildtool":
+            assert own == "cli", f"{path} imports the package root"
+        elif name.startswith("buildtool.") and room(name) != own:
+            assert floor(room(name)) < floor(own), f"{own} imports {name}, which is not below it"
+
+
+def test_every_room_has_a_floor() -> None:
+    rooms = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in modules()}
+    assert rooms == set().union(*FLOORS)
+
+
+def test_files_of_one_room_have_no_cycles() -> None:
+    arrows = {
+        ".".join(("buildtool", *path.relative_to(PACKAGE).with_suffix("").parts)): {
+            name for name, inside in imports(path) if not inside
+        }
+        for path in modules()
+    }
+    done: set[str] = set()
+
+    def visit(module: str, above: tuple[str, ...]) -> None:
+        assert module not in above, " → ".join((*above, module))
+        if module in done or module not in arrows:
+            return
+        for name in arrows[module]:
+            visit(name, (*above, module))
+        done.add(module)
+
+    for module in arrows:
+        visit(module, ())
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_heavy_libraries_come_late(path: Path) -> None:
+    for name, inside in imports(path):
+        assert inside or name.split(".")[0] not in HEAVY, f"{path} imports {name} at once"
+
+
+def test_nobody_but_the_command_line_exits() -> None:
+    for path in modules():
+        if path.relative_to(PACKAGE).parts[0] != "cli":
+            assert "sys.exit" not in path.read_text(), path
