@@ -131,8 +131,7 @@ class Performer:
         found = [file.path for file in files if file.form is not Form.GLOB]
         for file in files:
             if file.form is Form.GLOB:
-                [pattern] = parse_pattern(file.path, self.disk.root)
-                found += matches(Disk(self.disk.root), pattern)
+                found += glob_paths(self.disk.root, file.path)
         if attempt.look.record is not None:
             owned = self.project.reader.owner
             key = attempt.look.record.key
@@ -227,7 +226,7 @@ class Performer:
         for number in attempt.job.output_files():
             file = self.project.expander.graph.files[number]
             if file.form is Form.GLOB:
-                if not self._glob(file.path):
+                if not glob_paths(self.disk.root, file.path):
                     missing.append(f"{file.path} (nothing matches)")
                 continue
             where = self.disk.absolute(file.path).rstrip("/")
@@ -240,10 +239,6 @@ class Performer:
             elif file.form is Form.FILE and os.path.exists(where) and not os.path.isfile(where):
                 missing.append(f"{file.path} (it is no regular file)")
         return missing
-
-    def _glob(self, text: str) -> list[str]:
-        [pattern] = parse_pattern(text, self.disk.root)
-        return matches(Disk(self.disk.root), pattern)
 
     def _nearby(self, attempt: Attempt) -> tuple[str, ...]:
         """What the job wrote where its outputs should be, for the message."""
@@ -358,7 +353,7 @@ class Performer:
         paths: list[str] = []
         for number in attempt.job.output_files():
             file = self.project.expander.graph.files[number]
-            paths += self._glob(file.path) if file.form is Form.GLOB else [file.path]
+            paths += glob_paths(self.disk.root, file.path) if file.form is Form.GLOB else [file.path]
         found = []
         for path in dict.fromkeys(paths):
             value = self.disk.digest(path)
@@ -491,6 +486,12 @@ class Performer:
             f'${name} is set here but not passed to jobs: declare it with track = {{ env = ["{name}"] }}'
             for name in hidden
         )
+
+
+def glob_paths(root: str, text: str) -> list[str]:
+    """The files that a glob output matches now."""
+    [pattern] = parse_pattern(text, root)
+    return matches(Disk(root), pattern)
 
 
 def quoted(word: str) -> str:

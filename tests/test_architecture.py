@@ -17,8 +17,8 @@ FLOORS: tuple[set[str], ...] = (
     {"expand", "state", "plan"},
     {"check", "executors"},
     {"project", "recover", "report"},
-    {"outside", "perform"},
-    {"build"},
+    {"outside", "perform", "foresee", "clean"},
+    {"build", "accept"},
     {"cli"},
 )
 # Libraries that are slow to import and are needed by few: only inside functions, or in modules loaded late.

@@ -10,27 +10,27 @@ import time
 import click
 
 from buildtool.build import Build, Options
-from buildtool.cli.context import STATE, Context, settings, usable_cpus
+from buildtool.cli.context import Context, settings, usable_cpus
+from buildtool.cli.session import writing
 from buildtool.errors import BtError, UsageError
 from buildtool.executors.local import Local
-from buildtool.files import Disk
 from buildtool.outside import Outside
 from buildtool.project import Project, Request
-from buildtool.recover import recover
 from buildtool.report.jsonl import JsonLines
 from buildtool.report.model import Reporter
 from buildtool.report.plain import Plain
 from buildtool.signals import Signals
-from buildtool.state.lock import Holder, acquire
 from buildtool.state.store import State
 from buildtool.taskfile.specs import Taskfile
-from buildtool.text import count, duration, printable
+from buildtool.text import count, printable
 
 
 @click.command("build")
 @click.argument("targets", nargs=-1)
 @click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Run N jobs at a time.")
-@click.option("-n", "--dry-run", is_flag=True, help="Say what would run, and why; change nothing.")
+@click.option(
+    "-n", "--dry-run", "dry_run_", is_flag=True, help="Say what would run, and why; change nothing."
+)
 @click.option("--check", is_flag=True, help="With -n: exit with 4 if anything would run.")
 @click.option("-k", "--keep-going", is_flag=True, help="After a failure, build all that does not need it.")
 @click.option("-B", "--force", is_flag=True, help="Run the jobs even if they are fresh.")
@@ -48,7 +48,7 @@ def command(  # one parameter an option: click's way
     context: Context,
     targets: tuple[str, ...],
     jobs: int | None,
-    dry_run: bool,
+    dry_run_: bool,
     check: bool,
     keep_going: bool,
     force: bool,
@@ -72,12 +72,14 @@ def command(  # one parameter an option: click's way
     try:
         taskfile = context.taskfile()
         request = Request(words, context.folder(taskfile), settings(given), args, rehash)
-        if check and not dry_run:
+        if check and not dry_run_:
             raise UsageError("`--check` goes with `--dry-run`")
-        if dry_run:
-            from buildtool.cli.dry_run import dry_run as foresee
+        if dry_run_:
+            from buildtool.cli.dry_run import dry_run
 
-            return foresee(context, taskfile, request, reporter, check=check, force=force, only=only)
+            return dry_run(
+                context, taskfile, request, reporter, check=check, force=force, only=only, verbose=verbose
+            )
         options = Options(
             jobs or taskfile.settings.jobs or usable_cpus(),
             keep_going,
@@ -102,36 +104,23 @@ def split_args(words: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]
 
 def build(taskfile: Taskfile, request: Request, options: Options, reporter: Reporter, *, wait: bool) -> int:
     """Build with the lock held; the exit code."""
-    directory = os.path.join(taskfile.root, STATE)
-
-    def on_wait(holder: Holder) -> None:
-        since = f", for {duration(holder.age)}" if holder.pid else ""
-        reporter.note(f"waiting for `{printable(holder.command)}` (pid {holder.pid}{since})")
-
-    with acquire(directory, options.command, wait, on_wait), Signals() as signals:
-        state = State.open(directory)
-        try:
-            for warning in state.warnings:
-                reporter.warning(warning)
-            state.warnings.clear()
-            recovered = recover(state, Disk(taskfile.root))
-            if recovered is not None:
-                reporter.note(recovered)
-            outside = Outside(state, taskfile.root, taskfile.settings.shell)
-            project = Project(taskfile, state, request, outside)
-            want = project.want(keep_going=options.keep_going)
-            if request.args and not any(
-                "{args}" in (t.spec.run or "") for t in project.expander.tasks.values()
-            ):
-                raise UsageError("no task uses `{args}`, so nothing can stand behind `--`")
-            os.chdir(taskfile.root)  # jobs that run in the root start faster when this process is there, too
-            secrets = (os.environ.get(name, "") for name in taskfile.settings.secrets)
-            executor = Local(mask=tuple(os.fsencode(value) for value in secrets if value))
-            code = Build(project, want, state, executor, reporter, signals, options).run()
-            report_orphans(project, state, reporter, complete=not request.targets)
-            return int(code)
-        finally:
-            state.close()
+    with (
+        Signals() as signals,
+        writing(
+            taskfile.root, options.command, wait=wait, warn=reporter.warning, note=reporter.note
+        ) as state,
+    ):
+        outside = Outside(state, taskfile.root, taskfile.settings.shell)
+        project = Project(taskfile, state, request, outside)
+        want = project.want(keep_going=options.keep_going)
+        if request.args and not any("{args}" in (t.spec.run or "") for t in project.expander.tasks.values()):
+            raise UsageError("no task uses `{args}`, so nothing can stand behind `--`")
+        os.chdir(taskfile.root)  # jobs that run in the root start faster when this process is there, too
+        secrets = (os.environ.get(name, "") for name in taskfile.settings.secrets)
+        executor = Local(mask=tuple(os.fsencode(value) for value in secrets if value))
+        code = Build(project, want, state, executor, reporter, signals, options).run()
+        report_orphans(project, state, reporter, complete=not request.targets)
+        return int(code)
 
 
 def report_orphans(project: Project, state: State, reporter: Reporter, *, complete: bool) -> None:
@@ -145,7 +134,7 @@ def report_orphans(project: Project, state: State, reporter: Reporter, *, comple
     if project.taskfile.settings.orphans == "delete":
         from buildtool.cli.clean_command import remove_outputs
 
-        removed, _ = remove_outputs(project, state, orphans)
+        removed = remove_outputs(project, state, orphans)
         reporter.note(f"removed {count(len(removed), 'orphan')}: {names}")
     else:
         reporter.note(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TextIO
 
+from buildtool.report.forecast import Foreseen
 from buildtool.report.model import JobReport
 
 STATUSES = ("ran", "unchanged", "restored", "fresh", "failed", "skipped")
@@ -21,6 +22,14 @@ class JsonLines:
     def planned(self, jobs: int, targets: tuple[str, ...]) -> None:
         """`plan`: how many jobs will be looked at, and for which targets (none: the default)."""
         self._write("plan", jobs=jobs, targets=list(targets))
+
+    def forecast(self, jobs: Sequence[Foreseen], targets: tuple[str, ...]) -> None:
+        """`plan` of a dry run: every job with its verdict and reasons."""
+        told = [
+            {"job": _safe(j.name), "task": j.task, "verdict": j.word, "reasons": list(map(_safe, j.reasons))}
+            for j in jobs
+        ]
+        self._write("plan", jobs=len(jobs), targets=list(targets), forecast=told)
 
     def started(self, job: JobReport) -> None:
         """`started`: which job, and why."""

@@ -1,0 +1,83 @@
+"""Taking what is on the disk as right: records as if the jobs had just made it."""
+
+from __future__ import annotations
+
+import time
+
+from buildtool.expand.targets import Wanted
+from buildtool.fingerprint import Fingerprint, Fresh
+from buildtool.graph import Form, Job, JobId, Kind
+from buildtool.perform import glob_paths
+from buildtool.project import Project
+from buildtool.state.records import JobRecord, Made
+from buildtool.state.store import State
+
+
+def accept(project: Project, state: State) -> tuple[list[str], list[tuple[str, str]]]:
+    """Record the present outputs of the stale jobs among the targets (of all jobs without targets).
+
+    Gives the names of the accepted jobs, and for each other stale one its name and an output that is missing.
+    """
+    want: Wanted = project.want()
+    everything = not project.request.targets
+    done: set[JobId] = set()
+    checker = project.checker(done.__contains__, want)
+    accepted: list[str] = []
+    lacking: list[tuple[str, str]] = []
+    for number in project.order(want.roots):
+        job = project.graph_jobs[number]
+        if job.growing:
+            project.expander.grow(number)
+            project.expander.drain()
+            job = project.graph_jobs[number]
+        look = checker.look(job)
+        made = look.record.outputs if look.record is not None else ()
+        chosen = everything or number in want.roots
+        if chosen and not isinstance(look.verdict, Fresh) and job.kind in (Kind.RULE, Kind.CHECK):
+            present, missing = _present(project, job)
+            if missing:
+                lacking.append((job.name, missing[0]))
+            else:
+                record = look.record
+                found = record.found if record is not None else ()
+                state.record(
+                    JobRecord(
+                        job.key,
+                        job.task,
+                        job.wildcards,
+                        "ok",
+                        Fingerprint(look.items),
+                        present,
+                        found,
+                        record.build if record is not None else 0,
+                        time.time(),
+                        record.seconds if record is not None else 0.0,
+                        record.peak_memory if record is not None else 0,
+                        record.executor if record is not None else "local",
+                        record.runs if record is not None else 0,
+                        accepted=True,
+                    )
+                )
+                accepted.append(job.name)
+                made = present
+        checker.made[number] = made
+        project.expander.settle(number, tuple(m.path for m in made))
+        done.add(number)
+    state.remember(project.disk.fresh)
+    state.commit()
+    return accepted, lacking
+
+
+def _present(project: Project, job: Job) -> tuple[tuple[Made, ...], list[str]]:
+    """The outputs that are there, and those that are not."""
+    present, missing = [], []
+    for number in job.output_files():
+        file = project.expander.graph.files[number]
+        paths = glob_paths(project.disk.root, file.path) if file.form is Form.GLOB else [file.path]
+        for path in paths:
+            value = project.disk.digest(path)
+            if value is None:
+                missing.append(path)
+            else:
+                present.append(Made(path, value))
+    return tuple(present), missing

@@ -1,0 +1,32 @@
+"""`bt accept`."""
+
+from __future__ import annotations
+
+import click
+
+from buildtool.accept import accept
+from buildtool.cli.context import Context
+from buildtool.cli.session import writing
+from buildtool.project import Project, Request
+from buildtool.text import count, printable
+
+
+@click.command("accept")
+@click.argument("targets", nargs=-1)
+@click.pass_obj
+def command(context: Context, targets: tuple[str, ...]) -> int:
+    """Take the present outputs of stale jobs as right, so that they do not run: all, or those of targets."""
+    taskfile = context.taskfile()
+
+    def tell(text: str) -> None:
+        click.echo(text, err=True)
+
+    with writing(taskfile.root, "bt accept", wait=True, warn=tell, note=tell) as state:
+        project = Project(taskfile, state, Request(targets, context.folder(taskfile)))
+        accepted, lacking = accept(project, state)
+    for name in accepted:
+        click.echo(f"accepted {printable(name)}")
+    for name, path in lacking:
+        click.echo(f"not accepted {printable(name)}: {printable(path)} is missing")
+    click.echo(f"{count(len(accepted), 'job')} accepted")
+    return 1 if lacking and targets else 0

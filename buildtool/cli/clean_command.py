@@ -1,0 +1,136 @@
+"""`bt clean`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+
+import click
+
+from buildtool.clean import kept_lines, plan_sweep, sweep
+from buildtool.cli.context import STATE, Context
+from buildtool.cli.session import writing
+from buildtool.errors import UsageError
+from buildtool.perform import LOGS
+from buildtool.project import Project, Request
+from buildtool.state.lock import acquire
+from buildtool.state.store import State, StateReader
+from buildtool.taskfile.specs import Taskfile
+from buildtool.text import count, printable
+
+
+@click.command("clean")
+@click.argument("targets", nargs=-1)
+@click.option("-n", "--dry-run", is_flag=True, help="Say what would be removed.")
+@click.option("--orphans", is_flag=True, help="Only outputs that no task makes any more.")
+@click.option("--logs", is_flag=True, help="The kept output of jobs.")
+@click.option("--state", "whole_state", is_flag=True, help="All that bt remembers; outputs stay.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def command(
+    context: Context,
+    targets: tuple[str, ...],
+    dry_run: bool,
+    orphans: bool,
+    logs: bool,
+    whole_state: bool,
+    yes: bool,
+) -> int:
+    """Remove outputs that bt wrote and nobody changed since: all, or those of targets."""
+    taskfile = context.taskfile()
+    if sum((orphans, logs, whole_state)) + bool(targets) > 1:
+        raise UsageError("targets, `--orphans`, `--logs` and `--state` exclude each other")
+    if whole_state:
+        return _clean_state(taskfile, dry_run=dry_run, yes=yes)
+    if dry_run:
+        reader = StateReader.open(os.path.join(taskfile.root, STATE))
+        return _clean(context, taskfile, reader, None, targets, orphans=orphans, logs=logs)
+
+    def tell(text: str) -> None:
+        click.echo(text, err=True)
+
+    with writing(taskfile.root, "bt clean", wait=True, warn=tell, note=tell) as state:
+        return _clean(context, taskfile, state, state, targets, orphans=orphans, logs=logs)
+
+
+def _clean(
+    context: Context,
+    taskfile: Taskfile,
+    reader: StateReader,
+    state: State | None,
+    targets: tuple[str, ...],
+    *,
+    orphans: bool,
+    logs: bool,
+) -> int:
+    if logs:
+        return _clean_logs(taskfile, really=state is not None)
+    project = Project(taskfile, reader, Request(targets, context.folder(taskfile)))
+    paths = list(project.owned)
+    if orphans:
+        project.all_jobs()
+        paths = project.expander.orphans(project.owned)
+    elif targets:
+        roots = set(project.want(keep_going=True).roots)
+        keys = {project.graph_jobs[job].key for job in roots}
+        paths = [path for path, key in project.owned.items() if key in keys]
+    found = plan_sweep(project.disk, reader, paths, taskfile.settings.allow)
+    if state is not None:
+        sweep(project.disk, found.removable)
+        state.forget_stamps(found.removable)
+        if orphans:
+            state.forget_outputs(found.removable)
+        state.commit()
+    verb = "removed" if state is not None else "would remove"
+    for path in found.removable:
+        click.echo(f"{verb} {printable(path)}")
+    for line in kept_lines(found):
+        click.echo(line)
+    click.echo(f"{verb} {count(len(found.removable), 'output')}")
+    return 0
+
+
+def remove_outputs(project: Project, state: State, paths: list[str]) -> list[str]:
+    """Remove these recorded outputs as far as nobody changed them; those that were removed."""
+    found = plan_sweep(project.disk, state, paths, project.taskfile.settings.allow)
+    sweep(project.disk, found.removable)
+    state.forget_stamps(found.removable)
+    state.forget_outputs(found.removable)
+    state.commit()
+    return found.removable
+
+
+def _clean_logs(taskfile: Taskfile, *, really: bool) -> int:
+    where = os.path.join(taskfile.root, LOGS)
+    names = sorted(os.listdir(where)) if os.path.isdir(where) else []
+    if really:
+        shutil.rmtree(where, ignore_errors=True)
+    click.echo(f"{'removed' if really else 'would remove'} {count(len(names), 'log')}")
+    return 0
+
+
+def _clean_state(taskfile: Taskfile, *, dry_run: bool, yes: bool) -> int:
+    """Forget everything. The lock file stays until the end, so that no other `bt` starts meanwhile."""
+    where = os.path.join(taskfile.root, STATE)
+    if not os.path.isdir(where):
+        click.echo("there is no state")
+        return 0
+    if dry_run:
+        click.echo(f"would remove {STATE}/: the next build runs every job")
+        return 0
+    if not yes:
+        if not sys.stdin.isatty():
+            raise UsageError("`--state` makes the next build run every job", hint="say `--yes` to do it")
+        click.confirm("forget everything, so that the next build runs every job?", abort=True)
+    with acquire(where, "bt clean --state", True, lambda _holder: None):
+        for name in os.listdir(where):
+            path = os.path.join(where, name)
+            if name == "kept":
+                continue  # these files are the user's
+            if os.path.isdir(path) and not os.path.islink(path):
+                shutil.rmtree(path)
+            else:
+                os.unlink(path)
+    click.echo(f"removed {STATE}/")
+    return 0

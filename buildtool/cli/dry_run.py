@@ -1,0 +1,66 @@
+"""`bt build --dry-run`: what would run, what may run, what is fresh, each with its reason."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from buildtool.cli.context import STATE, Context
+from buildtool.errors import ExitCode
+from buildtool.fingerprint import Maybe, Stale
+from buildtool.foresee import Forecast, foresee
+from buildtool.graph import Kind
+from buildtool.project import Project, Request
+from buildtool.report.forecast import Foreseen, render_forecast
+from buildtool.report.jsonl import JsonLines
+from buildtool.report.model import Reporter
+from buildtool.report.reasons import describe
+from buildtool.state.store import StateReader
+from buildtool.taskfile.specs import Taskfile
+
+
+def dry_run(
+    context: Context,
+    taskfile: Taskfile,
+    request: Request,
+    reporter: Reporter,
+    *,
+    check: bool,
+    force: bool,
+    only: bool,
+    verbose: bool,
+) -> int:
+    """Print the forecast; the exit code, which is 4 with `check` if anything would or may run."""
+    begun = time.monotonic()
+    project = Project(taskfile, StateReader.open(os.path.join(taskfile.root, STATE)), request)
+    forecast = foresee(project, project.want(), force=force, only=only)
+    jobs = foreseen(project, forecast)
+    work = any(job.word != "fresh" for job in jobs)
+    code = ExitCode.WORK if check and work else ExitCode.DONE
+    if isinstance(reporter, JsonLines):
+        reporter.forecast(jobs, request.targets)
+        reporter.summary({"fresh": sum(job.word == "fresh" for job in jobs)}, time.monotonic() - begun, code)
+    else:
+        print("\n".join(render_forecast(jobs, context.paint(), verbose=verbose)))
+    return int(code)
+
+
+def foreseen(project: Project, forecast: Forecast) -> list[Foreseen]:
+    """The forecast in words, group jobs left out."""
+    found = []
+    for number, look in forecast.looks.items():
+        job = project.graph_jobs[number]
+        if job.kind is Kind.GROUP:
+            continue
+        match look.verdict:
+            case Stale(reasons):
+                found.append(Foreseen(job.name, job.task, "will run", tuple(describe(r) for r in reasons)))
+            case Maybe(causes):
+                found.append(
+                    Foreseen(
+                        job.name, job.task, "may run", tuple(f"if {c} changes something" for c in causes)
+                    )
+                )
+            case _:
+                found.append(Foreseen(job.name, job.task, "fresh", ("nothing changed",)))
+    return found

@@ -1,0 +1,71 @@
+"""`bt status`."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import click
+
+from buildtool.cli.context import STATE, Context
+from buildtool.errors import ExitCode
+from buildtool.fingerprint import Maybe, Stale
+from buildtool.foresee import Forecast, foresee
+from buildtool.graph import Kind
+from buildtool.project import Project
+from buildtool.report.status import STATES, render_status
+from buildtool.state.lock import Holder, read_holder
+
+
+@click.command("status")
+@click.argument("targets", nargs=-1)
+@click.option("--check", is_flag=True, help="Exit with 4 if there is anything to do.")
+@click.option(
+    "-s", "--set", "given", multiple=True, metavar="NAME=VALUE", help="Set a variable or parameter."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
+@click.pass_obj
+def command(
+    context: Context, targets: tuple[str, ...], check: bool, given: tuple[str, ...], as_json: bool
+) -> int:
+    """Say for each task how many of its jobs are fresh, stale, failed or running."""
+    project = context.look(targets, given)
+    holder = read_holder(os.path.join(project.taskfile.root, STATE))
+    want = project.want()
+    forecast = foresee(project, want)
+    table = by_task(project, forecast, busy=holder is not None)
+    if as_json:
+        click.echo(json.dumps({"tasks": table, "building": _told(holder)}))
+    else:
+        builds = project.reader.builds(1)
+        paint = context.paint()
+        lines = render_status(table, holder, builds[0] if builds else None, paint)
+        click.echo("\n".join(lines), color=paint.colour)
+    work = any(counts[state] for counts in table.values() for state in STATES if state != "fresh")
+    return int(ExitCode.WORK if check and work else ExitCode.DONE)
+
+
+def _told(holder: Holder | None) -> dict[str, object] | None:
+    if holder is None:
+        return None
+    return {"pid": holder.pid, "command": holder.command, "started": holder.started}
+
+
+def by_task(project: Project, forecast: Forecast, *, busy: bool) -> dict[str, dict[str, int]]:
+    """Jobs by state, for each task."""
+    running = {job.key for job in project.reader.running()} if busy else set()
+    table: dict[str, dict[str, int]] = {}
+    for number, look in forecast.looks.items():
+        job = project.graph_jobs[number]
+        if job.kind is Kind.GROUP:
+            continue
+        counts = table.setdefault(job.task, dict.fromkeys(STATES, 0))
+        record = project.reader.job(job.key)
+        if job.key in running:
+            counts["running"] += 1
+        elif isinstance(look.verdict, Stale | Maybe):
+            failed = record is not None and record.status == "failed"
+            counts["failed" if failed else "stale" if isinstance(look.verdict, Stale) else "waiting"] += 1
+        else:
+            counts["fresh"] += 1
+    return table

@@ -1,0 +1,129 @@
+"""What a build would do, told without doing anything: the verdict on every wanted job.
+
+Knows neither executors nor how a forecast looks on a screen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from buildtool.check import Checker, Look
+from buildtool.errors import BtError
+from buildtool.expand.targets import Wanted
+from buildtool.fingerprint import Fresh, Maybe, Reason, Stale
+from buildtool.graph import Job, JobId, Kind
+from buildtool.project import Project
+
+
+@dataclass(slots=True)
+class Forecast:
+    """The look at each job, every one behind what it waits for."""
+
+    looks: dict[JobId, Look] = field(default_factory=dict)
+
+    def will(self) -> list[JobId]:
+        """The jobs that run in any case."""
+        return [job for job, look in self.looks.items() if isinstance(look.verdict, Stale)]
+
+    def may(self) -> list[JobId]:
+        """The jobs that run if something before them comes out different."""
+        return [job for job, look in self.looks.items() if isinstance(look.verdict, Maybe)]
+
+    def fresh(self) -> list[JobId]:
+        """The jobs that do not run."""
+        return [job for job, look in self.looks.items() if isinstance(look.verdict, Fresh)]
+
+
+def foresee(project: Project, want: Wanted, *, force: bool = False, only: bool = False) -> Forecast:
+    """Judge every wanted job as if those before it had come out as they did last time.
+
+    Raises `GraphError` for an input that is missing.
+    """
+    found = Forecast()
+    checker = project.checker(found.looks.__contains__, want)
+    roots = set(want.roots)
+    graph = project.expander.graph
+    if force:
+        checker.forced = roots if only else set(graph.closure(want.roots))
+    for job in _in_order(project, want.roots, found):
+        if only and job.id not in roots:
+            record = checker.record(job)
+            found.looks[job.id] = Look(Fresh(), record=record)
+        else:
+            found.looks[job.id] = _look(project, checker, job)
+        look = found.looks[job.id]
+        if not isinstance(look.verdict, Fresh):
+            checker.uncertain[job.id] = job.name
+        made = look.record.outputs if look.record is not None else ()
+        checker.made[job.id] = made
+        project.expander.settle(job.id, tuple(m.path for m in made))
+    _want_absent(project, found)
+    return found
+
+
+def _look(project: Project, checker: Checker, job: Job) -> Look:
+    if job.kind is Kind.GROUP:
+        waits = project.expander.graph.prerequisites(job)
+        causes = tuple(dict.fromkeys(checker.uncertain[p] for p in sorted(waits) if p in checker.uncertain))
+        return Look(Maybe(causes) if causes else Fresh())
+    look = checker.look(job)
+    if job.growing and isinstance(look.verdict, Fresh):
+        causes = tuple(project.graph_jobs[p].name for p in job.requires if p in checker.uncertain)
+        if causes:
+            look.verdict = Maybe(causes)
+    return look
+
+
+def _in_order(project: Project, roots: list[JobId], found: Forecast) -> Iterator[Job]:
+    """Every job behind what it waits for; what a job reads is filled in as far as earlier builds tell."""
+    graph = project.expander.graph
+    grown: set[JobId] = set()
+    stack = list(reversed(roots))
+    on_path: set[JobId] = set()
+    while stack:
+        job = stack[-1]
+        if job in found.looks:
+            stack.pop()
+            continue
+        waits = [p for p in graph.prerequisites(graph.jobs[job]) if p not in found.looks and p not in on_path]
+        if waits:
+            on_path.add(job)
+            stack += waits
+            continue
+        if graph.jobs[job].growing and job not in grown:
+            grown.add(job)
+            _grow(project, job)
+            continue
+        yield graph.jobs[job]
+        on_path.discard(job)
+
+
+def _grow(project: Project, job: JobId) -> None:
+    """Fill in a job from what is there; what cannot be filled in stays open, as it is only a forecast."""
+    expander = project.expander
+    known = len(expander.errors)
+    try:
+        expander.grow(job)
+        expander.drain()
+    except BtError:
+        return
+    finally:
+        del expander.errors[known:]
+
+
+def _want_absent(project: Project, found: Forecast) -> None:
+    """A job that will run needs its inputs on the disk: absent ones are made again first."""
+    for job in reversed(list(found.looks)):
+        look = found.looks[job]
+        if isinstance(look.verdict, Fresh):
+            continue
+        for producer in look.absent:
+            before = found.looks.get(producer)
+            if before is None or not isinstance(before.verdict, Fresh):
+                continue
+            made = project.graph_jobs[producer].key
+            if isinstance(look.verdict, Stale):
+                before.verdict = Stale((Reason("wanted", made),))
+            else:
+                before.verdict = Maybe((project.graph_jobs[job].name,))

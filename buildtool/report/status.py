@@ -1,0 +1,39 @@
+"""The state of a project, task by task."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from buildtool.report.paint import Paint
+from buildtool.state.lock import Holder
+from buildtool.state.records import BuildRecord
+from buildtool.text import duration, printable
+
+# `waiting`: stale only if a job before it makes something else.
+STATES = ("running", "failed", "stale", "waiting", "fresh")
+
+
+def render_status(
+    table: Mapping[str, Mapping[str, int]], holder: Holder | None, last: BuildRecord | None, paint: Paint
+) -> list[str]:
+    """One line a task, then the build under way or the last one."""
+    width = max((len(name) for name in table), default=0)
+    colours = {"running": paint.bold, "failed": paint.red, "stale": paint.yellow, "waiting": paint.cyan}
+    lines = []
+    for task, counts in table.items():
+        words = [
+            colours.get(state, paint.green)(f"{counts[state]} {state}") for state in STATES if counts[state]
+        ]
+        lines.append(f"{task:<{width}}  {', '.join(words)}")
+    if not table:
+        lines.append("no jobs")
+    if holder is not None:
+        since = f", for {duration(holder.age)}" if holder.pid else ""
+        lines.append(f"under way: `{printable(holder.command)}` (pid {holder.pid}{since})")
+    elif last is not None and last.ended is not None:
+        ago = duration(max(0.0, time.time() - last.ended))
+        lines.append(f"last build: number {last.number}, {ago} ago, exit code {last.exit_code}")
+    elif last is not None:
+        lines.append(f"last build: number {last.number}, which was cut short")
+    return lines

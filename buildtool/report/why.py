@@ -1,0 +1,133 @@
+"""Why a job is stale, down to the root cause, or what a fresh one was built from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from buildtool.fingerprint import Fingerprint, Fresh, Maybe, Reason, Stale, Verdict
+from buildtool.report.paint import Paint
+from buildtool.report.reasons import describe
+from buildtool.state.records import HistoryRecord, JobRecord
+from buildtool.text import count, duration, printable, size
+
+LINES = 12  # of a text shown in full
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A job with all that is known of it. `causes`: the jobs before it that may or will run."""
+
+    name: str
+    verdict: Verdict
+    record: JobRecord | None
+    causes: tuple[Explained, ...] = ()
+    history: tuple[HistoryRecord, ...] = ()
+    seen: bool = False  # explained further up already
+
+
+def render_why(job: Explained, paint: Paint, now: float | None = None) -> list[str]:
+    """The lines for one target."""
+    if isinstance(job.verdict, Fresh):
+        return _fresh(job, paint, time.time() if now is None else now)
+    return _stale(job, paint, "")
+
+
+def _stale(job: Explained, paint: Paint, indent: str) -> list[str]:
+    verdict = job.verdict
+    name = paint.bold(printable(job.name))
+    if job.seen:
+        return [f"{indent}{name}: see above"]
+    lines = []
+    if isinstance(verdict, Stale):
+        lines.append(f"{indent}{name} {paint.yellow('will run')}:")
+        for reason in verdict.reasons:
+            lines.append(f"{indent}  {describe(reason)}")
+            lines += [f"{indent}    {line}" for line in _difference(reason, paint)]
+    elif isinstance(verdict, Maybe):
+        causes = count(len(verdict.causes), "job")
+        lines.append(
+            f"{indent}{name} {paint.cyan('may run')}: it depends on what {causes} before it will make"
+        )
+    for cause in job.causes:
+        lines += _stale(cause, paint, indent + "  ")
+    return lines
+
+
+def _difference(reason: Reason, paint: Paint) -> list[str]:
+    """Old against new, where both are known and the reason does not say it already."""
+    if reason.old is None and reason.new is None:
+        return []
+    if reason.kind in ("param", "env", "track.env") and " from " in describe(reason):
+        return []
+    old = [] if reason.old is None else reason.old.split("\n")[:LINES]
+    new = [] if reason.new is None else reason.new.split("\n")[:LINES]
+    shared = [line for line in old if line in new]
+    lines = [paint.red(f"- {printable(line)}") for line in old if line not in shared]
+    return lines + [paint.green(f"+ {printable(line)}") for line in new if line not in shared]
+
+
+def _fresh(job: Explained, paint: Paint, now: float) -> list[str]:
+    record = job.record
+    lines = [f"{paint.bold(printable(job.name))} is {paint.green('fresh')}"]
+    if record is None:
+        return lines
+    ago = duration(max(0.0, now - record.ended))
+    how = "accepted" if record.accepted else "built"
+    facts = [
+        (how, f"{ago} ago, in build {record.build}, on {record.executor}"),
+        (
+            "took",
+            duration(record.seconds)
+            + (f", {size(record.peak_memory)} of memory" if record.peak_memory else ""),
+        ),
+        ("ran", f"{count(record.runs, 'time')}"),
+    ]
+    if job.history and job.history[0].reasons:
+        facts.append(("because", "; ".join(printable(r) for r in job.history[0].reasons)))
+    lines += [f"  {label:<10} {text}" for label, text in facts]
+    return lines + _items(record.fingerprint, paint)
+
+
+def _items(fingerprint: Fingerprint, paint: Paint) -> list[str]:
+    lines = []
+    for item in fingerprint.items:
+        if item.kind == "output":
+            lines.append(f"  {item.kind:<10} {printable(item.name)}")
+        elif item.kind in ("input", "need", "found", "track.file"):
+            value = item.digest[:13] if item.digest is not None else "missing"
+            lines.append(f"  {item.kind:<10} {printable(item.name)}  {paint.dim(value)}")
+        else:
+            text = (item.text or "").split("\n")
+            name = f"{printable(item.name)} = " if item.name else ""
+            lines.append(f"  {item.kind:<10} {name}{printable(text[0])}")
+            lines += [f"  {'':<10} {printable(line)}" for line in text[1:LINES]]
+    return lines
+
+
+def as_json(job: Explained) -> dict[str, object]:
+    """The same as one JSON value."""
+    verdict = job.verdict
+    word = {Stale: "will", Maybe: "may", Fresh: "fresh"}[type(verdict)]
+    return {
+        "job": job.name,
+        "verdict": word,
+        "reasons": _reasons(verdict.reasons) if isinstance(verdict, Stale) else [],
+        "causes": [as_json(cause) for cause in job.causes],
+        "built_from": [] if job.record is None else [list(item) for item in job.record.fingerprint.items],
+    }
+
+
+def _reasons(reasons: Sequence[Reason]) -> list[dict[str, object]]:
+    return [
+        {
+            "kind": reason.kind,
+            "name": reason.name,
+            "change": reason.change.value if reason.change is not None else None,
+            "old": reason.old,
+            "new": reason.new,
+            "text": describe(reason),
+        }
+        for reason in reasons
+    ]
