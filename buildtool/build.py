@@ -18,7 +18,7 @@ from buildtool.check import Checker, Look
 from buildtool.errors import BtError, ExitCode, StateError
 from buildtool.executors.protocol import Ended, Executor, Output, Started
 from buildtool.expand.targets import Wanted, cycle_error
-from buildtool.fingerprint import Stale
+from buildtool.fingerprint import Fresh, Stale
 from buildtool.graph import Form, Job, JobId, Kind
 from buildtool.perform import Attempt, Outcome, Performer
 from buildtool.plan import (
@@ -76,6 +76,7 @@ class Build:
     _attempts: dict[JobId, Attempt] = field(default_factory=dict)
     _running: dict[int, Attempt] = field(default_factory=dict)
     _history: list[HistoryRecord] = field(default_factory=list)
+    _absent: dict[JobId, Look] = field(default_factory=dict)
     _dirty: float | None = None  # since when something is not committed (`time.monotonic`)
     _capacity: dict[str, float] = field(default_factory=dict)
     _expected: dict[str, float] = field(default_factory=dict)  # seconds, by key
@@ -94,7 +95,7 @@ class Build:
             self._close(code)
         if self._broken is not None:
             raise self._broken
-        self._skip_rest()
+        self._tell_rest()
         self.reporter.summary(self.counts, time.monotonic() - begun, code)
         return code
 
@@ -189,10 +190,14 @@ class Build:
             return
         if isinstance(look.verdict, Stale):
             known = self._attempts.get(job.id)
+            self._absent.pop(job.id, None)
             self._attempts[job.id] = Attempt(job, look, repeats=known.repeats if known else 0)
         else:
             self._remember(job, look.record.outputs if look.record is not None else ())
-            self._came_out(job, look, Status.FRESH)
+            if isinstance(look.verdict, Fresh) and look.verdict.absent:
+                self._absent[job.id] = look  # it is told of at the end, unless somebody needs its outputs
+            else:
+                self._came_out(job, look, Status.FRESH)
         self._tell(Checked(job.id, look.verdict, () if self.options.only else look.absent))
 
     def _grow(self, job: Job) -> frozenset[JobId]:
@@ -269,7 +274,7 @@ class Build:
                     self.state.set_process(attempt.job.key, pid, stamp)
                     self._touch()
             case Output(_, data):
-                self.reporter.output(attempt.job.name, data)
+                self.reporter.output(self._report(attempt.job, attempt.look, Status.RAN), data)
             case Ended():
                 del self._running[event.id]
                 self._ended(attempt, event)
@@ -366,8 +371,10 @@ class Build:
         cause = Failure(f"{self.project.graph_jobs[because].name} failed")
         self._came_out(known, None, Status.SKIPPED, failure=cause)
 
-    def _skip_rest(self) -> None:
-        """What was wanted and never came to be looked at counts as skipped."""
+    def _tell_rest(self) -> None:
+        """Jobs whose absent outputs nobody needed are fresh; what was never looked at counts as skipped."""
+        for job, look in self._absent.items():
+            self._came_out(self.project.graph_jobs[job], look, Status.FRESH)
         for job in self.plan.unsettled():
             if self.project.graph_jobs[job].kind is not Kind.GROUP:
                 self.counts[Status.SKIPPED.value] += 1
@@ -391,6 +398,7 @@ class Build:
             tuple(describe(reason) for reason in reasons),
             seconds,
             self.executor.name,
+            job.kind.value,
             failure,
         )
 

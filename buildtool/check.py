@@ -99,8 +99,10 @@ class Checker:
         edited: tuple[str, ...] = ()
         if job.id in self.forced:
             reasons.append(Reason("forced"))
-        if record is None:
-            reasons.append(Reason("first" if job.kind is not Kind.COMMAND else "command"))
+        if job.kind is Kind.COMMAND:
+            reasons.append(Reason("asked"))
+        elif record is None:
+            reasons.append(Reason("first"))
         else:
             ignore = self._ignore(job)
             reasons += Fingerprint(items).diff(record.fingerprint, ignore)
@@ -259,8 +261,6 @@ class Checker:
 
     def _own_reasons(self, job: Job, record: JobRecord) -> list[Reason]:
         spec = self.renderer.task(job).spec
-        if job.kind is Kind.COMMAND:
-            return [Reason("command")]
         if record.status != "ok" and job.kind is Kind.CHECK:
             return [Reason("failed")]
         if spec.always:

@@ -52,7 +52,7 @@ class Reason(NamedTuple):
 
     `first` (never ran here), `missing` (an output is not there), `edited` (an output is not as the job left
     it), `failed` (the last run failed), `interrupted`, `forced`, `always`, `expired` (older than `max_age`),
-    `wanted` (its absent output is needed again), `accepted` (drift was accepted).
+    `wanted` (its absent output is needed again), `asked` (a command runs whenever it is asked for).
     """
 
     kind: str

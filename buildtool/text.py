@@ -5,7 +5,13 @@ Knows nothing of terminals or of the project.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
+
+# Every escape sequence that is no colour (`CSI … m`): cursor movements, titles, links.
+_OTHER_ESCAPES = re.compile(
+    r"\x1b(?!\[[0-9;:]*m)(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.?)|\r"
+)
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:
@@ -41,6 +47,16 @@ def printable(name: str) -> str:
     if name.isprintable():
         return name
     return "".join(c if c.isprintable() else _escape(c) for c in name)
+
+
+def visible(line: str) -> str:
+    """A line of a job's output, safe to show: colours stay, other control sequences do not."""
+    if line.isprintable():
+        return line
+    kept = _OTHER_ESCAPES.sub("", line).replace("\t", "    ")
+    return "".join(c if c.isprintable() or c == "\x1b" else _escape(c) for c in kept) + (
+        "\x1b[0m" if "\x1b" in kept else ""
+    )
 
 
 def _escape(character: str) -> str:

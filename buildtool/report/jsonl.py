@@ -35,9 +35,9 @@ class JsonLines:
         """`started`: which job, and why."""
         self._write("started", **_job(job), reasons=list(job.reasons), executor=job.executor)
 
-    def output(self, name: str, data: bytes) -> None:
+    def output(self, job: JobReport, data: bytes) -> None:
         """`output`: what a job printed; bytes that are not UTF-8 come as replacement characters."""
-        self._write("output", job=_safe(name), text=data.decode("utf-8", "replace"))
+        self._write("output", job=_safe(job.name), text=data.decode("utf-8", "replace"))
 
     def finished(self, job: JobReport) -> None:
         """`finished`: how a job came out; a failed one has `error`, and `log` and `command` where there are any."""

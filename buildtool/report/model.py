@@ -34,6 +34,7 @@ class JobReport:
     reasons: tuple[str, ...] = ()
     seconds: float = 0.0
     executor: str = "local"
+    kind: str = "rule"
     failure: Failure | None = None
     note: str | None = None  # something worth a word, though the job is well
 
@@ -49,7 +50,7 @@ class Reporter(Protocol):
         """A job runs now, for these reasons."""
         ...
 
-    def output(self, name: str, data: bytes) -> None:
+    def output(self, job: JobReport, data: bytes) -> None:
         """A running job printed something."""
         ...
 

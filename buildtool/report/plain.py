@@ -7,9 +7,10 @@ from typing import TextIO
 
 from buildtool.report.model import Failure, JobReport
 from buildtool.report.paint import Paint
-from buildtool.text import duration, printable
+from buildtool.text import duration, printable, visible
 
 ORDER = ("ran", "unchanged", "restored", "fresh", "failed", "skipped")
+HELD = 1 << 20  # bytes of output kept for later of one job; all of it is in the log
 WORDS = {"unchanged": "unchanged after running"}
 
 
@@ -22,7 +23,8 @@ class Plain:
         self._quiet = quiet
         self._verbose = verbose
         self._failed: list[JobReport] = []
-        self._skipped = 0
+        self._speaker: str | None = None  # whose output is printed as it comes
+        self._held: dict[str, bytearray] = {}
 
     def planned(self, jobs: int, targets: tuple[str, ...]) -> None:
         """Nothing is said before something happens."""
@@ -32,21 +34,41 @@ class Plain:
         if self._verbose:
             self._write(f"{self._paint.dim('start')}      {printable(job.name)}{_because(job)}")
 
-    def output(self, name: str, data: bytes) -> None:
-        """With `verbose`, what jobs print, line by line behind their names."""
-        if self._verbose:
-            for line in data.decode("utf-8", "replace").splitlines():
-                self._write(f"{self._paint.dim(printable(name) + ' |')} {printable(line)}")
+    def output(self, job: JobReport, data: bytes) -> None:
+        """What commands print, as it comes if one runs alone, else when it ends; with `verbose` also other jobs'."""
+        if job.kind != "command" and not self._verbose:
+            return
+        if self._speaker is None:
+            self._speaker = job.name
+        held = self._held.setdefault(job.name, bytearray())
+        held += data
+        if self._speaker == job.name:
+            end = held.rfind(b"\n") + 1
+            self._say(bytes(held[:end]))
+            del held[:end]
+        elif len(held) > HELD:
+            del held[: len(held) - HELD]
+
+    def _end_output(self, job: JobReport) -> None:
+        """Print what is left of a job's output, and let the next one speak."""
+        held = self._held.pop(job.name, None)
+        if held:
+            self._say(bytes(held))
+        if self._speaker == job.name:
+            self._speaker = None
+
+    def _say(self, data: bytes) -> None:
+        for line in data.decode("utf-8", "replace").splitlines():
+            self._write(f"  {visible(line)}")
 
     def finished(self, job: JobReport) -> None:
         """One line for a job that did something."""
+        self._end_output(job)
         if job.status == "failed":
             self._failed.append(job)
             cause = job.failure.cause if job.failure is not None else ""
             self._write(f"{self._paint.red('failed')}     {printable(job.name)}  {cause}")
             return
-        if job.status == "skipped":
-            self._skipped += 1
         if self._quiet or job.status == "fresh":
             return
         if job.status == "skipped":
@@ -116,5 +138,5 @@ def render_failure(job: JobReport, paint: Paint) -> list[str]:
         lines.append(f"  {'again':<10} {failure.again}")
     if failure.tail:
         lines.append(f"  {paint.dim('last lines of its output:')}")
-        lines += [f"    {printable(line)}" for line in failure.tail]
+        lines += [f"    {visible(line)}" for line in failure.tail]
     return lines

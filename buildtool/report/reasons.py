@@ -29,7 +29,7 @@ PLAIN = {
     "forced": "forced",
     "always": "always runs",
     "expired": "older than its `max_age`",
-    "command": "runs when asked for",
+    "asked": "runs when asked for",
 }
 SHORT = 40  # characters of a value that fit into a reason
 
