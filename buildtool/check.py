@@ -93,7 +93,7 @@ class Checker:
         inputs = self._input_items(job, record, absent, causes)
         found = self.found_items(record.found) if record is not None else ()
         outputs = tuple(Item("output", path, "") for path in self.output_paths(job))
-        items = (*base, *inputs, *found, *outputs)
+        items = (*inputs, *found, *base, *outputs)
         reasons: list[Reason] = []
         lost = False
         edited: tuple[str, ...] = ()

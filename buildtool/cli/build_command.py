@@ -10,6 +10,7 @@ import time
 import click
 
 from buildtool.build import Build, Options
+from buildtool.cli.complete import complete_target
 from buildtool.cli.context import Context, settings, usable_cpus
 from buildtool.cli.session import writing
 from buildtool.errors import BtError, UsageError
@@ -26,7 +27,7 @@ from buildtool.text import count, printable
 
 
 @click.command("build")
-@click.argument("targets", nargs=-1)
+@click.argument("targets", nargs=-1, shell_complete=complete_target)
 @click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Run N jobs at a time.")
 @click.option(
     "-n", "--dry-run", "dry_run_", is_flag=True, help="Say what would run, and why; change nothing."

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from buildtool.errors import BtError, GraphError, Place, TaskfileError
-from buildtool.expand.index import Candidate, Index, clash
+from buildtool.expand.index import Candidate, Index, clash, inside
 from buildtool.expand.listing import matches
 from buildtool.expand.tasks import Entries, Entry, Task, unfit
 from buildtool.expand.variables import read_lines, read_table
@@ -102,12 +102,19 @@ class Expander:
             if not entry.pattern.is_glob and not entry.pattern.is_directory:
                 continue
             for values in rows:
+                filled = entry.pattern.fill(values)
+                if filled.is_directory and (
+                    pattern.match(filled.text) is not None or not inside(filled, pattern)
+                ):
+                    continue
+                if not filled.is_directory and not filled.may_overlap(pattern):
+                    continue
                 job = self._job(task, values)
                 if job in self._left:
                     for path in self._left[job]:
                         if pattern.match(path) is not None:
                             self._register(path, task, entry, values)
-                elif pattern.match(entry.pattern.fill(values).text) is None:
+                else:
                     blockers.add(job)
         found = set(self._made_paths(pattern))
         for path in matches(self.disk, pattern):

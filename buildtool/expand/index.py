@@ -81,7 +81,7 @@ class Index:
             (task, entry)
             for task, entry in self.open
             if entry.pattern.may_overlap(pattern)
-            or (entry.pattern.is_directory and _inside(entry.pattern, pattern))
+            or (entry.pattern.is_directory and inside(entry.pattern, pattern))
         ]
 
     def names(self) -> list[str]:
@@ -89,7 +89,7 @@ class Index:
         return list(self._literal)
 
 
-def _inside(directory: Pattern, pattern: Pattern) -> bool:
+def inside(directory: Pattern, pattern: Pattern) -> bool:
     """Whether what `pattern` matches may lie in the output directory."""
     a, b = directory.prefix, pattern.prefix
     return a.startswith(b) or b.startswith(a)

@@ -347,6 +347,19 @@ class _Maker:
             if loose:
                 self.wrong(f"wildcard `{{{loose[0]}}}` of `{key}` is bound by nothing", spec.at(key))
         self.check_values(task)
+        self.check_resources()
+
+    def check_resources(self) -> None:
+        """A job takes only what there is: `cpus`, `memory`, and the pools."""
+        pools = self.taskfile.settings.pools
+        known = {"cpus", "memory", *pools}
+        for name, amount in self.spec.resources.items():
+            place = self.spec.at("resources")
+            if name not in known:
+                hint = did_you_mean(name, known) or f"add `{name}` to `pools` in `[bt]`"
+                self.wrong(f"no pool is called `{name}`", place, hint)
+            elif name in pools and amount > pools[name]:
+                self.wrong(f"`{name} = {amount:g}` can never be had: the pool has {pools[name]:g}", place)
 
     def check_values(self, task: Task) -> None:
         """A value of `foreach` must fit every wildcard of its name, or it could escape its path segment."""

@@ -89,7 +89,9 @@ class Project:
 
     def files(self, *, state: bool = False) -> list[str]:
         """Every file in the folder, without those of `.bt/` unless asked for."""
-        found = (p.relative_to(self.folder) for p in self.folder.rglob("*") if not p.is_dir() or p.is_symlink())
+        found = (
+            p.relative_to(self.folder) for p in self.folder.rglob("*") if not p.is_dir() or p.is_symlink()
+        )
         return sorted(str(p) for p in found if state or p.parts[0] != ".bt")
 
     def start(self, *words: str, **options: Any) -> subprocess.Popen[str]:

@@ -1,0 +1,106 @@
+"""`bt check`."""
+
+from __future__ import annotations
+
+import click
+
+from buildtool.cli.context import Context
+from buildtool.cli.printing import put
+from buildtool.errors import BtError, ExitCode, raise_all
+from buildtool.expand.targets import cycle_error, missing_files, target, wanted
+from buildtool.expand.variables import collect
+from buildtool.graph import JobId, Kind
+from buildtool.project import Project
+from buildtool.text import count, printable
+
+
+@click.command("check")
+@click.option("-v", "--verbose", is_flag=True, help="List the commands that `build` runs to get values.")
+@click.pass_obj
+def command(context: Context, verbose: bool) -> int:
+    """Say everything that is wrong with the Taskfile. Nothing is run."""
+    project = context.look()
+    with project.reader:
+        if verbose:
+            put(commands_for_values(project))
+        raise_all(problems(project))
+        jobs = sum(job.kind is not Kind.GROUP for job in project.graph_jobs)
+    name = printable(project.taskfile.path)
+    put([f"{name}: {count(len(project.taskfile.tasks), 'task')}, {count(jobs, 'job')}, nothing wrong"])
+    return ExitCode.DONE
+
+
+def commands_for_values(project: Project) -> list[str]:
+    """What `build` runs on the way to its decisions."""
+    taskfile = project.taskfile
+    found = [(f"vars.{name}", spec.sh) for name, spec in taskfile.vars.items() if spec.sh is not None]
+    found += [(f"tasks.{t.name}.track", cmd) for t in taskfile.tasks.values() for cmd in t.track.cmd]
+    return [f"{name}: `{printable(text)}` is run by `bt build`" for name, text in found]
+
+
+def problems(project: Project) -> list[BtError]:
+    """Everything that is wrong, each mistake once.
+
+    While tasks are wrong in themselves, nothing is said about jobs: what the wrong ones make would be missed.
+    """
+    errors = list(project.errors)
+    for name, spec in project.variables.specs.items():
+        collect(errors, lambda name=name, spec=spec: project.variables.value(name, spec.place))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+    errors += project.expander.errors
+    if not errors:
+        errors = graph_problems(project)
+    return list({(e.summary, e.place): e for e in errors}.values())
+
+
+def graph_problems(project: Project) -> list[BtError]:
+    """What is wrong with the jobs of the default targets and of every task."""
+    expander = project.expander
+    errors: list[BtError] = []
+    collect(errors, lambda: wanted(project.taskfile, expander, ()))
+    for name in expander.tasks:
+        collect(errors, lambda name=name: expander.jobs_of(name))  # type: ignore[misc]  # as above
+        expander.drain()
+    errors += expander.errors
+    used = {job.task for job in project.graph_jobs}
+    for name, task in expander.tasks.items():
+        if name not in used and any(not e.pattern.is_literal for e in task.input_entries()):
+            collect(errors, lambda name=name: target(project.taskfile, expander, name, ""))  # type: ignore[misc]  # as above
+    errors += cycles(project)
+    errors += missing_files(expander)
+    errors += template_problems(project)
+    return errors
+
+
+def cycles(project: Project) -> list[BtError]:
+    """An error for each circle of jobs that does not wait for another circle."""
+    graph = project.expander.graph
+    waiting: dict[JobId, list[JobId]] = {}
+    for job in graph.jobs:
+        for other in graph.prerequisites(job):
+            waiting.setdefault(other, []).append(job.id)
+    errors: list[BtError] = []
+    spoilt: set[JobId] = set()
+    while True:
+        roots = [job.id for job in graph.jobs if job.id not in spoilt]
+        circle = graph.cycle(roots)
+        error = cycle_error(project.expander, roots)
+        if circle is None or error is None:
+            return errors
+        errors.append(error)
+        pending = list(circle)
+        while pending:
+            one = pending.pop()
+            if one not in spoilt:
+                spoilt.add(one)
+                pending += waiting.get(one, ())
+
+
+def template_problems(project: Project) -> list[BtError]:
+    """What is wrong with commands and environments once values are filled in."""
+    renderer, index = project.renderer, project.expander.index
+    errors: list[BtError] = []
+    for job in project.graph_jobs:
+        collect(errors, lambda job=job: renderer.command(job))  # type: ignore[misc]  # as above
+        if not any(index.candidates(path) for path in renderer.task(job).dotenv):
+            collect(errors, lambda job=job: renderer.environment(job))  # type: ignore[misc]  # as above
+    return errors

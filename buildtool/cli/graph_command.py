@@ -1,0 +1,69 @@
+"""`bt graph`."""
+
+from __future__ import annotations
+
+import click
+
+from buildtool.cli.complete import complete_target
+from buildtool.cli.context import Context
+from buildtool.cli.printing import put, put_json
+from buildtool.errors import ExitCode
+from buildtool.expand.targets import Wanted
+from buildtool.project import Project
+from buildtool.report.drawing import (
+    Drawing,
+    draw_jobs,
+    draw_tasks,
+    graph_data,
+    render_dot,
+    render_mermaid,
+    render_text,
+    task_graph_data,
+)
+
+FORMATS = {"text": render_text, "dot": render_dot, "mermaid": render_mermaid}
+
+
+@click.command("graph")
+@click.argument("targets", nargs=-1, shell_complete=complete_target)
+@click.option(
+    "--format", "form", type=click.Choice([*FORMATS, "json"]), default="text", help="How it is drawn."
+)
+@click.option("--tasks", "of_tasks", is_flag=True, help="Draw tasks instead of jobs.")
+@click.option(
+    "-s", "--set", "given", multiple=True, metavar="NAME=VALUE", help="Set a variable or parameter."
+)
+@click.pass_obj
+def command(
+    context: Context, targets: tuple[str, ...], form: str, of_tasks: bool, given: tuple[str, ...]
+) -> int:
+    """Draw what targets (tasks or files) are made from; without any, the default ones."""
+    project = context.look(targets, given)
+    with project.reader:
+        expander = project.expander
+        explicit = bool(targets) or project.taskfile.settings.default is not None
+        if of_tasks:
+            drawing = tasks_of(project, None if targets else project.all_jobs())
+        else:
+            want = project.want(keep_going=True)
+            if form == "json":
+                jobs = expander.graph.closure(want.roots)
+                put_json(graph_data(expander.graph, jobs, expander.missing))
+                return ExitCode.DONE
+            drawing = draw_jobs(expander.graph, want.roots, expander.missing, explicit=explicit)
+    if form == "json":
+        put_json(task_graph_data(drawing))
+    else:
+        put(FORMATS[form](drawing))
+    return ExitCode.DONE
+
+
+def tasks_of(project: Project, everything: Wanted | None) -> Drawing:
+    """The drawing of all tasks, or of those behind the targets."""
+    graph = project.expander.graph
+    want = everything or project.want(keep_going=True)
+    jobs = graph.closure(want.roots)
+    names = {graph.jobs[job].task for job in jobs}
+    kinds = {name: task.kind for name, task in project.expander.tasks.items() if everything or name in names}
+    roots = list(dict.fromkeys(graph.jobs[job].task for job in want.roots))
+    return draw_tasks(graph, jobs, kinds, None if everything else roots)

@@ -1,0 +1,27 @@
+"""The jobs that a person means by a target, to look at what became of them."""
+
+from __future__ import annotations
+
+from buildtool.graph import Job, Kind
+from buildtool.project import Project
+
+
+def jobs_of_target(project: Project) -> list[Job]:
+    """The jobs of the request's targets that run something; a group stands for what it needs.
+
+    Files that are missing do not matter. Raises whatever else is wrong.
+    """
+    graph = project.expander.graph
+    pending = list(reversed(project.want(keep_going=True).roots))
+    found: dict[int, Job] = {}
+    seen = set()
+    while pending:
+        job = graph.jobs[pending.pop()]
+        if job.id in seen:
+            continue
+        seen.add(job.id)
+        if job.kind is Kind.GROUP:
+            pending += sorted(graph.prerequisites(job) - set(job.after), reverse=True)
+        else:
+            found[job.id] = job
+    return list(found.values())

@@ -1,0 +1,92 @@
+"""`bt log`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+
+import click
+
+from buildtool.cli.complete import complete_target
+from buildtool.cli.context import STATE, Context
+from buildtool.cli.jobs import jobs_of_target
+from buildtool.cli.printing import remark
+from buildtool.errors import ExitCode
+from buildtool.graph import Job, JobId, Kind
+from buildtool.perform import log_path
+from buildtool.state.store import StateReader
+from buildtool.text import count, printable
+
+RAN = ("ran", "unchanged", "failed")  # other jobs of a build have printed nothing
+
+
+@click.command("log")
+@click.argument("target", required=False, shell_complete=complete_target)
+@click.option("--path", "only_path", is_flag=True, help="Print where the output is kept.")
+@click.pass_obj
+def command(context: Context, target: str | None, only_path: bool) -> int:
+    """Show what a target's jobs printed when they last ran; without a target, the job that ended last."""
+    root = os.path.dirname(context.taskfile_path())
+    if target is None:
+        with StateReader.open(os.path.join(root, STATE)) as reader:
+            last = last_job(reader)
+        if last is None:
+            remark("no job has run here yet")
+            return ExitCode.MISSING
+        return show(root, [last], 0, only_path=only_path)
+    project = context.look((target,))
+    with project.reader as reader:
+        jobs = jobs_of_target(project)
+        running = {entry.key for entry in reader.running()}
+        found = [job if job.key in running else last_run(reader, job) for job in jobs]
+    if not jobs:
+        remark(f"`{printable(target)}` is a source: no job makes it")
+        return ExitCode.MISSING
+    known = [job for job in found if job is not None]
+    return show(root, known, len(found) - len(known), only_path=only_path)
+
+
+def last_job(reader: StateReader) -> Job | None:
+    """The job that ended last in the last build in which any ran."""
+    for build in reader.builds():
+        for entry in reader.history(build=build.number):
+            if entry.status in RAN:
+                return Job(JobId(0), entry.name, Kind.RULE, entry.key)
+    return None
+
+
+def last_run(reader: StateReader, job: Job) -> Job | None:
+    """The job under the name with which it last ran, since its log is called so; None if it never did."""
+    record = reader.job(job.key)
+    if record is None:
+        return None
+    return Job(job.id, record.task, job.kind, job.key, record.wildcards)
+
+
+def show(root: str, jobs: list[Job], never: int, *, only_path: bool) -> int:
+    """Print the logs, with a header for each if there are several."""
+    sys.stdout.flush()
+    out = sys.stdout.buffer
+    silent = 0
+    for job in jobs:
+        path = os.path.join(root, log_path(job))
+        try:
+            log = open(path, "rb")  # noqa: SIM115 -- closed below; only the opening may fail quietly
+        except FileNotFoundError:
+            silent += 1
+            continue
+        with log:
+            if only_path:
+                out.write(os.fsencode(path) + b"\n")
+                continue
+            if len(jobs) + never > 1:
+                out.write(f"==> {printable(job.name)} <==\n".encode())
+            shutil.copyfileobj(log, out)
+    out.flush()
+    if silent:
+        which = f"`{printable(jobs[0].name)}`" if len(jobs) == 1 else count(silent, "job")
+        remark(f"{which} printed nothing")
+    if never:
+        remark("it has not run yet" if never == 1 and not jobs else f"{count(never, 'job')} not run yet")
+    return ExitCode.DONE if jobs else ExitCode.MISSING

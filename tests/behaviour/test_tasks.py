@@ -1,0 +1,704 @@
+"""Every task key, in a short story each."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+import pytest
+
+from support.project import Project
+
+
+def test_wildcards_make_one_job_a_value(project: Project) -> None:
+    project.taskfile("""
+        [tasks.count]
+        inputs = "raw/{sample}.txt"
+        outputs = "build/{sample}.n"
+        run = "wc -l < {input} > {output}"
+        [tasks.sum]
+        inputs = "build/*.n"
+        outputs = "total"
+        run = "cat {input} > {output}"
+    """)
+    for name in "ABC":
+        project.write(f"raw/{name}.txt", f"{name}\n")
+    assert project.build("-j2").ran == ["count A", "count B", "count C", "sum"]
+    project.write("raw/B.txt", "x\ny\n")
+    assert project.build().ran == ["count B", "sum"]
+    project.write("raw/D.txt", "x\n")
+    run = project.build()
+    assert run.ran == ["count D", "sum"]
+    assert run.reasons["sum"] == ["new input build/D.n"]
+    project.remove("raw/A.txt")
+    run = project.build()
+    assert run.ran == ["sum"]
+    assert run.reasons["sum"] == ["input build/A.n is gone"]
+    assert any("orphan" in w and "build/A.n" in w for w in run.warnings)
+    assert project.read("total").count("\n") == 3
+
+
+def test_a_file_asked_for_fills_the_wildcards(project: Project) -> None:
+    project.taskfile("""
+        [tasks.make]
+        outputs = "out/{name}.txt"
+        run = "echo {name} > {output}"
+    """)
+    assert project.build("out/x.txt").ran == ["make x"]
+    assert project.read("out/x.txt") == "x\n"
+    run = project.bt("build", "make")
+    assert run.code == 2
+    assert "only when they are asked for" in run.err
+
+
+def test_foreach_product_rows_and_table(project: Project) -> None:
+    project.write("samples.csv", "s,n\nA,1\nB,2\n")
+    project.taskfile("""
+        [tasks.product]
+        foreach = { a = ["x", "y"], b = [1, 2] }
+        outputs = "p/{a}{b}"
+        run = "echo {a}-{b} > {output}"
+        [tasks.rows]
+        foreach = [{ a = "u", b = 1 }, { a = "v", b = 2 }]
+        outputs = "r/{a}"
+        run = "echo {b} > {output}"
+        [tasks.table]
+        foreach = { from = "samples.csv" }
+        outputs = "t/{s}"
+        run = "echo {n} > {output}"
+    """)
+    assert len(project.build().ran) == 8
+    assert project.read("r/v") == "2\n"
+    assert project.read("t/B") == "2\n"
+    assert project.bt("build", "r/w").code == 3
+
+
+def test_several_outputs_are_one_job(project: Project) -> None:
+    project.taskfile("""
+        [tasks.split]
+        inputs = "in"
+        outputs = { head = "head", tail = "tail" }
+        run = "head -1 {input} > {output.head}; tail -1 {input} > {output.tail}"
+    """)
+    project.write("in", "a\nb\n")
+    assert project.build().ran == ["split"]
+    project.remove("tail")
+    assert project.build("tail").ran == ["split"]
+    assert project.read("tail") == "b\n"
+
+
+def test_named_inputs_and_indices(project: Project) -> None:
+    project.taskfile("""
+        [tasks.t]
+        inputs = { a = "x", b = ["y", "z"] }
+        outputs = "out"
+        run = "echo {input.a} / {input.b} / {input.b[1]} / {inputs[0]} > {output}"
+    """)
+    for name in "xyz":
+        project.write(name, name)
+    project.build()
+    assert project.read("out") == "x / y z / z / x\n"
+
+
+def test_directory_output_and_input(project: Project) -> None:
+    project.taskfile("""
+        [tasks.make]
+        inputs = "n"
+        outputs = "pages/"
+        run = "mkdir -p pages; for i in $(seq $(cat n)); do echo $i > pages/$i.txt; done"
+        [tasks.use]
+        inputs = "pages/"
+        outputs = "list"
+        run = "ls pages > {output}"
+        [tasks.one]
+        inputs = "pages/1.txt"
+        outputs = "first"
+        run = "cp {input} {output}"
+    """)
+    project.write("n", "2\n")
+    assert project.build().ran == ["make", "one", "use"]
+    assert project.build().ran == []
+    project.write("n", "1\n")
+    assert project.build().ran == ["make", "use"]
+    assert project.read("list") == "1.txt\n"
+    project.write("pages/stray.txt", "x")
+    run = project.build()
+    assert run.ran == ["make"]
+    assert not project.exists("pages/stray.txt")
+
+
+def test_glob_output_is_whatever_appears(project: Project) -> None:
+    project.taskfile("""
+        [tasks.split]
+        inputs = "all"
+        outputs = "parts/*.txt"
+        run = "while read x; do echo $x > parts/$x.txt; done < {input}"
+        [tasks.join]
+        inputs = "parts/*.txt"
+        outputs = "joined"
+        run = "cat {input} > {output}"
+    """)
+    project.write("all", "b\na\n")
+    assert project.build().ran == ["join", "split"]
+    assert project.read("joined") == "a\nb\n"
+    assert project.build().ran == []
+    project.write("all", "c\n")
+    assert project.build().ran == ["join", "split"]
+    assert project.read("joined") == "c\n"
+    assert project.files() == ["Taskfile.toml", "all", "joined", "parts/c.txt"]
+
+
+def test_a_list_file_names_inputs_that_are_built(project: Project) -> None:
+    project.taskfile("""
+        [tasks.plan]
+        inputs = "catalogue"
+        outputs = "work/parts.list"
+        run = "sed s,^,work/, {input} > {output}"
+        [tasks.fetch]
+        outputs = "work/{part}.bin"
+        run = "echo {part} > {output}"
+        [tasks.merge]
+        inputs = "@work/parts.list"
+        outputs = "merged"
+        run = "cat {input} > {output}"
+    """)
+    project.write("catalogue", "b.bin\na.bin\n")
+    assert project.build().ran == ["fetch a", "fetch b", "merge", "plan"]
+    assert project.read("merged") == "b\na\n"
+    assert project.build().ran == []
+    project.write("catalogue", "b.bin\nc.bin\n")
+    assert project.build().ran == ["fetch c", "merge", "plan"]
+    assert project.read("merged") == "b\nc\n"
+
+
+def test_needs_count_and_are_not_passed_on(project: Project) -> None:
+    project.taskfile("""
+        [tasks.tool]
+        inputs = "tool.in"
+        outputs = "tool"
+        run = "cp {input} {output}"
+        [tasks.use]
+        inputs = "data"
+        needs = ["tool"]
+        outputs = "out"
+        run = "echo {input} $(cat tool) > {output}"
+    """)
+    project.write("tool.in", "1\n")
+    project.write("data", "x\n")
+    assert project.build("out").ran == ["tool", "use"]
+    assert project.read("out") == "data 1\n"
+    project.write("tool.in", "2\n")
+    assert project.build("out").ran == ["tool", "use"]
+
+
+def test_after_is_order_only(project: Project) -> None:
+    project.taskfile("""
+        [tasks.first]
+        inputs = "a"
+        outputs = "first"
+        run = "cp {input} {output}; echo first >> log"
+        [tasks.second]
+        after = ["first"]
+        outputs = "second"
+        run = "echo second >> log; echo > {output}"
+    """)
+    project.write("a", "1\n")
+    project.build("second")
+    assert project.read("log") == "first\nsecond\n"
+    project.write("a", "2\n")
+    assert project.build("second").ran == ["first"]
+
+
+def test_group_check_and_command(project: Project) -> None:
+    project.taskfile("""
+        [tasks.make]
+        inputs = "src"
+        outputs = "out"
+        run = "cp {input} {output}"
+        [tasks.lint]
+        inputs = "src"
+        run = "grep -q good {input}"
+        [tasks.all]
+        needs = ["make", "lint"]
+        [tasks.hello]
+        run = "echo hello {args}"
+    """)
+    project.write("src", "good\n")
+    assert project.build("all").ran == ["lint", "make"]
+    assert project.build("all").ran == []
+    assert project.build().ran == []
+    project.write("src", "bad\n")
+    run = project.bt("build", "-k")
+    assert (run.code, run.failed, run.ran) == (1, ["lint"], ["make"])
+    assert project.bt("build").failed == ["lint"]
+    assert project.build("hello").ran == ["hello"]
+    assert project.build("hello").ran == ["hello"]
+
+
+def test_args_reach_the_command(project: Project) -> None:
+    project.taskfile("""
+        [tasks.say]
+        run = "printf '[%s]' {args} > said"
+    """)
+    project.build("say", "--", "a b", "-x", "$(id)")
+    assert project.read("said") == "[a b][-x][$(id)]"
+
+
+def test_depfile(project: Project) -> None:
+    project.taskfile("""
+        [tasks.obj]
+        inputs = "src/{n}.c"
+        outputs = "{n}.o"
+        depfile = "{n}.d"
+        run = "cat src/*.h {input} > {output}; echo {output}: {input} $(ls src/*.h) > {depfile}"
+    """)
+    project.write("src/a.c", "a\n")
+    project.write("src/x.h", "x\n")
+    project.write("src/y.h", "y\n")
+    assert project.build().ran == ["obj a"]
+    assert not project.exists("a.d")
+    assert project.build().ran == []
+    project.write("src/x.h", "xx\n")
+    run = project.build()
+    assert run.reasons["obj a"] == ["found input src/x.h changed"]
+    project.remove("src/y.h")
+    assert project.build().reasons["obj a"] == ["found input src/y.h changed"]
+    assert project.build().ran == []
+
+
+def test_a_generated_header_found_by_depfile_orders(project: Project) -> None:
+    project.taskfile("""
+        [tasks.obj]
+        inputs = "a.c"
+        outputs = "a.o"
+        depfile = "a.d"
+        run = "cat a.c gen.h > a.o; echo a.o: a.c gen.h > a.d"
+        after = ["gen.h"]
+        [tasks.gen]
+        inputs = "gen.in"
+        outputs = "gen.h"
+        run = "cp {input} {output}"
+    """)
+    project.write("a.c", "a\n")
+    project.write("gen.in", "1\n")
+    project.build()
+    project.taskfile(project.read("Taskfile.toml").replace('after = ["gen.h"]\n', ""))
+    project.write("gen.in", "2\n")
+    assert project.build("-j2").ran == ["gen", "obj"]
+    assert project.read("a.o") == "a\n2\n"
+    assert project.build().ran == []
+
+
+def test_track(project: Project) -> None:
+    project.taskfile("""
+        [tasks.t]
+        outputs = "out"
+        track = { env = ["CC"], cmd = ["cat version"], files = ["conf/*.yml"] }
+        run = "echo ${CC:-none} > {output}"
+    """)
+    project.write("version", "1\n")
+    project.write("conf/a.yml", "1\n")
+    assert project.build().ran == ["t"]
+    assert project.build().ran == []
+    assert project.build(env={"CC": "gcc"}).reasons["t"] == ["tracked variable CC changed from unset to gcc"]
+    assert project.read("out") == "gcc\n"
+    project.write("version", "2\n")
+    assert project.build(env={"CC": "gcc"}).reasons["t"] == ["output of cat version changed"]
+    project.write("conf/b.yml", "1\n")
+    assert project.build(env={"CC": "gcc"}).reasons["t"] == ["new tracked file conf/b.yml"]
+
+
+@pytest.mark.parametrize(
+    ("ignore", "change"),
+    [
+        ("command", ('"echo x', '"echo  y')),
+        ("params", ("k = 1", "k = 2")),
+        ("env", ('E = "1"', 'E = "2"')),
+        ("inputs.ref", None),
+    ],
+)
+def test_ignore(project: Project, ignore: str, change: tuple[str, str] | None) -> None:
+    project.taskfile(f"""
+        [tasks.t]
+        inputs = {{ ref = "ref", data = "data" }}
+        outputs = "out"
+        params = {{ k = 1 }}
+        env = {{ E = "1" }}
+        ignore = ["{ignore}"]
+        run = "echo x > {{output}}"
+    """)
+    project.write("ref", "1")
+    project.write("data", "1")
+    project.build()
+    if change is None:
+        project.write("ref", "2")
+    else:
+        project.taskfile(project.read("Taskfile.toml").replace(*change))
+    assert project.build().ran == []
+    project.write("data", "2")
+    assert project.build().ran == ["t"]
+
+
+def test_params_in_run_and_set(project: Project) -> None:
+    project.taskfile("""
+        [vars]
+        who = "world"
+        [tasks.t]
+        outputs = "out"
+        params = { k = 21, words = ["a b", "c"] }
+        run = "printf '[%s]' {params.k} {params.words} {vars.who} > {output}"
+    """)
+    project.build()
+    assert project.read("out") == "[21][a b][c][world]"
+    run = project.build("-s", "k=22", "-s", "who=you")
+    assert project.read("out") == "[22][a b][c][you]"
+    assert "parameter k changed from 21 to 22" in run.reasons["t"]
+    run = project.bt("build", "-s", "kk=1")
+    assert run.code == 2
+    assert "did you mean `k`" in run.err
+
+
+def test_retries_and_timeout(project: Project) -> None:
+    project.taskfile("""
+        [tasks.flaky]
+        outputs = "out"
+        retries = 2
+        run = "echo x >> tries; [ $(wc -l < tries) = 3 ]; cp tries out"
+        [tasks.slow]
+        outputs = "never"
+        timeout = "50ms"
+        run = "sleep 60"
+    """)
+    assert project.build("flaky").ran == ["flaky"]
+    run = project.bt("build", "slow")
+    assert run.code == 1
+    assert run.finished["slow"]["error"].startswith("timed out")
+
+
+def test_pools_limit_and_priority_orders(project: Project) -> None:
+    project.taskfile("""
+        [bt]
+        pools = { db = 1 }
+        [tasks.t]
+        foreach = { n = [1, 2, 3, 4] }
+        outputs = "o/{n}"
+        resources = { db = 1 }
+        run = "mkdir lock; echo {n} > {output}; rmdir lock"
+        [tasks.urgent]
+        outputs = "o/urgent"
+        priority = 5
+        resources = { db = 1 }
+        run = "ls o | wc -l > {output}"
+    """)
+    assert len(project.build("-j8").ran) == 5
+
+
+def test_unknown_pool_is_an_error(project: Project) -> None:
+    project.taskfile("""
+        [bt]
+        pools = { database = 1 }
+        [tasks.t]
+        outputs = "o"
+        resources = { databse = 1 }
+        run = "echo > o"
+    """)
+    run = project.bt("build")
+    assert run.code == 2
+    assert "Taskfile.toml:5" in run.err
+    assert "did you mean `database`" in run.err
+
+
+def test_cpus_placeholder_is_how_it_runs_not_what(project: Project) -> None:
+    project.taskfile("""
+        [tasks.t]
+        outputs = "out"
+        resources = { cpus = 3 }
+        run = "echo {cpus} > {output}"
+    """)
+    project.build("-j4")
+    assert project.read("out") == "3\n"
+    assert project.build("-j2").ran == []
+    project.remove("out")
+    project.build("-j2")
+    assert project.read("out") == "2\n"
+
+
+def test_temp_outputs_go_after_their_last_consumer(project: Project) -> None:
+    project.taskfile("""
+        [tasks.big]
+        inputs = "src"
+        outputs = "big"
+        temp = true
+        run = "cp {input} {output}"
+        [tasks.a]
+        inputs = "big"
+        outputs = "a"
+        run = "cp {input} {output}"
+        [tasks.b]
+        inputs = ["big", "a"]
+        outputs = "b"
+        run = "cat {input} > {output}"
+    """)
+    project.write("src", "1\n")
+    assert project.build().ran == ["a", "b", "big"]
+    assert not project.exists("big")
+    assert project.build().ran == []
+    project.remove("a")
+    run = project.build("a")
+    assert run.ran == ["a", "big"]
+    assert not project.exists("big")
+    assert project.build("big").ran == ["big"]
+    assert project.exists("big")
+
+
+def test_keep_leaves_outputs_to_be_updated(project: Project) -> None:
+    project.taskfile("""
+        [tasks.log]
+        inputs = "in"
+        outputs = "grown"
+        keep = true
+        run = "cat {input} >> {output}"
+        [tasks.new]
+        inputs = "in"
+        outputs = "new"
+        run = "cat {input} >> {output}"
+    """)
+    project.write("in", "1\n")
+    project.build()
+    project.write("in", "2\n")
+    project.build()
+    assert project.read("grown") == "1\n2\n"
+    assert project.read("new") == "2\n"
+
+
+def test_always_and_max_age(project: Project) -> None:
+    project.taskfile("""
+        [tasks.version]
+        outputs = "version"
+        always = true
+        run = "cat v > {output}"
+        [tasks.use]
+        inputs = "version"
+        outputs = "out"
+        run = "cp {input} {output}"
+        [tasks.old]
+        outputs = "old"
+        max_age = "1d"
+        run = "echo > {output}"
+        [tasks.older]
+        outputs = "older"
+        max_age = 0
+        run = "echo > {output}"
+    """)
+    project.write("v", "1\n")
+    project.build()
+    run = project.build()
+    assert run.ran == ["older", "version"]
+    assert run.reasons == {"version": ["always runs"], "older": ["older than its `max_age`"]}
+    project.write("v", "2\n")
+    assert project.build().ran == ["older", "use", "version"]
+
+
+def test_environment(project: Project) -> None:
+    project.write("secret.env", "# comment\nexport TOKEN='a b'\nPLAIN=x # why\n")
+    project.taskfile("""
+        [bt]
+        pass_env = ["AWS_*"]
+        [env]
+        LC_ALL = "C"
+        BOTH = "global"
+        [tasks.t]
+        foreach = { n = ["1"] }
+        outputs = "out{n}"
+        env = { BOTH = "own {n}" }
+        dotenv = "secret.env"
+        run = "echo $LC_ALL,$BOTH,$TOKEN,$PLAIN,${AWS_KEY-},${HIDDEN-} > {output}"
+    """)
+    project.build(env={"AWS_KEY": "k", "HIDDEN": "h"})
+    assert project.read("out1") == "C,own 1,a b,x,k,\n"
+    project.write("secret.env", "TOKEN=new\nPLAIN=x\n")
+    assert project.build().reasons["t 1"] == ["environment variable TOKEN changed from a b to new"]
+
+
+def test_a_hidden_variable_is_named_when_it_is_missed(project: Project) -> None:
+    project.taskfile("""
+        [tasks.t]
+        outputs = "out"
+        run = "echo $HIDDEN > {output}"
+    """)
+    run = project.bt("build", env={"HIDDEN": "h"})
+    assert run.code == 1
+    assert "$HIDDEN is set here but not passed to jobs" in run.finished["t"]["details"][0]
+
+
+def test_cwd_makes_paths_relative_to_it(project: Project) -> None:
+    project.taskfile("""
+        [tasks.t]
+        inputs = "a/in"
+        outputs = "b/out"
+        cwd = "a"
+        run = "pwd | sed 's,.*/,,' > {output}; cat {input} >> {output}; echo {input} >> {output}"
+    """)
+    project.write("a/in", "x\n")
+    project.build()
+    assert project.read("b/out") == "a\nx\nin\n"
+
+
+def test_shell(project: Project) -> None:
+    project.taskfile("""
+        [bt]
+        shell = "sh"
+        [tasks.strict]
+        outputs = "a"
+        shell = "bash"
+        run = "false | true; echo > a"
+        [tasks.plain]
+        outputs = "b"
+        run = "false | true; echo > b"
+        [tasks.lines]
+        outputs = "c"
+        run = ["x=1", "echo $x > c"]
+    """)
+    run = project.bt("build", "-k")
+    assert (run.failed, run.ran) == (["strict"], ["lines", "plain"])
+    assert project.read("c") == "1\n"
+
+
+def test_variables_of_all_kinds(project: Project) -> None:
+    project.write("samples.csv", "id,x\nA,1\nB,2\n")
+    project.write("lines.txt", "l1\n\nl2\n")
+    project.write("raw/r1.fq", "")
+    project.write("raw/r2.fq", "")
+    project.taskfile("""
+        [vars]
+        dir = "build"
+        deep = "{vars.dir}/deep"
+        listed = ["p", "q"]
+        ids = { csv = "samples.csv", column = "id" }
+        lines = { lines = "lines.txt" }
+        globbed = { glob = "raw/{id}.fq" }
+        shell = { sh = "echo from shell" }
+        [tasks.t]
+        outputs = ["{vars.deep}/{vars.listed}.txt", "{vars.ids}.id"]
+        run = '''
+        touch {output}
+        printf '[%s]' {vars.dir} {vars.listed} {vars.ids} {vars.lines} {vars.globbed} {vars.shell} > said
+        '''
+    """)
+    project.build()
+    assert project.read("said") == "[build][p][q][A][B][l1][l2][r1][r2][from shell]"
+    assert project.exists("build/deep/q.txt")
+    assert project.exists("B.id")
+
+
+def test_include(project: Project) -> None:
+    project.taskfile("""
+        include = ["rules/*.toml"]
+        [vars]
+        x = "1"
+    """)
+    project.write("rules/a.toml", '[tasks.a]\noutputs = "a"\nrun = "echo {vars.x} > {output}"\n')
+    assert project.build().ran == ["a"]
+    project.write("rules/b.toml", '[tasks.a]\noutputs = "b"\nrun = "echo > b"\n')
+    run = project.bt("build")
+    assert run.code == 2
+    assert "rules/a.toml:1" in run.err
+    assert "rules/b.toml:1" in run.err
+
+
+def test_renaming_a_task_runs_nothing(project: Project) -> None:
+    project.taskfile('[tasks.old]\ninputs = "i"\noutputs = "o"\nrun = "cp {input} {output}"\n')
+    project.write("i", "x")
+    project.build()
+    project.taskfile(project.read("Taskfile.toml").replace("old", "new"))
+    assert project.build().ran == []
+
+
+def test_default_targets(project: Project) -> None:
+    project.taskfile("""
+        [bt]
+        default = ["a"]
+        [tasks.a]
+        outputs = "a"
+        run = "echo > a"
+        [tasks.b]
+        outputs = "b"
+        run = "echo > b"
+    """)
+    assert project.build().ran == ["a"]
+    assert project.build("b").ran == ["b"]
+
+
+def test_only_and_force(project: Project) -> None:
+    project.taskfile("""
+        [tasks.a]
+        inputs = "i"
+        outputs = "a"
+        run = "cp {input} {output}"
+        [tasks.b]
+        inputs = "a"
+        outputs = "b"
+        run = "cp {input} {output}"
+    """)
+    project.write("i", "1\n")
+    project.build()
+    project.write("i", "2\n")
+    assert project.build("--only", "b").ran == []
+    assert project.build("-B", "--only", "b").ran == ["b"]
+    assert project.build("-B", "b").ran == ["a", "b"]
+
+
+def test_keep_going(project: Project) -> None:
+    project.taskfile("""
+        [tasks.bad]
+        outputs = "bad"
+        run = "exit 7"
+        priority = 9
+        [tasks.behind]
+        inputs = "bad"
+        outputs = "behind"
+        run = "cp {input} {output}"
+        [tasks.good]
+        outputs = "good"
+        run = "echo > good"
+    """)
+    run = project.bt("build", "-j1")
+    assert (run.code, run.failed, run.ran) == (1, ["bad"], [])
+    run = project.bt("build", "-j1", "-k")
+    assert (run.code, run.failed, run.ran) == (1, ["bad"], ["good"])
+    assert run.by_status("skipped") == ["behind"]
+    assert run.summary["failed"] == 1
+    assert run.summary["skipped"] == 1
+    assert run.summary["exit_code"] == 1
+    assert run.finished["bad"]["error"] == "exit code 7"
+
+
+def test_json_events(project: Project) -> None:
+    project.taskfile('[tasks.t]\noutputs = "o"\nrun = "echo said; echo > o"\n')
+    run = project.build()
+    kinds = [event["event"] for event in run.events]
+    assert kinds == ["plan", "started", "output", "finished", "summary"]
+    assert all(isinstance(event["time"], float) for event in run.events)
+    finished = run.finished["t"]
+    assert {"job", "task", "wildcards", "outputs", "status", "reasons", "seconds", "executor"} <= set(
+        finished
+    )
+    assert (finished["status"], finished["outputs"], finished["executor"]) == ("ran", ["o"], "local")
+    assert run.events[2]["text"] == "said\n"
+    broken = project.bt("build", "nowhere")
+    assert json.loads(broken.out.splitlines()[-1])["exit_code"] == broken.code == 3
+
+
+def test_interactive_gets_the_terminal(project: Project) -> None:
+    project.taskfile('[tasks.t]\ninteractive = true\nrun = "test -t 0 && test -t 1 && echo yes > said"\n')
+    code = f"import pty, sys; sys.exit(pty.spawn([{sys.executable!r}, '-m', 'buildtool', 'build', 't']) >> 8)"
+    process = project.start("--version")
+    process.communicate()
+    assert (
+        os.waitstatus_to_exitcode(
+            os.system(f"cd '{project.folder}' && '{sys.executable}' -c \"{code}\" > /dev/null < /dev/null")
+        )
+        == 0
+    )  # noqa: S605 - a terminal needs a real one
+    assert project.read("said") == "yes\n"
