@@ -216,6 +216,9 @@ class Checker:
             if producer is None:
                 raise GraphError(f"`{printable(path)}`: no such file, and no task makes it")
             value = self._remembered(producer, path, kind, record)
+            if value is None and self._is_elsewhere(producer):
+                name = printable(self.expander.graph.jobs[producer].name)
+                raise GraphError(f"`{printable(path)}` is not among what `{name}` made")
             absent[producer] = None
         return [Item(kind, path, value)]
 
@@ -228,6 +231,11 @@ class Checker:
             if item[:2] == (kind, path):
                 return item.digest
         return None
+
+    def _is_elsewhere(self, producer: JobId) -> bool:
+        """Whether all that a settled job left is on the disk, so that running it again would not help."""
+        made = self.made.get(producer, ())
+        return bool(made) and all(self.expander.disk.exists(m.path) for m in made)
 
     def found_items(self, paths: Iterable[str]) -> tuple[Item, ...]:
         """Inputs that the job itself named when it last ran; one that is gone is a difference, not an error."""

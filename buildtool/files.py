@@ -206,6 +206,12 @@ class Disk:
             found = self._listings[directory] = sorted(_scan(where))
         return found
 
+    def relist(self, path: str) -> None:
+        """Forget the listings of the folder of `path` and of all below it, since a job wrote there."""
+        folder = path[: path.rfind("/") + 1]
+        for known in [name for name in self._listings if name.startswith(folder)]:
+            del self._listings[known]
+
     # -- moving ----------------------------------------------------------------------------------------------
 
     def make_parents(self, path: str) -> None:

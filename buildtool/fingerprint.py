@@ -69,7 +69,7 @@ class Fingerprint:
     items: tuple[Item, ...]
 
     def diff(self, old: Fingerprint, ignore: Sequence[str] = ()) -> list[Reason]:
-        """What differs from `old`, in the order of the items; empty if and only if nothing counts as changed."""
+        """What differs from `old`, files first, else in the order of the items; empty if and only if nothing counts as changed."""
         if self.items == old.items:
             return []
         before = {item[:2]: item for item in old.items if not ignored(item, ignore)}
@@ -83,8 +83,11 @@ class Fingerprint:
             elif was.digest != item.digest:
                 reasons.append(Reason(item.kind, item.name, Change.CHANGED, was.text, item.text))
         reasons += [Reason(was.kind, was.name, Change.REMOVED, was.text, None) for was in before.values()]
-        return reasons
+        # A file that joins or leaves changes the command, too: the cause is told before what follows from it.
+        return sorted(reasons, key=lambda reason: reason.kind not in FILE_KINDS)
 
+
+FILE_KINDS = frozenset({"input", "need", "found", "track.file"})
 
 # What a word in `ignore` leaves out: kinds of items.
 IGNORABLE = {

@@ -243,6 +243,7 @@ class Plan:
         entry.remade += 1
         if entry.remade > 2:  # once for an absent output, once more if somebody deletes it meanwhile
             entry.status = Status.FAILED
+            self.failed.append(job)
             return []
         entry.demanded = True
         entry.status = None

@@ -9,6 +9,7 @@ import sys
 import click
 
 from buildtool.clean import kept_lines, plan_sweep, sweep
+from buildtool.cli.complete import complete_target
 from buildtool.cli.context import STATE, Context
 from buildtool.cli.session import writing
 from buildtool.errors import UsageError
@@ -21,7 +22,7 @@ from buildtool.text import count, printable
 
 
 @click.command("clean")
-@click.argument("targets", nargs=-1)
+@click.argument("targets", nargs=-1, shell_complete=complete_target)
 @click.option("-n", "--dry-run", is_flag=True, help="Say what would be removed.")
 @click.option("--orphans", is_flag=True, help="Only outputs that no task makes any more.")
 @click.option("--logs", is_flag=True, help="The kept output of jobs.")

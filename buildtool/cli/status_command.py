@@ -7,6 +7,7 @@ import os
 
 import click
 
+from buildtool.cli.complete import complete_target
 from buildtool.cli.context import STATE, Context
 from buildtool.errors import ExitCode
 from buildtool.fingerprint import Maybe, Stale
@@ -18,7 +19,7 @@ from buildtool.state.lock import Holder, read_holder
 
 
 @click.command("status")
-@click.argument("targets", nargs=-1)
+@click.argument("targets", nargs=-1, shell_complete=complete_target)
 @click.option("--check", is_flag=True, help="Exit with 4 if there is anything to do.")
 @click.option(
     "-s", "--set", "given", multiple=True, metavar="NAME=VALUE", help="Set a variable or parameter."

@@ -6,6 +6,7 @@ import json
 
 import click
 
+from buildtool.cli.complete import complete_target
 from buildtool.cli.context import Context
 from buildtool.fingerprint import Fresh, Maybe
 from buildtool.foresee import Forecast, foresee
@@ -15,7 +16,7 @@ from buildtool.report.why import Explained, as_json, render_why
 
 
 @click.command("why")
-@click.argument("targets", nargs=-1, required=True)
+@click.argument("targets", nargs=-1, shell_complete=complete_target, required=True)
 @click.option(
     "-s", "--set", "given", multiple=True, metavar="NAME=VALUE", help="Set a variable or parameter."
 )

@@ -159,6 +159,8 @@ class Expander:
                 paths += self.disk.below(file.path)
         if any(file.form is not Form.FILE for file in outputs):
             self._left[job] = tuple(paths)
+            for file in outputs:
+                self.disk.relist(file.path.split("*", maxsplit=1)[0])
 
     def grow(self, job: JobId) -> Job:
         """Fill in the inputs of a job once more, now that what it required is settled."""
@@ -288,6 +290,12 @@ class Expander:
         path = pattern.prefix
         file = self.file(path, job.id)
         producer = self.graph.files[file].producer
+        if producer == job.id:
+            raise GraphError(
+                f"`{printable(job.name)}` waits for itself: {printable(path)} → {printable(path)}",
+                place=entry.place,
+                hint="a job cannot read what it makes",
+            )
         if entry.is_list:
             needs.append(file)
             if producer is not None and producer not in self._settled:

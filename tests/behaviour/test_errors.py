@@ -1,0 +1,457 @@
+"""Wrong Taskfiles and wrong use: a clear error with its place and the right exit code, and nothing is changed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+import pytest
+
+from support.project import Project
+
+RULE = '[tasks.t]\ninputs = "in"\noutputs = "out"\nrun = "cp {input} {output}"\n'
+
+WRONG = {
+    "broken TOML": ("[tasks.t\n", 2, ["Taskfile.toml:1:"]),
+    "unknown key": (
+        RULE + 'ouputs = "x"\n',
+        2,
+        ["Taskfile.toml:5:1", "`ouputs`", "did you mean `outputs`", "^^^^^^"],
+    ),
+    "wrong type": ("[tasks.t]\nrun = 3\n", 2, ["Taskfile.toml:2:", "`run`"]),
+    "cycle of files": (
+        '[tasks.a]\ninputs = "y"\noutputs = "x"\nrun = "cp y x"\n'
+        '[tasks.b]\ninputs = "x"\noutputs = "y"\nrun = "cp x y"\n',
+        3,
+        ["x → y → x", "Taskfile.toml:1", "Taskfile.toml:5"],
+    ),
+    "cycle of needs": (
+        '[tasks.a]\nneeds = ["b"]\n[tasks.b]\nneeds = ["a"]\n[bt]\ndefault = ["a"]\n',
+        3,
+        ["a → b → a"],
+    ),
+    "own input": ('[tasks.a]\ninputs = "x"\noutputs = "x"\nrun = "true"\n', 3, ["x"]),
+    "cycle through wildcards": (
+        '[tasks.a]\ninputs = "{n}.b"\noutputs = "{n}.a"\nrun = "true"\n'
+        '[tasks.b]\ninputs = "{n}.a"\noutputs = "{n}.b"\nrun = "true"\n'
+        '[tasks.c]\ninputs = "q.a"\noutputs = "c"\nrun = "true"\n',
+        3,
+        ["q.a → q.b → q.a"],
+    ),
+    "missing input": (
+        RULE.replace('"in"', '"inn"'),
+        3,
+        ["`inn`: no such file", "needed by", "did you mean `in`", ":2:"],
+    ),
+    "two rules": (RULE + RULE.replace("tasks.t", "tasks.u"), 2, ["`t` and `u`", "`out`", ":3", ":7"]),
+    "two wildcard rules": (
+        '[tasks.a]\ninputs = "{n}.x"\noutputs = "{n}.o"\nrun = "true"\n'
+        '[tasks.b]\ninputs = "{n}.y"\noutputs = "{n}.o"\nrun = "true"\n',
+        2,
+        ["`a` and `b`", "`f.o`"],
+    ),
+    "unbound wildcard": (RULE.replace('"out"', '"{n}.out"').replace("{output}", "{m}"), 2, ["unknown `{m}`"]),
+    "wildcard not in outputs": (RULE.replace('"in"', '"{n}.x"'), 2, ["`{n}`", "write `*` to gather"]),
+    "unknown placeholder": (
+        RULE.replace("{input}", "{inptu}"),
+        2,
+        ["unknown `{inptu}`", "did you mean `input`"],
+    ),
+    "feeds itself": (
+        '[tasks.t]\ninputs = "{n}.x.x"\noutputs = "{n}.x"\nrun = "true"\n[tasks.u]\ninputs = "q.x"\nrun = "true"\n',
+        3,
+        ["feeds itself for ever"],
+    ),
+    "output outside": (RULE.replace('"out"', '"../out"'), 2, ["outside the project", "allow"]),
+    "output absolute": (RULE.replace('"out"', '"/tmp/x/out"'), 2, ["outside the project"]),
+    "no need": ('[tasks.t]\nneeds = ["nothing"]\n[bt]\ndefault = ["t"]\n', 3, ["`nothing`"]),
+    "unknown variable": (RULE.replace('"in"', '"{vars.x}"'), 2, ["no variable `x`"]),
+    "nothing matches": (RULE.replace('"in"', '"*.zip"'), 3, ["`*.zip` matches nothing"]),
+    "escape by foreach": (
+        '[tasks.t]\nforeach = { n = ["../../x"] }\noutputs = "o/{n}"\nrun = "touch {output}"\n',
+        2,
+        ["cannot be a value of `{n}`"],
+    ),
+    "directory as file": (RULE.replace('"in"', '"dir"'), 1, []),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_taskfile(project: Project, name: str) -> None:
+    text, code, fragments = WRONG[name]
+    project.write("in", "x")
+    project.write("f.x", "x")
+    project.write("f.y", "x")
+    project.write("dir/inner", "x")
+    project.write("Taskfile.toml", text)
+    before = project.files()
+    run = project.bt("build")
+    assert run.code == code, run.out + run.err
+    assert "Traceback" not in run.err
+    for fragment in fragments:
+        assert fragment in run.err, run.err
+    assert project.files() == before
+    if code != 1:
+        assert project.bt("check").code == code
+
+
+def test_all_errors_at_once(project: Project) -> None:
+    project.taskfile("""
+        [tasks.a]
+        outputs = "{n}.x"
+        inputs = "y"
+        run = "echo {unknown}"
+        [tasks.b]
+        inputs = "{vars.none}"
+        run = "true"
+        [tasks.c]
+        ouputs = "z"
+        run = "echo {input}"
+    """)
+    run = project.bt("build")
+    assert run.code == 2
+    assert "`ouputs`" in run.err
+    project.taskfile(project.read("Taskfile.toml").replace("ouputs", "outputs"))
+    run = project.bt("build")
+    assert "3 errors" in run.err
+    assert run.err.index(":4:") < run.err.index(":6:") < run.err.index(":10:")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "fragment"),
+    [
+        (["buidl"], 2, "Did you mean `build`"),
+        (["build", "--froce"], 2, "--force"),
+        (["build", "ot"], 3, "did you mean `out`"),
+        (["build", "--", "x"], 2, "{args}"),
+        (["-C", "nowhere", "build"], 2, "not a directory"),
+        (["-f", "nowhere.toml", "build"], 2, "nowhere.toml"),
+        (["build", "--check"], 2, "--dry-run"),
+        (["build", "-s", "x"], 2, "NAME=VALUE"),
+    ],
+)
+def test_wrong_use(project: Project, words: list[str], code: int, fragment: str) -> None:
+    project.write("Taskfile.toml", RULE)
+    project.write("in", "x")
+    run = project.bt(*words)
+    assert run.code == code
+    assert fragment in run.err
+    assert "Traceback" not in run.err
+
+
+def test_no_taskfile(project: Project) -> None:
+    run = project.bt("build")
+    assert run.code == 2
+    assert "bt init" in run.err
+
+
+def test_output_that_is_a_directory(project: Project) -> None:
+    project.write("Taskfile.toml", '[tasks.t]\noutputs = "out"\nrun = "mkdir out"\n')
+    run = project.bt("build")
+    assert run.code == 1
+    assert "it is a directory: declare it as `out/`" in run.finished["t"]["details"][0]
+    assert not project.exists("out")
+
+
+def test_exit_0_without_outputs_names_what_was_written(project: Project) -> None:
+    project.write("Taskfile.toml", '[tasks.t]\noutputs = ["o/a.txt", "o/b.txt"]\nrun = "echo > o/a.text"\n')
+    run = project.bt("build")
+    assert run.code == 1
+    assert run.finished["t"]["details"] == [
+        "missing: o/a.txt",
+        "missing: o/b.txt",
+        "it wrote instead: o/a.text",
+        "did you mean o/a.text?",
+    ]
+
+
+def test_an_input_that_changes_each_time(project: Project) -> None:
+    project.write(
+        "Taskfile.toml", '[tasks.t]\ninputs = "in"\noutputs = "out"\nrun = "echo x >> in; cp in out"\n'
+    )
+    project.write("in", "")
+    run = project.bt("build")
+    assert run.code == 1
+    assert "changed while it ran, twice" in run.finished["t"]["error"]
+    assert not project.exists("out")
+
+
+def test_killed_by_a_signal(project: Project) -> None:
+    project.write("Taskfile.toml", '[tasks.t]\noutputs = "out"\nrun = "echo x > out; kill -SEGV $$"\n')
+    run = project.bt("build")
+    assert run.code == 1
+    assert run.finished["t"]["error"] == "killed by SIGSEGV"
+    assert not project.exists("out")
+
+
+def test_a_background_process_is_ended_and_told(project: Project) -> None:
+    project.write("Taskfile.toml", '[tasks.t]\noutputs = "out"\nrun = "sleep 1000 & echo x > out"\n')
+    run = project.build()
+    assert run.ran == ["t"]
+    assert any("1 background process" in warning for warning in run.warnings)
+
+
+def test_a_log_of_a_gigabyte(project: Project) -> None:
+    project.write(
+        "Taskfile.toml", '[tasks.t]\noutputs = "out"\nrun = "head -c 1G /dev/zero | tr '\\\\0' y; echo end; echo > out"\n'
+    )
+    process = project.start("build", "-q")
+    process.communicate()
+    assert process.returncode == 0
+    [log] = (project.folder / ".bt/log").iterdir()
+    assert log.stat().st_size < 70_000_000
+    assert log.read_bytes().endswith(b"end\n")
+
+
+NAMES = [
+    "a b",
+    "it's",
+    'say "x"',
+    "$(touch canary)",
+    "`touch canary`",
+    "new\nline",
+    "-rf",
+    "~",
+    "a;touch canary",
+    "*",
+    "{x}",
+    "é",
+    "x" * 255,
+    "#c",
+    "a&b|c",
+    "!h",
+    "\t",
+    os.fsdecode(b"\xff\xfe"),
+]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
+def test_any_name_is_data(project: Project, name: str) -> None:
+    project.taskfile("""
+        [tasks.t]
+        inputs = "in/{n}"
+        outputs = "out/{n}"
+        run = '''
+        cp -- {input} {output}
+        echo "{n}" '{n}' {n} >> {output}
+        '''
+        [tasks.all]
+        inputs = "out/*"
+        outputs = "all"
+        run = "cat {input} > {output}"
+    """)
+    (project.folder / "in").mkdir()
+    (project.folder / "in" / name).write_text("x\n")
+    run = project.build()
+    assert len(run.ran) == 2
+    expected = b"x\n" + b" ".join([os.fsencode(name)] * 3) + b"\n"
+    assert (project.folder / "out" / name).read_bytes() == expected
+    assert (project.folder / "all").read_bytes() == expected
+    assert not list(project.folder.rglob("canary"))
+    assert project.build().ran == []
+    assert project.bt("clean").code == 0
+    assert not (project.folder / "out").exists()
+
+
+def test_a_name_that_begins_with_a_dash_is_no_option(project: Project) -> None:
+    project.write(
+        "Taskfile.toml", '[tasks.t]\ninputs = "-n"\noutputs = "out"\nrun = "cat {input} > {output}"\n'
+    )
+    project.write("-n", "x\n")
+    project.build()
+    assert project.read("out") == "x\n"
+
+
+@pytest.mark.parametrize("kind", ["fifo", "loop", "dangling"])
+def test_strange_inputs(project: Project, kind: str) -> None:
+    project.write("Taskfile.toml", RULE)
+    path = project.folder / "in"
+    if kind == "fifo":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("in" if kind == "loop" else "nowhere")
+    run = project.bt("build")
+    assert run.code in (1, 3)
+    assert "Traceback" not in run.err
+
+
+def test_a_link_counts_as_its_text_and_its_target(project: Project) -> None:
+    project.write("Taskfile.toml", RULE)
+    project.write("one", "x\n")
+    project.write("two", "x\n")
+    (project.folder / "in").symlink_to("one")
+    assert project.build().ran == ["t"]
+    assert project.build().ran == []
+    project.write("one", "y\n")
+    assert project.build().ran == ["t"]
+    project.remove("in")
+    (project.folder / "in").symlink_to("two")
+    assert project.build().ran == ["t"]
+
+
+def test_the_executable_bit_counts(project: Project) -> None:
+    project.write("Taskfile.toml", RULE)
+    project.write("in", "x\n")
+    project.build()
+    (project.folder / "in").chmod(0o755)
+    assert project.build().ran == ["t"]
+
+
+def test_looking_runs_nothing(project: Project) -> None:
+    project.taskfile("""
+        [vars]
+        v = { sh = "touch canary; echo x" }
+        [tasks.t]
+        outputs = "{vars.v}.out"
+        track = { cmd = ["touch canary"] }
+        run = "echo > {output}"
+    """)
+    for words in (
+        ["list"],
+        ["status"],
+        ["build", "-n"],
+        ["graph"],
+        ["check"],
+        ["why", "t"],
+        ["log"],
+        ["history"],
+    ):
+        project.bt(*words)
+        assert project.files(state=True) == ["Taskfile.toml"], words
+
+
+def test_secrets_are_masked(project: Project) -> None:
+    project.taskfile("""
+        [bt]
+        secrets = ["TOKEN"]
+        [tasks.t]
+        outputs = "out"
+        track = { env = ["TOKEN"] }
+        run = "echo token is $TOKEN; echo > {output}"
+    """)
+    run = project.build(env={"TOKEN": "hunter2-hunter2"})
+    assert "token is ***" in run.out
+    found = subprocess.run(["grep", "-r", "hunter2", project.folder], capture_output=True, check=False)
+    assert found.returncode == 1
+    assert project.build(env={"TOKEN": "hunter2-hunter2"}).ran == []
+    assert project.build(env={"TOKEN": "other"}).ran == ["t"]
+
+
+def test_a_read_only_project_can_be_looked_at(project: Project) -> None:
+    project.write("Taskfile.toml", RULE)
+    project.write("in", "x\n")
+    project.build()
+    before = listing(project)
+    for words in (
+        ["list"],
+        ["status"],
+        ["build", "-n"],
+        ["graph"],
+        ["check"],
+        ["why", "t"],
+        ["log"],
+        ["history"],
+    ):
+        assert project.bt(*words).code == 0, words
+        assert listing(project) == before, words
+
+
+def listing(project: Project) -> list[tuple[str, int]]:
+    return sorted((str(p), p.lstat().st_mtime_ns) for p in [project.folder, *project.folder.rglob("*")])
+
+
+def test_clean_keeps_what_was_changed_and_follows_no_link(project: Project) -> None:
+    project.taskfile("""
+        [tasks.t]
+        foreach = { n = ["1", "2", "3"] }
+        outputs = "o/{n}"
+        run = "echo {n} > {output}"
+        [tasks.link]
+        outputs = "l"
+        run = "ln -s ../precious l"
+    """)
+    (project.folder.parent / "precious").write_text("x")
+    project.build()
+    project.write("o/2", "mine")
+    run = project.bt("clean")
+    assert "kept o/2: it was changed since" in run.out
+    assert project.files() == ["Taskfile.toml", "o/2"]
+    assert (project.folder.parent / "precious").exists()
+    project.build()
+    (project.folder / "o").rename(project.folder.parent / "elsewhere")
+    (project.folder / "o").symlink_to(project.folder.parent / "elsewhere")
+    run = project.bt("clean")
+    assert "a link leads out of the project" in run.out
+    assert (project.folder.parent / "elsewhere/1").exists()
+
+
+def test_a_file_that_bt_did_not_make_is_kept(project: Project) -> None:
+    project.write("Taskfile.toml", RULE)
+    project.write("in", "x\n")
+    project.write("out", "mine\n")
+    [note] = project.build().warnings
+    assert "out was not made by bt: kept as .bt/kept/" in note
+    assert project.read(note.rsplit("kept as ", 1)[1]) == "mine\n"
+
+
+def test_a_newer_state_is_refused(project: Project) -> None:
+    import sqlite3
+
+    project.write("Taskfile.toml", RULE)
+    project.write("in", "x\n")
+    project.build()
+    (project.folder / ".bt/state.sum").unlink()
+    with sqlite3.connect(project.folder / ".bt/state.db") as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    assert project.bt("build").code == 5
+
+
+def test_a_cut_by_an_old_depfile_is_no_cycle(project: Project) -> None:
+    project.taskfile("""
+        [tasks.a]
+        inputs = "s"
+        outputs = "a"
+        depfile = "d"
+        run = "cp s a; echo a: extra > d"
+        [tasks.b]
+        inputs = "a"
+        outputs = "b"
+        run = "cp a b"
+    """)
+    project.write("s", "x\n")
+    project.write("extra", "x\n")
+    project.build()
+    project.remove("extra")
+    project.taskfile(
+        project.read("Taskfile.toml") + '[tasks.c]\ninputs = "b"\noutputs = "extra"\nrun = "cp b extra"\n'
+    )
+    assert project.bt("build").code == 0
+
+
+def test_the_failure_says_all_that_helps(project: Project) -> None:
+    project.taskfile("""
+        [tasks.t]
+        inputs = "in/{n}"
+        outputs = "out/{n}"
+        run = '''
+        for i in $(seq 30); do echo line $i; done
+        exit 3
+        '''
+    """)
+    project.write("in/A", "x")
+    process = project.start("build")
+    out, _ = process.communicate()
+    assert process.returncode == 1
+    for fragment in (
+        "t A: exit code 3",
+        "n=A",
+        "Taskfile.toml:4",
+        ".bt/log/t_A",
+        "bt build out/A",
+        "line 30",
+        "line 11",
+    ):
+        assert fragment in out
+    assert "line 10\n" not in out
+    assert out.endswith("1 failed in 0.0 s\n") or "1 failed in" in out.splitlines()[-1]
