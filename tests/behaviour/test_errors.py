@@ -193,7 +193,8 @@ def test_a_background_process_is_ended_and_told(project: Project) -> None:
 
 def test_a_log_of_a_gigabyte(project: Project) -> None:
     project.write(
-        "Taskfile.toml", '[tasks.t]\noutputs = "out"\nrun = "head -c 1G /dev/zero | tr '\\\\0' y; echo end; echo > out"\n'
+        "Taskfile.toml",
+        '[tasks.t]\noutputs = "out"\nrun = "head -c 1G /dev/zero | tr -c y y; echo end; echo > out"\n',
     )
     process = project.start("build", "-q")
     process.communicate()
