@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 
 from buildtool.expand.targets import Wanted
+from buildtool.failures import glob_paths
 from buildtool.fingerprint import Fingerprint, Fresh
 from buildtool.graph import Form, Job, JobId, Kind
-from buildtool.perform import glob_paths
 from buildtool.project import Project
 from buildtool.state.records import JobRecord, Made
 from buildtool.state.store import State

@@ -20,7 +20,7 @@ from buildtool.executors.protocol import Ended, Executor, Output, Started
 from buildtool.expand.targets import Wanted, cycle_error
 from buildtool.fingerprint import Fresh, Stale
 from buildtool.graph import Form, Job, JobId, Kind
-from buildtool.perform import Attempt, Outcome, Performer
+from buildtool.perform import Attempt, Performer
 from buildtool.plan import (
     Check,
     Checked,

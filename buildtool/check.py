@@ -114,11 +114,8 @@ class Checker:
                 reasons += [Reason(kind, path) for path in missing]
             lost = bool(missing)
         foreign = self._foreign(job, record)
-        verdict: Verdict
-        if reasons:
-            verdict = Stale(tuple(reasons))
-        else:
-            verdict = Maybe(tuple(causes)) if causes else Fresh(absent=lost)
+        unclear = Maybe(tuple(causes)) if causes else Fresh(absent=lost)
+        verdict = Stale(tuple(reasons)) if reasons else unclear
         return Look(verdict, items, record, tuple(absent), frozenset(), edited, foreign)
 
     def record(self, job: Job) -> JobRecord | None:

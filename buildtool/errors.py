@@ -94,7 +94,7 @@ class ExecutorError(BtError):
     exit_code = ExitCode.EXECUTOR
 
 
-class Problems(BtError):
+class Problems(BtError):  # noqa: N818 - it is several errors, not one
     """Several errors found in one look, in the order in which they stand in the files.
 
     The exit code is that of the first; a list of one is never wrapped.

@@ -33,7 +33,7 @@ def digest(kind: str, *parts: str | bytes | None) -> str:
 class Item(NamedTuple):
     """One thing that decides. Two items with the same kind and name are the same thing at two times."""
 
-    kind: str  # command, shell, cwd, code, package, param, env, track.env, track.cmd, track.file, input, need, found, output
+    kind: str  # input, need, found, track.file; command, shell, cwd, param, env, track.env, track.cmd; output
     name: str
     digest: str | None  # None: it was not there
     text: str | None = None  # the value itself where it is short enough to show
@@ -69,7 +69,10 @@ class Fingerprint:
     items: tuple[Item, ...]
 
     def diff(self, old: Fingerprint, ignore: Sequence[str] = ()) -> list[Reason]:
-        """What differs from `old`, files first, else in the order of the items; empty if and only if nothing counts as changed."""
+        """What differs from `old`, files first, else in the order of the items.
+
+        It is empty if and only if nothing that counts has changed.
+        """
         if self.items == old.items:
             return []
         before = {item[:2]: item for item in old.items if not ignored(item, ignore)}

@@ -22,7 +22,7 @@ def canonical(path: str, root: str) -> str:
         whole = whole[1:]
     if whole == root:
         return "./"
-    inner = whole[len(prefix) :] if whole.startswith(prefix) else whole
+    inner = whole.removeprefix(prefix)
     return inner + "/" if directory and inner != "/" else inner
 
 

@@ -6,23 +6,22 @@ Does not know when jobs run, nor what depends on them.
 from __future__ import annotations
 
 import contextlib
-import fnmatch
 import os
 import posixpath
 import shutil
-import signal
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from buildtool.check import Checker, Look
 from buildtool.depfile import parse_depfile
+from buildtool.environment import Environment
 from buildtool.errors import BtError, TaskfileError
 from buildtool.executors.protocol import Ended, Work
-from buildtool.expand.listing import matches
+from buildtool.failures import Failures, glob_paths, log_path
 from buildtool.files import TICK, Disk
-from buildtool.fingerprint import Fingerprint, Item, digest
-from buildtool.graph import Form, Job, JobId, Kind
+from buildtool.fingerprint import Fingerprint, Item
+from buildtool.graph import Form, Job, JobId
 from buildtool.paths import canonical
 from buildtool.plan import Status
 from buildtool.project import Project
@@ -30,31 +29,9 @@ from buildtool.recover import ASIDE, MARK
 from buildtool.report.model import Failure
 from buildtool.state.records import JobRecord, Made, Running
 from buildtool.state.store import State
-from buildtool.taskfile.pattern import parse_pattern
-from buildtool.text import count, duration, nearest, printable
+from buildtool.text import printable
 
 KEPT = ".bt/kept/"
-LOGS = ".bt/log/"
-TAIL = 20  # lines of output shown of a failed job
-
-# What every job is given of the environment of `bt`: where things are and who the user is, not what to do.
-PASSED = (
-    *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "HOSTNAME", "TMPDIR", "TMP", "TEMP", "TERM", "COLORTERM"),
-    *("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "XDG_*", "SSH_AUTH_SOCK", "SSH_AGENT_PID"),
-    *("DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "*_proxy", "*_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"),
-    *(
-        "REQUESTS_CA_BUNDLE",
-        "VIRTUAL_ENV",
-        "CONDA_*",
-        "MAMBA_*",
-        "PYENV_*",
-        "NVM_*",
-        "LD_LIBRARY_PATH",
-        "DYLD_*",
-    ),
-    *("PYTHONPATH", "PYTHONHOME", "MANPATH", "PKG_CONFIG_PATH", "CUDA_*", "SLURM_*", "CI"),
-)
-LOCALE = {"LANG": "C.UTF-8"}  # the same everywhere, unless `[env]` says otherwise: `sort` depends on it
 
 
 @dataclass(slots=True)
@@ -88,7 +65,7 @@ class Performer:
 
     def __init__(self, project: Project, state: State, checker: Checker, build: int, run: str) -> None:
         self.project = project
-        self._mask = checker.masked
+        self._failures = Failures(project, checker.masked)
         self._settled = checker.settled
         self.state = state
         self.disk: Disk = project.disk
@@ -96,7 +73,7 @@ class Performer:
         self._run = run
         self._number = 0
         self._garbage: list[str] = []  # moved aside, and not needed once the state is committed
-        self._scrubbed = self._passed_on()
+        self._environment = Environment(project.renderer, project.taskfile.settings.pass_env)
 
     # -- before ----------------------------------------------------------------------------------------------
 
@@ -112,7 +89,7 @@ class Performer:
             self._number,
             (*renderer.shell(job), attempt.command),
             self.disk.absolute(folder) if folder else self.disk.root,
-            self._environment(job),
+            {**self._environment.of(job), MARK: self._run},
             self.disk.absolute(log_path(job)),
             spec.timeout,
             spec.interactive,
@@ -162,107 +139,18 @@ class Performer:
                     shutil.copy2(where, self.disk.absolute(place))
                     attempt.notes.append(self._kept_note(attempt, path, place))
 
-    def _environment(self, job: Job) -> dict[str, str]:
-        """The whole environment of a job: scrubbed, unless nothing is remembered of what it makes."""
-        spec = self.project.renderer.task(job).spec
-        full = job.kind is Kind.COMMAND or spec.interactive
-        found = dict(os.environ) if full else dict(self._scrubbed)
-        for name in spec.track.env:
-            if name in os.environ:
-                found[name] = os.environ[name]
-        found |= self.project.renderer.environment(job)
-        found[MARK] = self._run
-        return found
-
-    def _passed_on(self) -> dict[str, str]:
-        patterns = [*PASSED, *self.project.taskfile.settings.pass_env]
-        names = {p for p in patterns if "*" not in p}
-        globs = [p for p in patterns if "*" in p]
-        return LOCALE | {
-            name: value
-            for name, value in os.environ.items()
-            if name in names or any(fnmatch.fnmatchcase(name, g) for g in globs)
-        }
-
     # -- afterwards ------------------------------------------------------------------------------------------
 
     def finish(self, attempt: Attempt, ended: Ended) -> Outcome:
         """Judge a run that has ended, and record it if it is good; else its old outputs are put back."""
         try:
-            failure = self._failure(attempt, ended)
+            failure = self._failures.look(attempt.job, attempt.command, attempt.started, attempt.work, ended)
             if failure is None:
                 return self._succeed(attempt, ended)
         except (BtError, OSError) as error:
-            failure = self._describe(attempt, str(error), ())
+            failure = self._failures.describe(attempt.job, attempt.command, str(error))
         self.put_back(attempt)
         return Outcome(Status.FAILED, failure)
-
-    def _failure(self, attempt: Attempt, ended: Ended) -> Failure | None:
-        if ended.error is not None:
-            return self._describe(attempt, f"could not be started: {ended.error}", ())
-        spec = self.project.renderer.task(attempt.job).spec
-        if ended.timed_out:
-            return self._describe(attempt, f"timed out after {duration(spec.timeout or 0)}", ())
-        if ended.signal is not None:
-            name = signal.Signals(ended.signal).name
-            note = " (out of memory?)" if ended.signal == signal.SIGKILL else ""
-            return self._describe(attempt, f"killed by {name}{note}", ())
-        if ended.code:
-            return self._describe(attempt, f"exit code {ended.code}", self._hints(attempt))
-        missing = self._missing(attempt)
-        if missing:
-            listed = tuple(f"missing: {printable(path)}" for path in missing)
-            return self._describe(
-                attempt,
-                f"it ended well, but {count(len(missing), 'declared output')} "
-                f"{'is' if len(missing) == 1 else 'are'} not right",
-                (*listed, *self._nearby(attempt)),
-            )
-        return None
-
-    def _missing(self, attempt: Attempt) -> list[str]:
-        """The declared outputs that are not there as declared."""
-        missing = []
-        for number in attempt.job.output_files():
-            file = self.project.expander.graph.files[number]
-            if file.form is Form.GLOB:
-                if not glob_paths(self.disk.root, file.path):
-                    missing.append(f"{file.path} (nothing matches)")
-                continue
-            where = self.disk.absolute(file.path).rstrip("/")
-            if not os.path.lexists(where):
-                missing.append(file.path)
-            elif file.form is Form.DIRECTORY and not os.path.isdir(where):
-                missing.append(f"{file.path} (it is a file)")
-            elif file.form is Form.FILE and os.path.isdir(where):
-                missing.append(f"{file.path} (it is a directory: declare it as `{file.path}/`)")
-            elif file.form is Form.FILE and os.path.exists(where) and not os.path.isfile(where):
-                missing.append(f"{file.path} (it is no regular file)")
-        return missing
-
-    def _nearby(self, attempt: Attempt) -> tuple[str, ...]:
-        """What the job wrote where its outputs should be, for the message."""
-        graph = self.project.expander.graph
-        declared = set(graph.paths(attempt.job.output_files()))
-        folders = {path[: path.rstrip("/").rfind("/") + 1] for path in declared} | {""}
-        found = []
-        for folder in sorted(folders):
-            with contextlib.suppress(OSError), os.scandir(self.disk.absolute(folder or "./")) as entries:
-                for entry in entries:
-                    path = folder + entry.name
-                    recent = entry.stat(follow_symlinks=False).st_mtime >= attempt.started - 0.01
-                    if (
-                        recent
-                        and entry.is_file()
-                        and path not in graph.by_path
-                        and not path.startswith(".bt")
-                    ):
-                        found.append(path)
-        if not found:
-            return ()
-        wrote = ", ".join(printable(path) for path in sorted(found)[:5])
-        meant = nearest(sorted(declared)[0], found)
-        return (f"it wrote instead: {wrote}", *((f"did you mean {printable(meant)}?",) if meant else ()))
 
     def _succeed(self, attempt: Attempt, ended: Ended) -> Outcome:
         found = self._found(attempt)
@@ -276,7 +164,7 @@ class Performer:
             if attempt.repeats:
                 cause = f"input {printable(changed)} changed while it ran, twice"
                 self.put_back(attempt)
-                return Outcome(Status.FAILED, self._describe(attempt, cause, ()))
+                return Outcome(Status.FAILED, self._failures.describe(attempt.job, attempt.command, cause))
             attempt.repeats += 1
             attempt.notes.append(f"input {printable(changed)} changed while it ran; running once more")
             self.put_back(attempt)
@@ -454,66 +342,3 @@ class Performer:
             with contextlib.suppress(OSError):
                 os.rmdir(os.path.dirname(self.disk.absolute(place)))
         self._garbage = []
-
-    # -- words -----------------------------------------------------------------------------------------------
-
-    def _describe(self, attempt: Attempt, cause: str, details: tuple[str, ...]) -> Failure:
-        job = attempt.job
-        log = log_path(job)
-        tail = read_tail(self.disk.absolute(log), TAIL)
-        spec = self.project.renderer.task(job).spec
-        name = job.key if job.kind is Kind.RULE else job.task
-        return Failure(
-            cause,
-            details,
-            self._mask(attempt.command) if attempt.command else None,
-            tail,
-            log if tail else None,
-            spec.at("run"),
-            f"bt build {quoted(name)}",
-        )
-
-    def _hints(self, attempt: Attempt) -> tuple[str, ...]:
-        """A word on variables that are set here and that the job was not given."""
-        import re  # already loaded by the patterns
-
-        work = attempt.work
-        if work is None:
-            return ()
-        used = set(re.findall(r"\$\{?([A-Za-z_]\w*)", attempt.command))
-        hidden = sorted(n for n in used if n in os.environ and n not in work.env)
-        return tuple(
-            f'${name} is set here but not passed to jobs: declare it with track = {{ env = ["{name}"] }}'
-            for name in hidden
-        )
-
-
-def glob_paths(root: str, text: str) -> list[str]:
-    """The files that a glob output matches now."""
-    [pattern] = parse_pattern(text, root)
-    return matches(Disk(root), pattern)
-
-
-def quoted(word: str) -> str:
-    """A word as a shell reads it."""
-    import shlex  # only needed for messages
-
-    return shlex.quote(printable(word))
-
-
-def log_path(job: Job) -> str:
-    """Where the output of a job's last run is kept, relative to the project root."""
-    slug = "".join(c if c.isalnum() or c in "-_." else "_" for c in job.name)[:80]
-    return f"{LOGS}{slug}-{digest('log', job.key)[:8]}.log"
-
-
-def read_tail(where: str, lines: int) -> tuple[str, ...]:
-    """The last lines of a file, which may be large; nothing if there is none."""
-    try:
-        with open(where, "rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - 64 * 1024))
-            text = file.read().decode("utf-8", "replace")
-    except OSError:
-        return ()
-    return tuple(text.splitlines()[-lines:])

@@ -15,10 +15,11 @@ FLOORS: tuple[set[str], ...] = (
     {"graph", "files", "depfile", "signals"},
     {"taskfile", "fingerprint"},
     {"expand", "state", "plan"},
-    {"check", "executors"},
+    {"check", "environment", "executors"},
     {"project", "recover", "report"},
-    {"outside", "perform", "foresee", "clean"},
-    {"build", "accept"},
+    {"clean", "failures", "foresee", "outside"},
+    {"accept", "perform"},
+    {"build"},
     {"cli"},
 )
 # Libraries that are slow to import and are needed by few: only inside functions, or in modules loaded late.

@@ -13,7 +13,7 @@ from buildtool.cli.complete import complete_target
 from buildtool.cli.context import STATE, Context
 from buildtool.cli.session import writing
 from buildtool.errors import UsageError
-from buildtool.perform import LOGS
+from buildtool.failures import LOGS
 from buildtool.project import Project, Request
 from buildtool.state.lock import acquire
 from buildtool.state.store import State, StateReader

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import click
 
 from buildtool.cli.complete import complete_target
 from buildtool.cli.context import Context
 from buildtool.cli.printing import put, put_json
-from buildtool.errors import ExitCode
+from buildtool.errors import BtError, ExitCode
 from buildtool.expand.targets import Wanted
+from buildtool.foresee import foresee
 from buildtool.project import Project
 from buildtool.report.drawing import (
     Drawing,
@@ -45,7 +48,7 @@ def command(
         if of_tasks:
             drawing = tasks_of(project, None if targets else project.all_jobs())
         else:
-            want = project.want(keep_going=True)
+            want = wanted_jobs(project)
             if form == "json":
                 jobs = expander.graph.closure(want.roots)
                 put_json(graph_data(expander.graph, jobs, expander.missing))
@@ -58,10 +61,20 @@ def command(
     return ExitCode.DONE
 
 
+def wanted_jobs(project: Project) -> Wanted:
+    """The jobs asked for; what earlier builds tell of files with unknown names is filled in."""
+    want = project.want(keep_going=True)
+    graph = project.expander.graph
+    if any(graph.jobs[job].growing for job in graph.closure(want.roots)):
+        with contextlib.suppress(BtError):  # a file is missing: then less is known
+            foresee(project, want)
+    return want
+
+
 def tasks_of(project: Project, everything: Wanted | None) -> Drawing:
     """The drawing of all tasks, or of those behind the targets."""
     graph = project.expander.graph
-    want = everything or project.want(keep_going=True)
+    want = everything or wanted_jobs(project)
     jobs = graph.closure(want.roots)
     names = {graph.jobs[job].task for job in jobs}
     kinds = {name: task.kind for name, task in project.expander.tasks.items() if everything or name in names}

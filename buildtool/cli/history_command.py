@@ -80,5 +80,7 @@ def entries_of_target(context: Context, reader: StateReader, target: str) -> lis
         if not gone:
             raise
         return gone
+    if not keys:  # a file that is there and that nothing makes now
+        return reader.history(key=target)
     found = [entry for key in dict.fromkeys(keys) for entry in reader.history(key=key)]
     return sorted(found, key=lambda entry: (-entry.build, -entry.ended, entry.name))

@@ -53,7 +53,6 @@ grep -q Grace {input}
 desc  = "Print the letter"
 needs = "letter.md"
 run   = "cat letter.md"
-interactive = true
 """
 
 

@@ -13,8 +13,8 @@ from buildtool.cli.context import STATE, Context
 from buildtool.cli.jobs import jobs_of_target
 from buildtool.cli.printing import remark
 from buildtool.errors import ExitCode
+from buildtool.failures import log_path
 from buildtool.graph import Job, JobId, Kind
-from buildtool.perform import log_path
 from buildtool.state.store import StateReader
 from buildtool.text import count, printable
 
@@ -88,5 +88,6 @@ def show(root: str, jobs: list[Job], never: int, *, only_path: bool) -> int:
         which = f"`{printable(jobs[0].name)}`" if len(jobs) == 1 else count(silent, "job")
         remark(f"{which} printed nothing")
     if never:
-        remark("it has not run yet" if never == 1 and not jobs else f"{count(never, 'job')} not run yet")
+        has = "has" if never == 1 else "have"
+        remark(f"{count(never, 'job') if jobs or never > 1 else 'it'} {has} not run yet")
     return ExitCode.DONE if jobs else ExitCode.MISSING

@@ -10,18 +10,19 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from buildtool.errors import BtError, GraphError, Place, TaskfileError
+from buildtool.errors import BtError, GraphError
 from buildtool.expand.index import Candidate, Index, clash, inside
 from buildtool.expand.listing import matches
-from buildtool.expand.tasks import Entries, Entry, Task, unfit
-from buildtool.expand.variables import read_lines, read_table
+from buildtool.expand.made import Made
+from buildtool.expand.rows import Values, joined, late_rows
+from buildtool.expand.tasks import Entries, Entry, Task
+from buildtool.expand.variables import read_lines
 from buildtool.files import Disk
 from buildtool.graph import FileId, Form, Graph, Job, JobId, Kind, Slice
 from buildtool.paths import canonical
-from buildtool.taskfile.pattern import Glob, Pattern, Wild
+from buildtool.taskfile.pattern import Glob, Pattern
 from buildtool.text import printable
 
-Values = Mapping[str, str]
 SPARE_DEPTH = 100  # how much longer than the list of tasks a chain of wildcard tasks may be
 
 
@@ -50,14 +51,14 @@ class Expander:
         self._rows: dict[str, tuple[list[Values], set[JobId]]] = {}
         self._row_index: dict[str, dict[tuple[str, ...], list[Values]]] = {}
         self._busy: set[str] = set()
-        self._made: dict[str, dict[str, tuple[Task, Entry, Values]]] = {}  # by folder, then path
+        self._made = Made()
         self._left: dict[JobId, tuple[str, ...]] = {}
         self._settled: set[JobId] = set()
         self._possible: dict[str, bool] = {}
         self._limit = SPARE_DEPTH + len(self.index.open)
         for path, task in self.index.literals():
             [entry] = [e for e in task.output_entries() if e.pattern.prefix == path][:1]
-            self._register(path, task, entry, {})
+            self._made.register(path, task, entry, {})
 
     # -- asking ----------------------------------------------------------------------------------------------
 
@@ -113,10 +114,10 @@ class Expander:
                 if job in self._left:
                     for path in self._left[job]:
                         if pattern.match(path) is not None:
-                            self._register(path, task, entry, values)
+                            self._made.register(path, task, entry, values)
                 else:
                     blockers.add(job)
-        found = set(self._made_paths(pattern))
+        found = set(self._made.matching(pattern))
         for path in matches(self.disk, pattern):
             if path not in found and not self._is_orphan(path):
                 found.add(path)
@@ -130,8 +131,7 @@ class Expander:
     def _is_orphan(self, path: str) -> bool:
         if self._owner(path) is None or path in self.graph.by_path:
             return False
-        folder = path[: path.rfind("/", 0, -1) + 1]
-        if path in self._made.get(folder, ()):
+        if self._made.get(path) is not None:
             return False
         return not any(self._can_make(c, 0) for c in self.index.candidates(path))
 
@@ -331,8 +331,7 @@ class Expander:
 
     def _producer(self, path: str, needed_by: JobId | None) -> JobId | None:
         """The job that makes a path, or None for a source (there or not)."""
-        folder = path[: path.rfind("/", 0, -1) + 1]
-        made = self._made.get(folder, {}).get(path)
+        made = self._made.get(path)
         candidates = self.index.candidates(path)
         if made is not None and not any(c.task is made[0] for c in candidates):
             return self._job(made[0], made[2], needed_by)  # a glob output that appeared
@@ -425,7 +424,7 @@ class Expander:
         for row in rows:
             for entry in task.output_entries():
                 if not entry.pattern.is_glob:
-                    self._register(entry.pattern.path(row), task, entry, row)
+                    self._made.register(entry.pattern.path(row), task, entry, row)
         self._rows[task.name] = (rows, blockers)
         self._row_index.pop(task.name, None)
         return rows, blockers
@@ -437,90 +436,20 @@ class Expander:
         if task.rows is not None:
             rows = list(task.rows)
         elif task.rows_from is not None:
-            rows, blockers = self._late_rows(task, task.rows_from)
+            file = self.file(task.rows_from.pattern.prefix)
+            producer = self.graph.files[file].producer
+            if producer is not None and producer not in self._settled:
+                return [], {producer}
+            rows = [] if file in self.missing else late_rows(self.disk, task, task.rows_from)
         bound = set(rows[0]) if rows else set()
-        own = [entry.pattern for entry in task.output_entries()]
         for entry in task.input_entries():
-            pattern = entry.pattern
-            if not rows or entry.is_list or set(pattern.names) <= bound:
+            if not rows or entry.is_list or set(entry.pattern.names) <= bound:
                 continue
-            paths, waiting = self.gather(pattern)
+            paths, waiting = self.gather(entry.pattern)
             blockers |= waiting
-            matched = [
-                values
-                for path in paths
-                if (values := pattern.match(path)) is not None
-                and not any(p.match(path) is not None for p in own)
-            ]
-            shared = [n for n in pattern.names if n in bound]
-            by_shared: dict[tuple[str, ...], dict[tuple[str, ...], Values]] = {}
-            for values in matched:
-                at = by_shared.setdefault(tuple(values[n] for n in shared), {})
-                at[tuple(values.values())] = values
-            rows = [
-                {**row, **values}
-                for row in rows
-                for values in by_shared.get(tuple(row[n] for n in shared), {}).values()
-            ]
-            bound |= set(pattern.names)
+            rows = joined(task, entry.pattern, rows, paths)
+            bound |= set(entry.pattern.names)
         return rows, blockers
-
-    def _late_rows(self, task: Task, entry: Entry) -> tuple[list[Values], set[JobId]]:
-        """Rows from a file that is read once it is up to date."""
-        path = entry.pattern.prefix
-        file = self.file(path)
-        producer = self.graph.files[file].producer
-        if producer is not None and producer not in self._settled:
-            return [], {producer}
-        foreach = task.spec.foreach
-        if foreach is None or file in self.missing:
-            return [], set()
-        rows: list[Values]
-        if foreach.lines is not None:
-            rows = [{foreach.lines[0]: line} for line in read_lines(self.disk, path, entry.place)]
-        else:
-            rows = list(read_table(self.disk, path, entry.place))
-        for row in rows:
-            self._check_row(task, row, foreach.place)
-        return rows, set()
-
-    def _check_row(self, task: Task, row: Values, place: Place) -> None:
-        for entry in (*task.input_entries(), *task.output_entries()):
-            wilds = {p for p in entry.pattern.parts if isinstance(p, Wild)}
-            for name, value in row.items():
-                if problem := unfit(value, {w for w in wilds if w.name == name}):
-                    raise TaskfileError(
-                        f"`{printable(value)}` cannot be a value of `{{{name}}}`: {problem}", place=place
-                    )
-
-    def _register(self, path: str, task: Task, entry: Entry, values: Values) -> None:
-        """Note that a task makes a path with these values. Raises `TaskfileError` if another one does."""
-        folder = path[: path.rfind("/", 0, -1) + 1]
-        known = self._made.setdefault(folder, {}).setdefault(path, (task, entry, values))
-        if known[0] is task and known[2] == values:
-            return
-        if known[0] is task:
-            raise TaskfileError(
-                f"two jobs of task `{task.name}` would make `{printable(path)}`",
-                place=entry.place,
-                hint="put every wildcard that tells them apart into the outputs",
-            )
-        if known[1].pattern.is_literal == entry.pattern.is_literal:
-            raise clash(path, known[:2], (task, entry))
-        if entry.pattern.is_literal:
-            self._made[folder][path] = (task, entry, values)
-
-    def _made_paths(self, pattern: Pattern) -> list[str]:
-        """The paths known to be made that a pattern matches."""
-        flat = pattern.is_flat and "/" not in "".join(
-            p for p in pattern.parts[1:] if isinstance(p, str)
-        ).rstrip("/")
-        if flat:
-            folders = [pattern.folder]
-        else:
-            folders = [f for f in self._made if f.startswith(pattern.folder)]
-        match = pattern.match
-        return [path for folder in folders for path in self._made.get(folder, ()) if match(path) is not None]
 
     def _matched_nothing(self, task: Task, values: Values) -> None:
         entry = next(task.input_entries())

@@ -12,8 +12,8 @@ from buildtool.expand.expander import Expander
 from buildtool.expand.tasks import Task
 from buildtool.expand.variables import Variables, read_text, scalar_text
 from buildtool.graph import FileId, Job
-from buildtool.taskfile.specs import Taskfile
 from buildtool.taskfile.shell import Value
+from buildtool.taskfile.specs import Taskfile
 from buildtool.taskfile.template import Placeholder, TemplateError
 
 FLAGS = {"sh": ("-e",), "dash": ("-e",), "bash": ("-e", "-u", "-o", "pipefail")}
@@ -98,9 +98,9 @@ class Renderer:
         head, _, tail = placeholder.name.partition(".")
         value: Value
         if head in ("input", "inputs"):
-            value = self._files(job, job.inputs, tail, folder)
+            value = self._files(job.inputs, tail, folder)
         elif head in ("output", "outputs"):
-            value = self._files(job, job.outputs, tail, folder)
+            value = self._files(job.outputs, tail, folder)
         elif head == "params":
             value = param_value(self.task(job).spec.params[tail])
         elif head == "vars":
@@ -124,7 +124,7 @@ class Renderer:
             )
         return items[placeholder.index]
 
-    def _files(self, job: Job, parts: tuple[Any, ...], name: str, folder: str) -> Value:
+    def _files(self, parts: tuple[Any, ...], name: str, folder: str) -> Value:
         files: list[FileId] = []
         many = len(parts) != 1
         for part in parts:

@@ -158,7 +158,6 @@ def missing_files(expander: Expander) -> list[BtError]:
     errors: list[BtError] = []
     for file, job in expander.missing.items():
         path = expander.graph.files[file].path
-        task = expander.tasks[expander.graph.jobs[job].task] if job is not None else None
         name = expander.graph.jobs[job].name if job is not None else ""
         folder = path[: path.rfind("/") + 1]
         beside = [folder + entry.name for entry in expander.disk.entries(folder)]
@@ -166,7 +165,7 @@ def missing_files(expander: Expander) -> list[BtError]:
         errors.append(
             GraphError(
                 f"`{printable(path)}`: no such file, and no task makes it",
-                place=_place_of(task, path, expander, job) if task is not None else None,
+                place=_place_of(path, expander, job),
                 facts=(("needed by", f"`{printable(name)}`"),) if name else (),
                 hint=f"did you mean `{printable(found)}`?" if found and found != path else None,
             )
@@ -174,7 +173,7 @@ def missing_files(expander: Expander) -> list[BtError]:
     return errors
 
 
-def _place_of(task: object, path: str, expander: Expander, job: JobId | None) -> Place | None:
+def _place_of(path: str, expander: Expander, job: JobId | None) -> Place | None:
     """Where the pattern stands that asks for the path."""
     if job is None:
         return None

@@ -413,9 +413,7 @@ def unfit(value: str, wilds: set[Wild]) -> str | None:
         if value in (".", "..") or any(part in (".", "..", "") for part in value.split("/") if wild.deep):
             return "it would lead out of its directory"
         if not re.fullmatch(wild.regex, value, re.DOTALL):
-            return (
-                "it holds `/` (write `{%s:**}` to allow that)" % wild.name
-                if "/" in value
-                else f"it does not match `{wild.regex}`"
-            )
+            if "/" in value:
+                return f"it holds `/` (write `{{{wild.name}:**}}` to allow that)"
+            return f"it does not match `{wild.regex}`"
     return None

@@ -123,11 +123,12 @@ def _read(job: Job) -> Iterable[tuple[FileId, str]]:
 
 def _job_node(graph: Graph, job: Job) -> Node:
     paths = graph.paths(job.output_files())
+    more_to_come = ", not all known yet" if job.growing else ""
     if not paths:
-        return Node(job.name, job.kind.value)
+        return Node(job.name, job.kind.value + more_to_come)
     more = len(paths) - SHOWN
     title = ", ".join(paths if more < 2 else paths[:SHOWN]) + (f" and {more} more" if more >= 2 else "")
-    return Node(title, job.name)
+    return Node(title, job.name + more_to_come)
 
 
 # -- how it is drawn -----------------------------------------------------------------------------------------

@@ -91,5 +91,5 @@ def _job(job: JobReport) -> dict[str, object]:
 
 
 def _safe(text: str) -> str:
-    """The text with bytes that are not UTF-8 written as `\\xNN`, which every JSON parser takes."""
+    """The text with bytes that are not UTF-8 escaped in hexadecimal, which every JSON parser takes."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

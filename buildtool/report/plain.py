@@ -89,7 +89,7 @@ class Plain:
         if not self._quiet:
             self._write(f"{self._paint.cyan('note:')} {text}")
 
-    def summary(self, counts: Mapping[str, int], seconds: float, exit_code: int) -> None:
+    def summary(self, counts: Mapping[str, int], seconds: float, _exit_code: int) -> None:
         """Failures once more, then the closing sentence."""
         for job in self._failed:
             for line in render_failure(job, self._paint):

@@ -94,6 +94,23 @@ class Project:
         )
         return sorted(str(p) for p in found if state or p.parts[0] != ".bt")
 
+    def traces(self) -> dict[str, tuple[int, ...]]:
+        """All that shows whether anything in the folder was touched, the state included."""
+        paths = [self.folder, *self.folder.rglob("*")]
+        stats = {str(path.relative_to(self.folder)): path.lstat() for path in paths}
+        return {
+            path: (st.st_mode, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns)
+            for path, st in stats.items()
+        }
+
+    def look(self, *words: str, code: int = 0) -> Run:
+        """A command that must end with `code`, and change nothing in the folder."""
+        before = self.traces()
+        run = self.bt(*words)
+        assert run.code == code, f"exit code {run.code}\n{run.out}\n{run.err}"
+        assert self.traces() == before, f"`bt {' '.join(words)}` changed the project"
+        return run
+
     def start(self, *words: str, **options: Any) -> subprocess.Popen[str]:
         """Start `bt` and let it run; its output is a pipe."""
         options.setdefault("env", clean_environment())

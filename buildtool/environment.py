@@ -1,0 +1,57 @@
+"""The environment variables that a job is given.
+
+Does not know which of them decide whether it runs.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from collections.abc import Iterable
+
+from buildtool.expand.render import Renderer
+from buildtool.graph import Job, Kind
+
+# What every job is given of the environment of `bt`: where things are and who the user is, not what to do.
+PASSED = (
+    *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "HOSTNAME", "TMPDIR", "TMP", "TEMP", "TERM", "COLORTERM"),
+    *("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "XDG_*", "SSH_AUTH_SOCK", "SSH_AGENT_PID"),
+    *("DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "*_proxy", "*_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"),
+    *(
+        "REQUESTS_CA_BUNDLE",
+        "VIRTUAL_ENV",
+        "CONDA_*",
+        "MAMBA_*",
+        "PYENV_*",
+        "NVM_*",
+        "LD_LIBRARY_PATH",
+        "DYLD_*",
+    ),
+    *("PYTHONPATH", "PYTHONHOME", "MANPATH", "PKG_CONFIG_PATH", "CUDA_*", "SLURM_*", "CI"),
+)
+LOCALE = {"LANG": "C.UTF-8"}  # the same everywhere, unless `[env]` says otherwise: `sort` depends on it
+
+
+class Environment:
+    """Makes the environment of any job: scrubbed, so that what is not declared cannot change a result."""
+
+    def __init__(self, renderer: Renderer, more: Iterable[str]) -> None:
+        self._renderer = renderer
+        patterns = [*PASSED, *more]
+        names = {p for p in patterns if "*" not in p}
+        globs = [p for p in patterns if "*" in p]
+        self._scrubbed = LOCALE | {
+            name: value
+            for name, value in os.environ.items()
+            if name in names or any(fnmatch.fnmatchcase(name, g) for g in globs)
+        }
+
+    def of(self, job: Job) -> dict[str, str]:
+        """The whole environment of a job; not scrubbed if nothing is remembered of what it makes."""
+        spec = self._renderer.task(job).spec
+        full = job.kind is Kind.COMMAND or spec.interactive
+        found = dict(os.environ) if full else dict(self._scrubbed)
+        for name in spec.track.env:
+            if name in os.environ:
+                found[name] = os.environ[name]
+        return found | self._renderer.environment(job)
