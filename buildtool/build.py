@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from buildtool.check import Checker, Look
-from buildtool.errors import BtError, ExitCode, StateError
+from buildtool.errors import BtError, DiskError, ExitCode, StateError
 from buildtool.executors.protocol import Ended, Executor, Output, Started
 from buildtool.expand.targets import Wanted, cycle_error
 from buildtool.fingerprint import Fresh, Stale
@@ -91,6 +91,8 @@ class Build:
         try:
             self._loop()
             code = self._exit_code()
+        except StateError as error:
+            self._give_up(error)
         finally:
             self._close(code)
         if self._broken is not None:
@@ -182,6 +184,8 @@ class Build:
             job = self.project.graph_jobs[job.id]
             look = self.checker.look(job, demanded=demanded)
         except BtError as error:
+            if isinstance(error, StateError) and not isinstance(error, DiskError):
+                raise
             self._broken_job(job, error)
             return
         if look.requires:
@@ -295,6 +299,8 @@ class Build:
             self._give_up(error)
             return
         if outcome.again:
+            for note in attempt.notes:
+                self.reporter.note(f"{job.name}: {note}")
             self._touch()
             self.state.stop(job.key)
             if outcome.requires:
@@ -459,6 +465,8 @@ class Build:
             self.performer.put_back(attempt)
             self.state.stop(attempt.job.key)
         self._running.clear()
+        if self._broken is not None:
+            return  # what could not be written stays as it is: the next build puts it right
         self._write()
         self.state.end_build(self.number, int(code), self.counts)
         self.state.commit()

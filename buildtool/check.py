@@ -287,7 +287,7 @@ class Checker:
 
     def _must_exist(self, job: Job, missing: Iterable[str]) -> bool:
         """Whether missing outputs are a reason by themselves: somebody asked for them, or they are results."""
-        if job.id in self.asked:
+        if job.id in self.asked or job.id in self.expander.whole:
             return True
         graph = self.expander.graph
         task = self.renderer.task(job).spec

@@ -82,6 +82,10 @@ class StateError(BtError):
     exit_code = ExitCode.STATE
 
 
+class DiskError(StateError):
+    """A file or directory of the project cannot be read, written or moved."""
+
+
 class LockedError(BtError):
     """Another `bt` is at work in this project and the user does not want to wait."""
 

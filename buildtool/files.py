@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import xxhash
 
-from buildtool.errors import StateError
+from buildtool.errors import DiskError
 from buildtool.text import printable
 
 SMALL = 1 << 20  # bytes read in one piece
@@ -48,7 +48,7 @@ class Entry(NamedTuple):
     is_link: bool
 
 
-class NotAFileError(StateError):
+class NotAFileError(DiskError):
     """A pipe, socket or device, or a directory where a file was meant, or the other way round."""
 
 
@@ -301,9 +301,9 @@ def _scan(where: str) -> list[Entry]:
         raise _trouble("cannot list", where, error) from error
 
 
-def _trouble(what: str, path: str, error: OSError) -> StateError:
+def _trouble(what: str, path: str, error: OSError) -> DiskError:
     cause = (error.strerror or str(error)).lower()
-    return StateError(f"{what} `{printable(path)}`: {cause}")
+    return DiskError(f"{what} `{printable(path)}`: {cause}")
 
 
 def write_atomically(where: str, data: bytes, mode: int = 0o644) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from buildtool.check import Checker, Look
 from buildtool.depfile import parse_depfile
 from buildtool.environment import Environment
-from buildtool.errors import BtError, TaskfileError
+from buildtool.errors import BtError, DiskError, StateError, TaskfileError
 from buildtool.executors.protocol import Ended, Work
 from buildtool.failures import Failures, glob_paths, log_path
 from buildtool.files import TICK, Disk
@@ -108,7 +108,7 @@ class Performer:
         found = [file.path for file in files if file.form is not Form.GLOB]
         for file in files:
             if file.form is Form.GLOB:
-                found += glob_paths(self.disk.root, file.path)
+                found += self._in_the_way(attempt.job, file.path)
         if attempt.look.record is not None:
             owned = self.project.reader.owner
             key = attempt.look.record.key
@@ -117,6 +117,18 @@ class Performer:
         if depfile is not None:
             found.append(depfile)
         return tuple(dict.fromkeys(found))
+
+    def _in_the_way(self, job: Job, text: str) -> list[str]:
+        """The files that a glob output matches now, without what the job reads and what others make."""
+        graph = self.project.expander.graph
+        inputs = {*graph.paths(job.input_files()), *graph.paths(job.needs)}
+        found = []
+        for path in glob_paths(self.disk.root, text):
+            known = graph.by_path.get(path)
+            producer = graph.files[known].producer if known is not None else None
+            if path not in inputs and producer in (None, job.id):
+                found.append(path)
+        return found
 
     def begin(self, attempt: Attempt) -> None:
         """Clear the way for a run that the state knows of: old outputs go aside, folders are made."""
@@ -148,6 +160,8 @@ class Performer:
             if failure is None:
                 return self._succeed(attempt, ended)
         except (BtError, OSError) as error:
+            if isinstance(error, StateError) and not isinstance(error, DiskError):
+                raise
             failure = self._failures.describe(attempt.job, attempt.command, str(error))
         self.put_back(attempt)
         return Outcome(Status.FAILED, failure)
@@ -241,7 +255,7 @@ class Performer:
         paths: list[str] = []
         for number in attempt.job.output_files():
             file = self.project.expander.graph.files[number]
-            paths += glob_paths(self.disk.root, file.path) if file.form is Form.GLOB else [file.path]
+            paths += self._in_the_way(attempt.job, file.path) if file.form is Form.GLOB else [file.path]
         found = []
         for path in dict.fromkeys(paths):
             value = self.disk.digest(path)
@@ -311,9 +325,11 @@ class Performer:
     def _keep_strangers(self, attempt: Attempt, made: tuple[Made, ...]) -> None:
         """Files that `bt` did not make, or that were edited, go to `.bt/kept/` unless the job made them again."""
         now = {m.path: m.digest for m in made}
-        strange = {*attempt.look.foreign, *attempt.look.edited}
+        edited = set(attempt.look.edited)
         for at, (path, place) in enumerate(attempt.aside):
-            if path not in strange:
+            if path not in edited and self.project.owned.get(path) is not None:
+                continue
+            if path == self.project.renderer.depfile(attempt.job):
                 continue
             old = place + "/" if path.endswith("/") else place
             if self.disk.digest(old) == now.get(path):

@@ -106,10 +106,10 @@ def split_args(words: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]
 def build(taskfile: Taskfile, request: Request, options: Options, reporter: Reporter, *, wait: bool) -> int:
     """Build with the lock held; the exit code."""
     with (
-        Signals() as signals,
         writing(
             taskfile.root, options.command, wait=wait, warn=reporter.warning, note=reporter.note
         ) as state,
+        Signals() as signals,  # after the lock: until then a signal simply ends the waiting
     ):
         outside = Outside(state, taskfile.root, taskfile.settings.shell)
         project = Project(taskfile, state, request, outside)
@@ -126,7 +126,7 @@ def build(taskfile: Taskfile, request: Request, options: Options, reporter: Repo
 
 def report_orphans(project: Project, state: State, reporter: Reporter, *, complete: bool) -> None:
     """Say (or, with `orphans = "delete"`, see to it) that recorded outputs are left that no task makes any more."""
-    if not complete or project.taskfile.settings.default is not None:
+    if not complete:
         return
     orphans = [path for path in project.expander.orphans(project.owned) if project.disk.exists(path)]
     if not orphans:

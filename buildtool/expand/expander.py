@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from buildtool.errors import BtError, GraphError
+from buildtool.errors import BtError, GraphError, TaskfileError
 from buildtool.expand.index import Candidate, Index, clash, inside
 from buildtool.expand.listing import matches
 from buildtool.expand.made import Made
@@ -19,7 +19,7 @@ from buildtool.expand.tasks import Entries, Entry, Task
 from buildtool.expand.variables import read_lines
 from buildtool.files import Disk
 from buildtool.graph import FileId, Form, Graph, Job, JobId, Kind, Slice
-from buildtool.paths import canonical
+from buildtool.paths import canonical, parents
 from buildtool.taskfile.pattern import Glob, Pattern
 from buildtool.text import printable
 
@@ -43,6 +43,8 @@ class Expander:
         ] = {}  # nothing makes it and it is not there; who needs it first
         self.values: dict[JobId, Values] = {}
         self.errors: list[BtError] = list(self.index.clashes)
+        self.whole: set[JobId] = set()  # jobs that make part of a directory that is read as a whole
+        self._parents: dict[str, JobId] = {}  # directories that hold outputs, with one job that makes some
         self._owner = owner
         self._jobs: dict[tuple[str, tuple[str, ...]], JobId] = {}
         self._groups: dict[str, JobId] = {}
@@ -226,8 +228,28 @@ class Expander:
                 )
                 others = [e for e in other.output_entries() if e.pattern.match(path) is not None] or [entry]
                 raise clash(path, (other, others[0]), (task, entry))
+            self._apart(path, form, job, entry)
             files.append(self.graph.add_file(path, form, job))
         return Slice(slot.name, tuple(files), slot.many)
+
+    def _apart(self, path: str, form: Form, job: JobId, entry: Entry) -> None:
+        """An output directory belongs to one job, with all that is in it."""
+        inside = self._parents.get(path) if form is Form.DIRECTORY else None
+        for folder in parents(path):
+            known = self.graph.by_path.get(folder)
+            holder = self.graph.files[known].producer if known is not None else None
+            if holder is not None and holder != job:
+                inside = holder
+            self._parents.setdefault(folder, job)
+        if inside is not None and inside != job:
+            other = self.tasks[self.graph.jobs[inside].task]
+            others = next(other.output_entries())
+            raise TaskfileError(
+                f"`{printable(path)}` and `{printable(others.pattern.text)}` lie in one output directory",
+                place=entry.place,
+                facts=(("other", f"{others.place.file}:{others.place.line}: task `{other.name}`"),),
+                hint="an output directory belongs to one job: move one of them elsewhere",
+            )
 
     def _fill(self, job: JobId) -> None:
         """Find what a job reads, as far as it can be known now."""
@@ -317,10 +339,13 @@ class Expander:
     def _inside(self, path: str, requires: set[JobId]) -> set[JobId]:
         """A directory that is read as a whole waits for everything that is made inside it."""
         paths, blockers = self.gather(Pattern((path, Glob("**", ".+"))))
+        if paths or blockers:
+            self.missing.pop(self.graph.by_path[path], None)
         for inner in paths:
             producer = self.graph.files[self.file(inner)].producer
             if producer is not None:
                 requires.add(producer)
+                self.whole.add(producer)
         return blockers
 
     def _is_own(self, job: Job, path: str) -> bool:
@@ -353,7 +378,8 @@ class Expander:
         rows = self._rows_for(candidates[0])
         if not rows:
             return None
-        return self._job(candidates[0].task, rows[0], needed_by)
+        job = self._job(candidates[0].task, rows[0], needed_by)
+        return None if job == needed_by and candidates[0].is_glob else job
 
     def _rows_for(self, candidate: Candidate) -> list[Values]:
         """The full wildcard values of a candidate: those of the path, and the row of `foreach` they belong to."""

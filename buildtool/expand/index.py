@@ -18,6 +18,7 @@ class Candidate(NamedTuple):
     task: Task
     values: dict[str, str]
     literal: bool
+    is_glob: bool = False  # by an output glob: it may or may not appear
 
 
 class Index:
@@ -67,7 +68,7 @@ class Index:
                 for task, entry in self._patterns.get((folder, ending), ()):
                     values = entry.pattern.match(path)
                     if values is not None and not any(c.task is task and c.values == values for c in found):
-                        found.append(Candidate(task, values, literal=False))
+                        found.append(Candidate(task, values, literal=False, is_glob=entry.pattern.is_glob))
         return found
 
     def literals(self) -> Iterator[tuple[str, Task]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 
 import pytest
@@ -702,3 +703,82 @@ def test_interactive_gets_the_terminal(project: Project) -> None:
         == 0
     )  # noqa: S605 - a terminal needs a real one
     assert project.read("said") == "yes\n"
+
+
+def test_a_glob_output_takes_no_file_of_the_users_without_a_word(project: Project) -> None:
+    project.taskfile("""
+        [tasks.split]
+        inputs = "d/all.txt"
+        outputs = "d/*.txt"
+        run = "echo 1 > d/one.txt"
+    """)
+    project.write("d/all.txt", "x")
+    project.write("d/mine.txt", "mine")
+    run = project.build()
+    assert project.files() == ["Taskfile.toml", "d/all.txt", "d/one.txt"]
+    [note] = run.warnings
+    assert project.read(note.rsplit("kept as ", 1)[1]) == "mine"
+    assert project.build().ran == []
+
+
+def test_a_directory_read_as_a_whole_is_whole(project: Project) -> None:
+    project.taskfile("""
+        [tasks.part]
+        foreach = { n = ["1", "2"] }
+        outputs = "parts/{n}"
+        run = "echo {n} > {output}"
+        [tasks.pack]
+        inputs = "parts/"
+        outputs = "packed"
+        run = "cat parts/* > {output}"
+    """)
+    assert project.build().ran == ["pack", "part 1", "part 2"]
+    project.remove("parts/1")
+    assert project.build().ran == ["part 1"]
+    assert project.read("packed") == "1\n2\n"
+
+
+def test_an_output_directory_belongs_to_one_job(project: Project) -> None:
+    project.taskfile("""
+        [tasks.whole]
+        outputs = "site/"
+        run = "mkdir -p site"
+        [tasks.page]
+        outputs = "site/page"
+        run = "echo > site/page"
+    """)
+    run = project.bt("build")
+    assert run.code == 2
+    assert "one output directory" in run.err
+
+
+def test_an_input_inside_an_output_directory_must_be_made(project: Project) -> None:
+    project.taskfile("""
+        [tasks.whole]
+        outputs = "site/"
+        run = "mkdir -p site; echo > site/a"
+        [tasks.use]
+        inputs = "site/b"
+        outputs = "out"
+        run = "cp {input} {output}"
+    """)
+    run = project.bt("build")
+    assert run.code == 1
+    assert run.finished["use"]["error"] == "`site/b` is not among what `whole` made"
+
+
+def test_ctrl_c_while_waiting_for_the_lock(project: Project) -> None:
+    project.taskfile('[tasks.t]\noutputs = "o"\nrun = "echo > begun; read x < go; echo > o"\n')
+    os.mkfifo(project.folder / "begun")
+    os.mkfifo(project.folder / "go")
+    first = project.start("build")
+    (project.folder / "begun").read_text()
+    second = project.start("build")
+    assert second.stdout is not None
+    assert "waiting" in second.stdout.readline()
+    second.send_signal(signal.SIGINT)
+    second.communicate(timeout=30)
+    assert second.returncode == 130
+    (project.folder / "go").write_text("x\n")
+    first.communicate(timeout=30)
+    assert first.returncode == 0
