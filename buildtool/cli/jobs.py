@@ -22,7 +22,7 @@ def jobs_of_target(project: Project) -> list[Job]:
         seen.add(job.id)
         if job.kind is Kind.GROUP:
             inner = sorted(graph.prerequisites(job) - set(job.after), reverse=True)
-            # A task with jobs that are not known yet is a group, too, which waits for other tasks to know them.
+            # A task with jobs that are not known yet is a group, too; it waits for others to know them.
             pending += [j for j in inner if not job.growing or graph.jobs[j].task == job.task]
         else:
             found[job.id] = job

@@ -95,12 +95,14 @@ class Project:
         return sorted(str(p) for p in found if state or p.parts[0] != ".bt")
 
     def traces(self) -> dict[str, tuple[int, ...]]:
-        """All that shows whether anything in the folder was touched, the state included."""
+        """All that shows whether anything in the folder was changed, the state included.
+
+        Without the time of the last change of owner: for root, SQLite sets that of `-wal` and `-shm` anew.
+        """
         paths = [self.folder, *self.folder.rglob("*")]
         stats = {str(path.relative_to(self.folder)): path.lstat() for path in paths}
         return {
-            path: (st.st_mode, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns)
-            for path, st in stats.items()
+            path: (st.st_mode, st.st_ino, st.st_uid, st.st_size, st.st_mtime_ns) for path, st in stats.items()
         }
 
     def look(self, *words: str, code: int = 0) -> Run:
