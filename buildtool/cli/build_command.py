@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 import time
+from typing import TextIO
 
 import click
 
@@ -15,6 +16,7 @@ from buildtool.cli.context import Context, settings, usable_cpus
 from buildtool.cli.session import writing
 from buildtool.errors import BtError, UsageError
 from buildtool.executors.local import Local
+from buildtool.expand.targets import idle_tasks
 from buildtool.outside import Outside
 from buildtool.project import Project, Request
 from buildtool.report.jsonl import JsonLines
@@ -67,7 +69,9 @@ def command(  # one parameter an option: click's way
     """
     words, args = split_args(targets)
     reporter: Reporter = (
-        JsonLines(sys.stdout) if as_json else Plain(sys.stdout, context.paint(), quiet=quiet, verbose=verbose)
+        JsonLines(own_stdout())
+        if as_json
+        else Plain(sys.stdout, context.paint(), quiet=quiet, verbose=verbose)
     )
     begun = time.monotonic()
     try:
@@ -95,6 +99,14 @@ def command(  # one parameter an option: click's way
         raise
 
 
+def own_stdout() -> TextIO:
+    """Standard output for events alone: what an interactive job writes goes to standard error instead."""
+    sys.stdout.flush()
+    stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return stream
+
+
 def split_args(words: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The targets, and what stands behind `--` on the command line (click takes the `--` itself away)."""
     if "--" not in sys.argv:
@@ -116,6 +128,9 @@ def build(taskfile: Taskfile, request: Request, options: Options, reporter: Repo
         want = project.want(keep_going=options.keep_going)
         if request.args and not any("{args}" in (t.spec.run or "") for t in project.expander.tasks.values()):
             raise UsageError("no task uses `{args}`, so nothing can stand behind `--`")
+        if not request.targets and taskfile.settings.default is None:
+            for idle in idle_tasks(project.expander):
+                reporter.note(idle)
         os.chdir(taskfile.root)  # jobs that run in the root start faster when this process is there, too
         secrets = (os.environ.get(name, "") for name in taskfile.settings.secrets)
         executor = Local(mask=tuple(os.fsencode(value) for value in secrets if value))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from buildtool.cli.context import Context
-from buildtool.cli.printing import put
+from buildtool.cli.printing import put, remark
 from buildtool.errors import BtError, ExitCode, raise_all
-from buildtool.expand.targets import cycle_error, missing_files, target, wanted
+from buildtool.expand.targets import cycle_error, idle_tasks, missing_files, wanted
 from buildtool.expand.variables import collect
 from buildtool.graph import JobId, Kind
 from buildtool.project import Project
@@ -23,7 +23,10 @@ def command(context: Context, verbose: bool) -> int:
     with project.reader:
         if verbose:
             put(commands_for_values(project))
-        raise_all(problems(project))
+        wrong = problems(project)
+        for idle in idle_tasks(project.expander):
+            remark(f"warning: {idle}")
+        raise_all(wrong)
         jobs = sum(job.kind is not Kind.GROUP for job in project.graph_jobs)
     name = printable(project.taskfile.path)
     put([f"{name}: {count(len(project.taskfile.tasks), 'task')}, {count(jobs, 'job')}, nothing wrong"])
@@ -61,10 +64,6 @@ def graph_problems(project: Project) -> list[BtError]:
         collect(errors, lambda name=name: expander.jobs_of(name))  # type: ignore[misc]  # as above
         expander.drain()
     errors += expander.errors
-    used = {job.task for job in project.graph_jobs}
-    for name, task in expander.tasks.items():
-        if name not in used and any(not e.pattern.is_literal for e in task.input_entries()):
-            collect(errors, lambda name=name: target(project.taskfile, expander, name, ""))  # type: ignore[misc]  # as above
     errors += cycles(project)
     errors += missing_files(expander)
     errors += template_problems(project)

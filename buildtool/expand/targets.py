@@ -59,6 +59,17 @@ def _everything(expander: Expander) -> list[JobId]:
     return found
 
 
+def idle_tasks(expander: Expander) -> list[str]:
+    """A sentence for each task that has no job because nothing matches its inputs."""
+    used = {job.task for job in expander.graph.jobs}
+    return [
+        f"task `{name}` has nothing to do: nothing matches `{printable(entry.pattern.text)}`"
+        for name, task in expander.tasks.items()
+        if name not in used and task.rows is None and task.rows_from is None
+        for entry in list(task.input_entries())[:1]
+    ]
+
+
 def _ask_for_groups(expander: Expander, found: Wanted) -> None:
     """What a wanted group needs is asked for by name."""
     pending = [job for job in found.roots if expander.graph.jobs[job].kind is Kind.GROUP]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from support.project import Project, clean_environment
 
 TASKFILE = """

@@ -6,6 +6,7 @@ import json
 
 import jsonschema
 import tomli
+
 from support.project import Project
 
 

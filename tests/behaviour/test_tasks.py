@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -693,16 +694,21 @@ def test_json_events(project: Project) -> None:
 
 def test_interactive_gets_the_terminal(project: Project) -> None:
     project.taskfile('[tasks.t]\ninteractive = true\nrun = "test -t 0 && test -t 1 && echo yes > said"\n')
-    code = f"import pty, sys; sys.exit(pty.spawn([{sys.executable!r}, '-m', 'buildtool', 'build', 't']) >> 8)"
-    process = project.start("--version")
-    process.communicate()
-    assert (
-        os.waitstatus_to_exitcode(
-            os.system(f"cd '{project.folder}' && '{sys.executable}' -c \"{code}\" > /dev/null < /dev/null")
-        )
-        == 0
-    )  # noqa: S605 - a terminal needs a real one
+    terminal = (
+        f"import pty, sys; sys.exit(pty.spawn([{sys.executable!r}, '-m', 'buildtool', 'build', 't']) >> 8)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", terminal], cwd=project.folder, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
     assert project.read("said") == "yes\n"
+
+
+def test_interactive_does_not_disturb_events(project: Project) -> None:
+    project.taskfile('[tasks.t]\ninteractive = true\nrun = "echo loud"\n')
+    run = project.build("t")
+    assert run.ran == ["t"]
+    assert "loud" in run.err
 
 
 def test_a_glob_output_takes_no_file_of_the_users_without_a_word(project: Project) -> None:

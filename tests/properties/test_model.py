@@ -1,8 +1,8 @@
 """The whole tool against the reference: after any edits, kills and failures, incremental equals clean.
 
-Each step of the machine edits something or builds. Every job notes in `log` when it begins and ends, so that what
-ran, how often and in which order is seen from outside. Most builds run in this process; those that are killed or
-interrupted are real ones, with one job held at a FIFO.
+Each step of the machine edits something or builds. Every job notes in `log` when it begins and ends, so that
+what ran, how often and in which order is seen from outside. Most builds run in this process; those that are
+killed or interrupted are real ones, with one job held at a FIFO.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from support import reference
 from support.project import Project, Run
 from support.reference import FILTERS, Result, Rule, Step
 
-# A producer that is opened again may run beside a reader of what is left of its outputs (see `test_plan.py`), so
-# where an intermediate is absent only one job runs at a time.
+# A producer that is opened again may run beside a reader of what is left of its outputs (see `test_plan.py`),
+# so where an intermediate is absent only one job runs at a time.
 REOPENING_IS_EXCLUSIVE = False
 
 WORDS = ("a", "b", "c", "A", "# x", "# y", "# z")
@@ -81,6 +81,7 @@ class Model(RuleBasedStateMachine):
         self.left: dict[str, str] = {}  # by path, what `bt` left there
         self.uncertain: set[str] = set()  # jobs that a killed build may or may not have finished
         self.checks_failed: set[str] = set()
+        self.killed = False  # and not recovered: what is left over is known by the state alone
 
     def teardown(self) -> None:
         shutil.rmtree(self.project.folder)
@@ -216,6 +217,7 @@ class Model(RuleBasedStateMachine):
         else:
             self.put(name, text)
 
+    @precondition(lambda self: not self.killed)
     @rule(whole=st.booleans())
     def delete_state(self, whole: bool) -> None:
         """Files that no rule makes any more would be sources from now on, so they go, too."""
@@ -231,6 +233,7 @@ class Model(RuleBasedStateMachine):
         self.decided.clear()
         self.left.clear()
         self.uncertain.clear()
+        self.checks_failed.clear()
 
     # -- building --------------------------------------------------------------------------------------------
 
@@ -246,6 +249,7 @@ class Model(RuleBasedStateMachine):
         assert run.code == (1 if bad else 0), run.out + run.err
         assert ran <= may, self.tell(ran - may, run)
         assert ran == {*run.ran, *run.failed}
+        self.killed = False
         self.check_clean()
         self.learn(result, run, must, whole=not bad or keep_going)
         if bad:
@@ -281,7 +285,11 @@ class Model(RuleBasedStateMachine):
         begun = os.open(self.project.folder / "begun", os.O_RDONLY | os.O_NONBLOCK)
         process = self.project.start("build", "--json", f"-j{self.width(result, count)}")
         try:
-            assert select.select([begun], [], [], 30)[0], f"{held} does not begin"
+            if not select.select([begun], [], [], 10)[0]:
+                process.kill()
+                raise AssertionError(
+                    f"{held} does not begin {process.communicate()}\n{self.tell(must, Run(0, '', ''))}"
+                )
             process.send_signal(number)
             out, err = process.communicate(timeout=30)
         finally:
@@ -296,6 +304,7 @@ class Model(RuleBasedStateMachine):
             err
         )
         self.uncertain |= ran
+        self.killed = number == signal.SIGKILL
         if number != signal.SIGKILL:
             self.check_clean()
             if known:
@@ -397,7 +406,7 @@ class Model(RuleBasedStateMachine):
     def check_clean(self) -> None:
         """Nothing is left moved aside, and no process of a build is left."""
         aside = self.project.folder / ".bt/aside"
-        assert not aside.exists() or not [*aside.rglob("*")]
+        assert not [path for path in aside.rglob("*") if not path.is_dir()]
         for pid in filter(str.isdigit, os.listdir("/proc")):
             with contextlib.suppress(OSError):
                 where = os.readlink(f"/proc/{pid}/cwd")

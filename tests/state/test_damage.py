@@ -11,11 +11,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from state.samples import fill, job
 
 from buildtool.errors import ExitCode, StateError
 from buildtool.state import seal
 from buildtool.state.store import State, StateReader
+from state.samples import fill, job
 
 WRITE = """
 import os, signal, sys

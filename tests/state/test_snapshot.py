@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from state.samples import fill, job, listing
 
 from buildtool.state.store import State, StateReader
+from state.samples import fill, job, listing
 
 LIVE = """
 import sys

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from state.samples import fill, job, running
 
 from buildtool.fingerprint import Fingerprint, Item
 from buildtool.state.records import BuildRecord, HistoryRecord, JobRecord, Made
 from buildtool.state.store import State, StateReader
+from state.samples import fill, job, running
 
 
 @pytest.fixture

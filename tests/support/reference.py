@@ -1,7 +1,7 @@
 """A build tool that is always right, since it remembers nothing: the yardstick for the real one.
 
-A model is sources and rules; rules stand behind what they read. A job copies what it reads through a filter, or fails
-when that holds the word FAIL. Lines are words; every file ends in a line end.
+A model is sources and rules; rules stand behind what they read. A job copies what it reads through a filter, or
+fails when that holds the word FAIL. Lines are words; every file ends in a line end.
 """
 
 from __future__ import annotations
