@@ -77,7 +77,7 @@ class Fingerprint:
             return []
         before = {item[:2]: item for item in old.items if not ignored(item, ignore)}
         reasons = []
-        for item in self.items:
+        for item in dict.fromkeys(self.items):  # a file that two patterns track stands twice
             if ignored(item, ignore):
                 continue
             was = before.pop(item[:2], None)

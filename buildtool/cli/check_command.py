@@ -99,6 +99,8 @@ def template_problems(project: Project) -> list[BtError]:
     renderer, index = project.renderer, project.expander.index
     errors: list[BtError] = []
     for job in project.graph_jobs:
+        if job.kind is Kind.GROUP:
+            continue
         collect(errors, lambda job=job: renderer.command(job))  # type: ignore[misc]  # as above
         if not any(index.candidates(path) for path in renderer.task(job).dotenv):
             collect(errors, lambda job=job: renderer.environment(job))  # type: ignore[misc]  # as above

@@ -281,6 +281,11 @@ class Expander:
                 self._fill_entry(spec, word, values, ordered, ordered, after)
                 producers = (self.graph.files[f].producer for f in ordered)
                 after.update(p for p in producers if p is not None)
+        for path in task.dotenv:  # what is in it decides, variable by variable; it only has to be there
+            producer = self.graph.files[self.file(path, job)].producer
+            if producer is not None:
+                requires.add(producer)
+                self.whole.add(producer)
         if task.inputs and not any(p.files for p in parts) and not blockers:
             self._matched_nothing(task, values)
         self.graph.set_job(

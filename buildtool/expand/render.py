@@ -90,6 +90,10 @@ class Renderer:
     def _read_dotenv(self, path: str, task: Task) -> dict[str, str]:
         found = self._dotenv.get(path)
         if found is None:
+            graph = self._expander.graph
+            made = path in graph.by_path and graph.files[graph.by_path[path]].producer is not None
+            if made and not self._expander.disk.exists(path):
+                return {}  # only when somebody looks before it was made
             text = read_text(self._expander.disk, path, task.spec.at("dotenv"))
             found = self._dotenv[path] = parse_dotenv(text, path, task)
         return found
