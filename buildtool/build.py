@@ -90,6 +90,7 @@ class Build:
         code = ExitCode.STATE
         try:
             self._loop()
+            self._tell_rest()
             code = self._exit_code()
         except StateError as error:
             self._give_up(error)
@@ -97,7 +98,6 @@ class Build:
             self._close(code)
         if self._broken is not None:
             raise self._broken
-        self._tell_rest()
         self.reporter.summary(self.counts, time.monotonic() - begun, code)
         return code
 
@@ -361,9 +361,10 @@ class Build:
         report = self._report(job, look, status, seconds, failure)
         for note in notes:
             self.reporter.warning(f"{job.name}: {note}")
-        if job.kind is not Kind.GROUP or not status.good:
-            self.counts[status.value] += 1
-            self.reporter.finished(report)
+        if job.kind is Kind.GROUP and status is not Status.FAILED:
+            return  # it stands for others, and these are told of
+        self.counts[status.value] += 1
+        self.reporter.finished(report)
         if status is not Status.FRESH:
             self._history.append(
                 HistoryRecord(

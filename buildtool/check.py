@@ -165,7 +165,7 @@ class Checker:
 
     def _variable(self, kind: str, name: str, value: str | None) -> Item:
         if name in self.secrets and value is not None:
-            return Item(kind, name, digest("secret", self.salt, value), None)
+            return Item(kind, name, digest("secret", self.salt, value), "***")
         return Item(kind, name, digest("variable", value), value)
 
     def masked(self, text: str) -> str:
@@ -199,9 +199,8 @@ class Checker:
         _, path, form, producer = self.expander.graph.files[file]
         if producer in self.uncertain:
             causes[self.uncertain[producer]] = None
-            if record is not None:
-                return [item for item in record.fingerprint.items if item[:2] == (kind, path)]
-            return [Item(kind, path, None)]
+            known = record.fingerprint.items if record is not None else ()
+            return [item for item in known if item[:2] == (kind, path)] or [Item(kind, path, None)]
         if form is Form.GLOB:
             return (
                 [Item(kind, made.path, made.digest) for made in self.made.get(producer, ())]

@@ -135,7 +135,7 @@ def build(taskfile: Taskfile, request: Request, options: Options, reporter: Repo
         secrets = (os.environ.get(name, "") for name in taskfile.settings.secrets)
         executor = Local(mask=tuple(os.fsencode(value) for value in secrets if value))
         code = Build(project, want, state, executor, reporter, signals, options).run()
-        report_orphans(project, state, reporter, complete=not request.targets)
+        report_orphans(project, state, reporter, complete=not request.targets and not request.given)
         return int(code)
 
 

@@ -51,6 +51,8 @@ def foreseen(project: Project, forecast: Forecast) -> list[Foreseen]:
     for number, look in forecast.looks.items():
         job = project.graph_jobs[number]
         if job.kind is Kind.GROUP:
+            if job.growing:
+                found.append(Foreseen(job.name, job.task, "may run", ("its jobs are not known yet",)))
             continue
         match look.verdict:
             case Stale(reasons):

@@ -451,7 +451,9 @@ class Expander:
             rows, blockers = self._join(task)
         finally:
             self._busy.discard(task.name)
-        rows = [row for row in rows if all(n in row for n in task.names)]
+        rows = [
+            row for row in rows if all(n in row for n in task.names) and not self._is_elsewhere(task, row)
+        ]
         for row in rows:
             for entry in task.output_entries():
                 if not entry.pattern.is_glob:
@@ -459,6 +461,13 @@ class Expander:
         self._rows[task.name] = (rows, blockers)
         self._row_index.pop(task.name, None)
         return rows, blockers
+
+    def _is_elsewhere(self, task: Task, values: Values) -> bool:
+        """Whether other tasks name literally all that a wildcard task would make with these values."""
+        patterns = [entry.pattern for entry in task.output_entries()]
+        if not task.names or not patterns or any(p.is_glob for p in patterns):
+            return False
+        return all(self.index.is_literal(p.path(values)) for p in patterns)
 
     def _join(self, task: Task) -> tuple[list[Values], set[JobId]]:
         """Rows of `foreach`, joined with the values with which the inputs match something."""

@@ -71,6 +71,10 @@ class Index:
                         found.append(Candidate(task, values, literal=False, is_glob=entry.pattern.is_glob))
         return found
 
+    def is_literal(self, path: str) -> bool:
+        """Whether a task names the path literally."""
+        return path in self._literal
+
     def literals(self) -> Iterator[tuple[str, Task]]:
         """Every literal output."""
         for path, (task, _) in self._literal.items():

@@ -12,7 +12,7 @@ from buildtool.expand.variables import Variables, collect, read_table, scalar_te
 from buildtool.files import Disk
 from buildtool.graph import Kind
 from buildtool.paths import canonical, is_outside
-from buildtool.taskfile.pattern import Pattern, PatternError, Wild, parse_pattern
+from buildtool.taskfile.pattern import SEGMENT, Pattern, PatternError, Wild, parse_pattern
 from buildtool.taskfile.specs import Slot, Taskfile, TaskSpec, Word
 from buildtool.taskfile.template import (
     Placeholder,
@@ -118,6 +118,7 @@ class _Maker:
         spec = self.spec
         inputs = self.slots(spec.inputs, "inputs")
         outputs = self.slots(spec.outputs, "outputs")
+        inputs, outputs = self.constrained(inputs, outputs)
         if outputs:
             kind = Kind.RULE
         elif spec.run is None and spec.call is None and spec.script is None:
@@ -162,6 +163,27 @@ class _Maker:
             many = slot.many or len(entries) != 1 or entries[0].is_list or entries[0].pattern.is_glob
             found.append(Entries(slot.name, entries, many))
         return tuple(found)
+
+    def constrained(
+        self, inputs: tuple[Entries, ...], outputs: tuple[Entries, ...]
+    ) -> tuple[tuple[Entries, ...], tuple[Entries, ...]]:
+        """The slots with every `{n:regex}` in force for all `{n}` of the task."""
+        found: dict[str, Wild] = {}
+        for slot in (*inputs, *outputs):
+            for entry in slot.entries:
+                for part in entry.pattern.parts:
+                    if not isinstance(part, Wild) or part.regex == SEGMENT:
+                        continue
+                    if found.setdefault(part.name, part).regex != part.regex:
+                        self.wrong(f"`{{{part.name}}}` has two different regular expressions", entry.place)
+        if not found:
+            return inputs, outputs
+
+        def with_regex(slot: Entries) -> Entries:
+            entries = tuple(e._replace(pattern=e.pattern.constrain(found)) for e in slot.entries)
+            return slot._replace(entries=entries)
+
+        return tuple(map(with_regex, inputs)), tuple(map(with_regex, outputs))
 
     def entries(self, words: tuple[Word, ...], key: str) -> Iterator[Entry]:
         """Parse some patterns; a list variable in one gives several."""

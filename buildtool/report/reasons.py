@@ -51,7 +51,8 @@ def describe(reason: Reason) -> str:
         return f"new {noun.removeprefix('the ')} {name}".rstrip()
     if reason.change is Change.REMOVED:
         return f"{subject} is gone"
-    if reason.kind in ("param", "env", "track.env") and _fits(reason.old) and _fits(reason.new):
+    valued = reason.kind in ("param", "env", "track.env") and reason.old != reason.new
+    if valued and _fits(reason.old) and _fits(reason.new):
         return f"{subject} changed from {_value(reason.old)} to {_value(reason.new)}"
     return f"{subject} changed"
 

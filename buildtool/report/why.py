@@ -46,10 +46,9 @@ def _stale(job: Explained, paint: Paint, indent: str) -> list[str]:
             lines.append(f"{indent}  {describe(reason)}")
             lines += [f"{indent}    {line}" for line in _difference(reason, paint)]
     elif isinstance(verdict, Maybe):
-        causes = count(len(verdict.causes), "job")
-        lines.append(
-            f"{indent}{name} {paint.cyan('may run')}: it depends on what {causes} before it will make"
-        )
+        first = printable(verdict.causes[0])
+        more = f" and {count(len(verdict.causes) - 1, 'other job')}" if len(verdict.causes) > 1 else ""
+        lines.append(f"{indent}{name} {paint.cyan('may run')}: it depends on what {first}{more} will make")
     for cause in job.causes:
         lines += _stale(cause, paint, indent + "  ")
     return lines

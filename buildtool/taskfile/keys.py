@@ -300,7 +300,12 @@ BT = Table(
         Key("jobs", Number(least=1, whole=True), "How many jobs run at once; by default one per CPU."),
         Key("shell", TEXT, "What runs the text of `run`.", "bash"),
         Key("pools", RESOURCES, "Sizes of resources."),
-        Key("python_path", TEXTS, "Directories where functions are looked up, besides the project root."),
+        Key(
+            "python_path",
+            TEXTS,
+            "Directories where functions are looked up, besides the project root.",
+            supported=False,
+        ),
         Key("orphans", Choice(("report", "delete")), "What happens to outputs whose task is gone.", "report"),
         Key("allow", TEXTS, "Directories outside the project that outputs may lie in."),
         Key("secrets", TEXTS, "Environment variables whose values are masked wherever they are shown."),

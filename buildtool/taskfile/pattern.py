@@ -17,6 +17,8 @@ RESERVED = frozenset(
     {"input", "inputs", "output", "outputs", "params", "vars", "cpus", "args", "depfile", "job"}
 )
 
+SEGMENT = "[^/]+"  # what a wildcard without a regular expression of its own matches
+
 _NAME = re.compile(r"[A-Za-z_]\w*\Z", re.ASCII)
 _VARIABLE = re.compile(r"vars\.([A-Za-z_][\w-]*)\Z", re.ASCII)
 _SPECIAL = re.compile(r"[*?\[{]|\}\}?")
@@ -122,6 +124,10 @@ class Pattern:
         """The pattern with these wildcards replaced; others stay."""
         filled: list[Part] = [values.get(p.name, p) if isinstance(p, Wild) else p for p in self.parts]
         return Pattern(_joined(filled))
+
+    def constrain(self, wilds: Mapping[str, Wild]) -> Pattern:
+        """The pattern with these wildcards in the place of its own of the same names."""
+        return Pattern(tuple(wilds.get(p.name, p) if isinstance(p, Wild) else p for p in self.parts))
 
     def path(self, values: Mapping[str, str]) -> str:
         """The one path that the pattern, which holds no glob, is with all its wildcards filled in."""
@@ -262,7 +268,7 @@ def _wildcard(text: str, start: int) -> tuple[int, Part | tuple[str, str]]:
     if name in RESERVED:
         raise PatternError(f"`{{{name}}}` cannot be a wildcard: the name has a meaning of its own")
     if not colon:
-        regex = "[^/]+"
+        regex = SEGMENT
     elif regex == "**":
         regex = ".+"
     try:

@@ -788,3 +788,66 @@ def test_ctrl_c_while_waiting_for_the_lock(project: Project) -> None:
     (project.folder / "go").write_text("x\n")
     first.communicate(timeout=30)
     assert first.returncode == 0
+
+
+def test_a_literal_output_wins_over_a_wildcard(project: Project) -> None:
+    project.taskfile("""
+        [tasks.page]
+        inputs = "t/{p}.md"
+        outputs = "s/{p}.html"
+        run = "cp {input} {output}"
+        [tasks.cover]
+        outputs = "s/cover.html"
+        run = "echo cover > {output}"
+    """)
+    project.write("t/a.md", "a")
+    project.write("t/cover.md", "not this one")
+    assert project.build().ran == ["cover", "page a"]
+    assert project.read("s/cover.html") == "cover\n"
+
+
+def test_a_regex_counts_for_all_wildcards_of_its_name(project: Project) -> None:
+    project.taskfile("""
+        [tasks.num]
+        inputs = "n/{n:[0-9]+}.txt"
+        outputs = "m/{n}.txt"
+        run = "cp {input} {output}"
+    """)
+    project.write("n/1.txt", "1")
+    project.write("n/ab.txt", "ab")
+    assert project.build().ran == ["num 1"]
+    assert project.bt("build", "m/ab.txt").code == 3
+
+
+def test_set_makes_no_orphans(project: Project) -> None:
+    project.taskfile("""
+        [bt]
+        orphans = "delete"
+        [vars]
+        d = "one"
+        [tasks.t]
+        outputs = "{vars.d}/o"
+        run = "echo > {output}"
+    """)
+    project.build()
+    project.build("-s", "d=two")
+    assert project.exists("one/o")
+    project.taskfile(project.read("Taskfile.toml").replace('"one"', '"three"'))
+    project.build()
+    assert not project.exists("one/o")
+
+
+def test_a_dotenv_file_may_be_made(project: Project) -> None:
+    project.taskfile("""
+        [tasks.settings]
+        outputs = "settings.env"
+        run = "echo A=1 > {output}"
+        [tasks.use]
+        outputs = "out"
+        dotenv = "settings.env"
+        run = "echo $A > {output}"
+    """)
+    assert project.bt("build", "-n").code == 0
+    assert project.build("-j4").ran == ["settings", "use"]
+    project.remove("settings.env")
+    assert project.build().ran == ["settings"]

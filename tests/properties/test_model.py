@@ -226,9 +226,19 @@ class Model(RuleBasedStateMachine):
             self.rules[at].inputs = tuple(dict.fromkeys(known[(index // n) % len(known)] for n in (7, 11)))
 
     def change_wild(self, index: int, text: str) -> None:
-        """Add or remove a value of the wildcard; one always stays."""
-        name = f"w/{'lmn'[index % 3]}.src"
+        """Add or remove a value of the wildcard; one always stays.
+
+        What jobs left that nobody remembers would be sources from then on, so it goes, too.
+        """
+        value = "lmn"[index % 3]
+        name = f"w/{value}.src"
         if name in self.sources:
+            if self.uncertain:
+                return
+            for step in self.result().steps.values():
+                if step.name.endswith(f" {value}") and step.name not in self.decided:
+                    for output in self.disk(step):
+                        self.project.remove(output)
             del self.sources[name]
             self.project.remove(name)
         elif "w/k.src" in self.sources:
@@ -327,6 +337,8 @@ class Model(RuleBasedStateMachine):
                 )
             process.send_signal(number)
             out, err = process.communicate(timeout=30)
+            while number == signal.SIGKILL and len(self.leftovers()) > 1:
+                select.select([], [], [], 0.005)  # those that are not held come to their end alone
         finally:
             process.kill()
             process.communicate()

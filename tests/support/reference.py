@@ -59,7 +59,7 @@ class Result:
     def decides(self, step: Step) -> object:
         """Everything that decides about a job whose inputs are known."""
         read = tuple((name, self.contents[name]) for name in step.inputs)
-        return (step.filter, step.param, read, step.outputs)
+        return (step.filter if step.outputs else "", step.param, read, step.outputs)
 
     def waits_for(self, step: Step) -> set[str]:
         """The jobs that must be settled before this one."""
