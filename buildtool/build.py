@@ -169,10 +169,15 @@ class Build:
         """First signal: nothing new, and what runs is asked to end. Second: at once."""
         for _ in range(self.signals.take()):
             now = self.plan.stopping and self.signals.count > 1
-            self._todo.clear()
-            self.plan.handle(Interrupted())
+            self._drop_todo()
             for number in list(self._running):
                 self.executor.cancel(number, now=now)
+
+    def _drop_todo(self) -> None:
+        """Start and look at nothing more."""
+        self.plan.handle(Interrupted())
+        self.plan.drop(self._todo)
+        self._todo.clear()
 
     # -- checking --------------------------------------------------------------------------------------------
 
@@ -335,8 +340,7 @@ class Build:
     def _give_up(self, error: StateError) -> None:
         """The disk or the state is in trouble: start nothing more, let what runs end."""
         self._broken = self._broken or error
-        self.plan.handle(Interrupted())
-        self._todo.clear()
+        self._drop_todo()
 
     # -- settling --------------------------------------------------------------------------------------------
 

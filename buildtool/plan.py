@@ -102,6 +102,7 @@ class _Entry:
     status: Status | None = None  # once settled
     demanded: bool = False
     remade: int = 0  # how often it was opened again
+    patient: bool = False  # it waits until others are done, however they come out
 
 
 class Plan:
@@ -164,6 +165,13 @@ class Plan:
         """The jobs that run now."""
         return list(self._running)
 
+    def drop(self, instructions: Iterable[Instruction]) -> int:
+        """Forget instructions that will not be carried out; how many jobs were to be started by them."""
+        starts = [i.job for i in instructions if isinstance(i, Start)]
+        for job in starts:
+            self._release(job)
+        return len(starts)
+
     def add(self, jobs: Iterable[JobId]) -> list[Instruction]:
         """Want more jobs; everything they wait for must be among them or be wanted already."""
         new = [job for job in jobs if job not in self._jobs]
@@ -211,6 +219,7 @@ class Plan:
             return []
         entry = self._jobs[job]
         entry.state = State.CHECKING
+        entry.patient = False
         return [Check(job, entry.demanded)]
 
     def _checked(self, job: JobId, verdict: Verdict, absent: tuple[JobId, ...]) -> list[Instruction]:
@@ -248,7 +257,11 @@ class Plan:
         entry.demanded = True
         entry.status = None
         self._unsettled += 1
-        return self._check(job)
+        readers = [other for other in self._running if job in self._prerequisites(other)]
+        if not readers:
+            return self._check(job)
+        entry.patient = True  # its outputs must not be moved away under jobs that read them
+        return self._wait(job, readers)
 
     def _settle(self, job: JobId, status: Status) -> list[Instruction]:
         entry = self._jobs[job]
@@ -263,7 +276,7 @@ class Plan:
             other = self._jobs[waiter]
             if other.state is not State.WAITING:
                 continue
-            if not status.good:
+            if not status.good and not other.patient:
                 found += self._skip(waiter, job)
                 continue
             other.remaining -= 1
@@ -304,11 +317,15 @@ class Plan:
                 continue
             queue = self._queues[needs]
             heapq.heappop(queue)
+            if queue:
+                heapq.heappush(heads, (queue[0], needs))
+            requires = set(self._prerequisites(job))
+            if any(self._jobs[other].state is not State.SETTLED for other in requires):
+                found += self._wait(job, requires)  # something it reads is being made again
+                continue
             for name, amount in needs:
                 self._free[name] -= amount
             self._jobs[job].state = State.RUNNING
             self._running[job] = dict(needs)
             found.append(Start(job))
-            if queue:
-                heapq.heappush(heads, (queue[0], needs))
         return found

@@ -480,7 +480,6 @@ Model.TestCase.settings = settings(max_examples=max(1, settings().max_examples /
 TestModel = Model.TestCase
 
 
-@pytest.mark.xfail(strict=True, reason="`Build._interrupt` forgets jobs that the plan holds for running")
 def test_an_interruption_between_many_checks_ends_the_build(project: Project) -> None:
     """The first of 120 jobs to be looked at holds the build by its tracked command while the signal comes."""
     lines = [f'[tasks.j{n}]\noutputs = "o{n}"\nrun = "echo > {{output}}"\n' for n in range(120)]
@@ -500,7 +499,6 @@ def test_an_interruption_between_many_checks_ends_the_build(project: Project) ->
     assert process.returncode == 130
 
 
-@pytest.mark.xfail(strict=True, reason="a producer is opened again while another job reads its outputs")
 def test_a_producer_is_not_made_again_under_a_reader(project: Project) -> None:
     """`reader` reads `one` when `other` turns out to need `two`, which is gone and which `both` must make again."""
     project.taskfile("""
