@@ -218,6 +218,9 @@ class Plan:
         if self._stopping:
             return []
         entry = self._jobs[job]
+        requires = set(self._prerequisites(job))
+        if any(self._jobs[other].state is not State.SETTLED for other in requires):
+            return self._wait(job, requires)  # one of them was opened again meanwhile
         entry.state = State.CHECKING
         entry.patient = False
         return [Check(job, entry.demanded)]
