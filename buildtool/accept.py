@@ -60,7 +60,7 @@ def accept(project: Project, state: State) -> tuple[list[str], list[tuple[str, s
                 )
                 accepted.append(job.name)
                 made = present
-        checker.made[number] = made
+        checker.made[number] = dict(made)
         project.expander.settle(number, tuple(m.path for m in made))
         done.add(number)
     state.remember(project.disk.fresh)

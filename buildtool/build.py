@@ -41,7 +41,6 @@ from buildtool.state.records import HistoryRecord, Made
 from buildtool.state.store import State
 from buildtool.text import count, printable
 
-FLUSH = 1.0  # seconds after which finished jobs are committed even while more are finishing
 CHECKS = 50  # jobs looked at between two looks at what is running
 
 
@@ -76,8 +75,9 @@ class Build:
     _attempts: dict[JobId, Attempt] = field(default_factory=dict)
     _running: dict[int, Attempt] = field(default_factory=dict)
     _history: list[HistoryRecord] = field(default_factory=list)
+    _untold: list[tuple[JobReport, tuple[str, ...]]] = field(default_factory=list)
     _absent: dict[JobId, Look] = field(default_factory=dict)
-    _dirty: float | None = None  # since when something is not committed (`time.monotonic`)
+    _dirty: bool = False  # something is not committed
     _capacity: dict[str, float] = field(default_factory=dict)
     _expected: dict[str, float] = field(default_factory=dict)  # seconds, by key
     _temporary: dict[JobId, int] = field(default_factory=dict)  # consumers that are not settled yet
@@ -137,7 +137,7 @@ class Build:
             self._wait(0 if self._todo else None)
             for event in self.executor.events():
                 self._handle(event)
-            self._commit(idle=not self._todo)
+            self._commit()
 
     def _obey(self) -> list[Attempt]:
         """Carry out what the plan wants; checks are many, so they are broken off now and then."""
@@ -156,11 +156,9 @@ class Build:
 
     def _wait(self, patience: float | None) -> None:
         """Sleep until something happens: an event, a deadline of the executor, a signal."""
-        deadlines = [
-            d for d in (self.executor.deadline(), self._dirty and self._dirty + FLUSH) if d is not None
-        ]
-        if patience is None and deadlines:
-            patience = max(0.0, min(deadlines) - time.monotonic())
+        deadline = self.executor.deadline()
+        if patience is None and deadline is not None:
+            patience = max(0.0, deadline - time.monotonic())
         if not self.signals.pending:
             select.select([self.executor.fileno(), self.signals.fileno()], [], [], patience)
         self._interrupt()
@@ -346,7 +344,7 @@ class Build:
 
     def _remember(self, job: Job, made: tuple[Made, ...]) -> None:
         """Let later checks know what a settled job left."""
-        self.checker.made[job.id] = made
+        self.checker.made[job.id] = dict(made)
         graph = self.project.expander.graph
         if any(graph.files[f].form is not Form.FILE for f in job.output_files()):
             self.project.expander.settle(job.id, tuple(m.path for m in made))
@@ -363,12 +361,10 @@ class Build:
         notes: Iterable[str] = (),
     ) -> None:
         report = self._report(job, look, status, seconds, failure)
-        for note in notes:
-            self.reporter.warning(f"{job.name}: {note}")
         if job.kind is Kind.GROUP and status is not Status.FAILED:
             return  # it stands for others, and these are told of
         self.counts[status.value] += 1
-        self.reporter.finished(report)
+        self._untold.append((report, tuple(notes)))
         if status is not Status.FRESH:
             self._history.append(
                 HistoryRecord(
@@ -434,9 +430,9 @@ class Build:
             self._temporary[producer] -= 1
             if self._temporary[producer] or producer in self.want.asked:
                 continue
-            for made in self.checker.made.get(producer, ()):
-                if self.project.disk.digest(made.path) == made.digest:
-                    self.project.disk.remove(made.path)
+            for path, value in self.checker.made.get(producer, {}).items():
+                if self.project.disk.digest(path) == value:
+                    self.project.disk.remove(path)
 
     # -- bookkeeping -----------------------------------------------------------------------------------------
 
@@ -444,14 +440,22 @@ class Build:
         self._todo += self.plan.handle(event)
 
     def _touch(self) -> None:
-        if self._dirty is None:
-            self._dirty = time.monotonic()
+        self._dirty = True
 
-    def _commit(self, *, idle: bool) -> None:
-        """Make what has finished durable: at once when there is a pause, else at least every second."""
-        if self._dirty is None or not (idle or time.monotonic() - self._dirty > FLUSH):
-            return
-        self._write()
+    def _commit(self) -> None:
+        """Make what has finished durable, all that finished together as one, and announce it."""
+        if self._dirty:
+            self._write()
+        else:
+            self._tell_finished()
+
+    def _tell_finished(self) -> None:
+        """Announce the jobs that came out; what they made is durable by now."""
+        for report, notes in self._untold:
+            for note in notes:
+                self.reporter.warning(f"{report.name}: {note}")
+            self.reporter.finished(report)
+        self._untold.clear()
 
     def _write(self) -> None:
         disk = self.project.disk
@@ -460,8 +464,9 @@ class Build:
         self.state.commit()
         disk.fresh.clear()
         self._history.clear()
+        self._tell_finished()
         self.performer.sweep()
-        self._dirty = None
+        self._dirty = False
 
     def _close(self, code: ExitCode) -> None:
         """End what still runs, put its outputs back, and write everything down."""

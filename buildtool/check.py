@@ -15,7 +15,7 @@ from buildtool.expand.expander import Expander
 from buildtool.expand.render import Renderer, param_text
 from buildtool.fingerprint import Fingerprint, Fresh, Item, Maybe, Reason, Stale, Verdict, digest
 from buildtool.graph import FileId, Form, Job, JobId, Kind
-from buildtool.state.records import JobRecord, Made
+from buildtool.state.records import JobRecord
 from buildtool.taskfile.template import dedent_command
 from buildtool.text import printable
 
@@ -71,7 +71,7 @@ class Checker:
     secrets: tuple[str, ...] = ()
     salt: str = ""
     now: float = field(default_factory=time.time)
-    made: dict[JobId, tuple[Made, ...]] = field(default_factory=dict)  # what settled jobs left
+    made: dict[JobId, dict[str, str]] = field(default_factory=dict)  # what settled jobs left: path, digest
     uncertain: dict[JobId, str] = field(
         default_factory=dict
     )  # in a dry run: jobs that may make something else
@@ -202,12 +202,15 @@ class Checker:
             known = record.fingerprint.items if record is not None else ()
             return [item for item in known if item[:2] == (kind, path)] or [Item(kind, path, None)]
         if form is Form.GLOB:
-            return (
-                [Item(kind, made.path, made.digest) for made in self.made.get(producer, ())]
-                if producer is not None
-                else []
-            )
+            made = self.made.get(producer, {}) if producer is not None else {}
+            return [Item(kind, name, value) for name, value in made.items()]
         value = self.expander.disk.digest(path)
+        left = self.made.get(producer, {}).get(path) if producer is not None else None
+        if producer is not None and None not in (value, left) and value != left:
+            absent[producer] = (
+                None  # somebody else wrote it since: what reads it waits until it is right again
+            )
+            value = left
         if value is None:
             if producer is None:
                 raise GraphError(f"`{printable(path)}`: no such file, and no task makes it")
@@ -220,9 +223,9 @@ class Checker:
 
     def _remembered(self, producer: JobId, path: str, kind: str, record: JobRecord | None) -> str | None:
         """The digest of a file that is not on the disk, and that its job need not make again."""
-        for made in self.made.get(producer, ()):
-            if made.path == path:
-                return made.digest
+        left = self.made.get(producer, {}).get(path)
+        if left is not None:
+            return left
         for item in record.fingerprint.items if record is not None else ():
             if item[:2] == (kind, path):
                 return item.digest
@@ -230,8 +233,8 @@ class Checker:
 
     def _is_elsewhere(self, producer: JobId) -> bool:
         """Whether all that a settled job left is on the disk, so that running it again would not help."""
-        made = self.made.get(producer, ())
-        return bool(made) and all(self.expander.disk.exists(m.path) for m in made)
+        made = self.made.get(producer, {})
+        return bool(made) and all(self.expander.disk.exists(path) for path in made)
 
     def found_items(self, paths: Iterable[str]) -> tuple[Item, ...]:
         """Inputs that the job itself named when it last ran; one that is gone is a difference, not an error."""

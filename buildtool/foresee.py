@@ -56,7 +56,7 @@ def foresee(project: Project, want: Wanted, *, force: bool = False, only: bool =
         if not isinstance(look.verdict, Fresh):
             checker.uncertain[job.id] = job.name
         made = look.record.outputs if look.record is not None else ()
-        checker.made[job.id] = made
+        checker.made[job.id] = dict(made)
         project.expander.settle(job.id, tuple(m.path for m in made))
     _want_absent(project, found)
     return found

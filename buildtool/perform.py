@@ -5,7 +5,6 @@ Does not know when jobs run, nor what depends on them.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import posixpath
 import shutil
@@ -25,13 +24,11 @@ from buildtool.graph import Form, Job, JobId
 from buildtool.paths import canonical
 from buildtool.plan import Status
 from buildtool.project import Project
-from buildtool.recover import ASIDE, MARK
+from buildtool.recover import ASIDE, KEPT, MARK
 from buildtool.report.model import Failure
 from buildtool.state.records import JobRecord, Made, Running
 from buildtool.state.store import State
 from buildtool.text import printable
-
-KEPT = ".bt/kept/"
 
 
 @dataclass(slots=True)
@@ -98,7 +95,8 @@ class Performer:
         attempt.aside = []
         if not spec.keep:
             place = f"{ASIDE}{self.build}-{self._number}/"
-            attempt.aside = [(p, f"{place}{n}") for n, p in enumerate(outputs) if self.disk.exists(p)]
+            there = [path for path in outputs if self.disk.exists(path)]
+            attempt.aside = [(p, f"{place}{n}/{p.strip('/')}") for n, p in enumerate(there)]
         return Running(job.key, job.task, () if spec.keep else outputs, tuple(attempt.aside))
 
     def _old_outputs(self, attempt: Attempt) -> tuple[str, ...]:
@@ -355,6 +353,5 @@ class Performer:
         """Remove old outputs that are not needed any more; the state must have been committed before."""
         for place in self._garbage:
             self.disk.remove(place)
-            with contextlib.suppress(OSError):
-                os.rmdir(os.path.dirname(self.disk.absolute(place)))
+            self.disk.remove_empty_parents(place)
         self._garbage = []

@@ -15,6 +15,7 @@ from buildtool.state.store import State
 from buildtool.text import count
 
 ASIDE = ".bt/aside/"
+KEPT = ".bt/kept/"
 MARK = "BT_RUN"  # the environment variable by which leftover processes are known
 GRACE = 2.0  # seconds between TERM and KILL
 
@@ -31,6 +32,8 @@ def recover(state: State, disk: Disk) -> str | None:
     for build in died:
         state.end_build(build.number, 137, build.counts)
     state.commit()
+    if not state.builds(1):
+        return rescue(disk)
     shutil.rmtree(disk.absolute(ASIDE), ignore_errors=True)
     if not died and not running:
         return None
@@ -42,6 +45,17 @@ def recover(state: State, disk: Disk) -> str | None:
     if stopped:
         words.append(f"{count(stopped, 'leftover process', 'leftover processes')} stopped")
     return "recovered from a build that was cut short: " + ", ".join(words)
+
+
+def rescue(disk: Disk) -> str | None:
+    """Keep what lies aside when no state tells any more where it belongs; a sentence about it, if there is any."""
+    if not any(disk.below(ASIDE)):
+        return None
+    number = 1
+    while disk.exists(f"{KEPT}aside-{number}/"):
+        number += 1
+    disk.move(ASIDE, f"{KEPT}aside-{number}/")
+    return f"files that a killed build had moved aside are in {KEPT}aside-{number}/"
 
 
 def _end_leftovers(running: Iterable[Running], run: str | None) -> int:

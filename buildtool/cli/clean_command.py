@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -12,9 +13,11 @@ from buildtool.clean import kept_lines, plan_sweep, sweep
 from buildtool.cli.complete import complete_target
 from buildtool.cli.context import STATE, Context
 from buildtool.cli.session import writing
-from buildtool.errors import UsageError
+from buildtool.errors import StateError, UsageError
 from buildtool.failures import LOGS
+from buildtool.files import Disk
 from buildtool.project import Project, Request
+from buildtool.recover import recover, rescue
 from buildtool.state.lock import acquire
 from buildtool.state.store import State, StateReader
 from buildtool.taskfile.specs import Taskfile
@@ -102,6 +105,17 @@ def remove_outputs(project: Project, state: State, paths: list[str]) -> list[str
     return found.removable
 
 
+def _put_right(taskfile: Taskfile) -> None:
+    """Before the state goes: put back what a killed build moved aside, or keep it where that cannot be told."""
+    disk = Disk(taskfile.root)
+    done = None
+    with contextlib.suppress(StateError), State.open(os.path.join(taskfile.root, STATE)) as state:
+        done = recover(state, disk)
+    done = done or rescue(disk)
+    if done is not None:
+        click.echo(done)
+
+
 def _clean_logs(taskfile: Taskfile, *, really: bool) -> int:
     where = os.path.join(taskfile.root, LOGS)
     names = sorted(os.listdir(where)) if os.path.isdir(where) else []
@@ -125,6 +139,7 @@ def _clean_state(taskfile: Taskfile, *, dry_run: bool, yes: bool) -> int:
             raise UsageError("`--state` makes the next build run every job", hint="say `--yes` to do it")
         click.confirm("forget everything, so that the next build runs every job?", abort=True)
     with acquire(where, "bt clean --state", True, lambda _holder: None):
+        _put_right(taskfile)
         for name in os.listdir(where):
             path = os.path.join(where, name)
             if name == "kept":

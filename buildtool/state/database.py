@@ -106,7 +106,9 @@ class Database:
 
     def _open(self) -> sqlite3.Connection:
         """The database ready for use; one of FAULTS if it cannot be had or trusted."""
-        there = os.path.exists(self._path)
+        there = os.path.lexists(self._path)
+        if there and not os.path.isfile(self._path):
+            raise schema.DamagedError("it is no regular file")
         rest = seal.look(self._path, self._seal) if there else seal.Seal.ABSENT
         if rest is seal.Seal.BROKEN:
             raise schema.DamagedError("it is not as `bt` left it")

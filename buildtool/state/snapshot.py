@@ -83,6 +83,8 @@ class Snapshot:
             os.stat(self._path)
         except (FileNotFoundError, NotADirectoryError):
             return self._nothing()
+        if not os.path.isfile(self._path):
+            raise schema.DamagedError("it is no regular file")
         self._still = not self._is_busy()
         if not self._still:
             return self._open_busy()

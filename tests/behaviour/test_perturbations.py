@@ -184,6 +184,75 @@ def test_killed_half_way(two: Project) -> None:
     assert settled(two, "THREE\n")
 
 
+def test_killed_and_the_state_lost_keeps_a_file_of_the_users(project: Project) -> None:
+    """A file that `bt` did not make was moved aside when it was killed; nobody knows any more whose it was."""
+    project.taskfile('[tasks.t]\noutputs = "notes"\nrun = "echo > begun; read x < go; echo made > notes"\n')
+    project.write("notes", "mine\n")
+    os.mkfifo(project.folder / "begun")
+    os.mkfifo(project.folder / "go")
+    process = project.start("build")
+    wait_begun(project)
+    process.kill()
+    process.communicate()
+    (project.folder / ".bt/state.db").write_bytes(b"garbage")
+    project.taskfile('[tasks.t]\noutputs = "notes"\nrun = "echo made > notes"\n')
+    run = project.build()
+    assert any(".bt/kept/aside-1/" in warning for warning in run.warnings)
+    kept = [p for p in (project.folder / ".bt/kept").rglob("notes") if p.read_text() == "mine\n"]
+    assert len(kept) == 1
+
+
+def test_clean_of_the_state_puts_back_what_was_aside(project: Project) -> None:
+    project.taskfile('[tasks.t]\noutputs = "notes"\nrun = "echo > begun; read x < go; echo made > notes"\n')
+    project.write("notes", "mine\n")
+    os.mkfifo(project.folder / "begun")
+    os.mkfifo(project.folder / "go")
+    process = project.start("build")
+    wait_begun(project)
+    process.kill()
+    process.communicate()
+    assert project.bt("clean", "--state", "--yes").code == 0
+    assert project.read("notes") == "mine\n"
+
+
+def test_what_is_announced_is_kept(project: Project) -> None:
+    project.taskfile("""
+        [tasks.first]
+        outputs = "first"
+        run = "echo > first"
+        [tasks.second]
+        outputs = "second"
+        run = "echo > begun; read x < go; echo > second"
+    """)
+    os.mkfifo(project.folder / "begun")
+    os.mkfifo(project.folder / "go")
+    process = project.start("build", "-j2")
+    wait_begun(project)
+    assert process.stdout is not None
+    assert "first" in process.stdout.readline()
+    process.kill()
+    process.communicate()
+    project.taskfile(project.read("Taskfile.toml").replace("echo > begun; read x < go; ", ""))
+    assert project.build().ran == ["second"]
+
+
+def test_an_intermediate_edited_while_its_reader_runs(two: Project) -> None:
+    two.write("b.sh", "[ ! -e mode2 ] || . ./mode2\n" + B)
+    steps(two)
+    two.write("in", "three\n")
+    os.mkfifo(two.folder / "begun")
+    os.mkfifo(two.folder / "go")
+    two.write("mode2", "echo > begun; read x < go\n")
+    process = two.start("build")
+    wait_begun(two)
+    two.write("mid", "not what a made\n")
+    two.remove("mode2")
+    let_go(two)
+    out, err = process.communicate()
+    assert process.returncode == 0, out + err
+    assert settled(two, "THREE\n")
+
+
 def test_orphan_of_a_killed_build_does_not_write(two: Project) -> None:
     hold(two)
     two.write("in", "three\n")

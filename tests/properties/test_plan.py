@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
 
 from hypothesis import example, given, settings
@@ -64,7 +64,7 @@ class World:
             CAPACITY,
             keep_going=keep_going,
         )
-        self.todo: list[Instruction] = []
+        self.todo: deque[Instruction] = deque()
         self.running: list[JobId] = []
         self.seen: Counter[str] = Counter()
         self.starts: Counter[JobId] = Counter()
@@ -81,7 +81,7 @@ class World:
             if step == interrupt_at:
                 self.take(self.plan.handle(Interrupted()))
             if self.todo and (not self.running or self.random.random() < 0.7):
-                self.obey(self.todo.pop(self.random.randrange(len(self.todo))))
+                self.obey(self.todo.popleft())  # in order: that is what the plan may count on
             elif self.running:
                 self.end(self.running.pop(self.random.randrange(len(self.running))))
             else:
@@ -139,7 +139,7 @@ class World:
 
     def check(self, job: JobId, demanded: bool) -> None:
         assert self.plan.state(job) is State.CHECKING
-        assert not self.before[job] & {*self.plan.running()}
+        assert not self.before[job] & {*self.running}  # begun: those only decided on begin after this look
         if self.late[job]:
             self.late[job] = False
             more = {other for other in self.before if other < job and self.random.random() < 0.2}
