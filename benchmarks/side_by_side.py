@@ -41,11 +41,13 @@ rule cp:
 
 
 def make_file(jobs: int) -> str:
+    """The project for make: one rule a file, as its recipes know no names of directories."""
     rules = "".join(f"out/{i}: src/{i}\n\t@cp src/{i} out/{i}\n" for i in range(jobs))
     return "all: " + " ".join(f"out/{i}" for i in range(jobs)) + "\n" + rules
 
 
 def ninja_file(jobs: int) -> str:
+    """The project for ninja, which is meant to be generated."""
     builds = "".join(f"build out/{i}: cp src/{i}\n" for i in range(jobs))
     return "rule cp\n command = cp $in $out\n" + builds
 

@@ -34,6 +34,7 @@ from buildtool.plan import (
     Status,
 )
 from buildtool.project import Project
+from buildtool.recover import place_of
 from buildtool.report.model import Failure, JobReport, Reporter
 from buildtool.report.reasons import describe
 from buildtool.signals import Signals
@@ -105,6 +106,7 @@ class Build:
         run = secrets.token_hex(8)
         self.number = self.state.begin_build(self.options.command)
         self.state.set_value("run", run)
+        self.state.set_value("place", place_of(self.project.disk))
         if self.state.value("salt") is None:
             self.state.set_value("salt", secrets.token_hex(16))
         self.state.commit()
@@ -291,6 +293,8 @@ class Build:
         if ended.cancelled or (self.plan.stopping and self.signals.count and (ended.code or ended.signal)):
             self.performer.put_back(attempt)
             self.state.stop(job.key)
+            if self.project.renderer.task(job).spec.keep and attempt.look.record is not None:
+                self.performer.record_failure(attempt, ended.seconds)
             self._touch()
             # Nobody is told of each job that an interrupted build leaves undone; they are counted.
             self.counts[Status.SKIPPED.value] += 1 + len(self.plan.handle(Finished(job.id, Status.SKIPPED)))

@@ -108,6 +108,9 @@ class Checker:
             reasons += Fingerprint(items).diff(record.fingerprint, ignore)
             reasons += self._own_reasons(job, record)
             missing, edited = self._outputs(record)
+            if edited and record.status != "ok" and self.renderer.task(job).spec.keep:
+                reasons.append(Reason("failed"))  # its last run changed them, and did not come to a good end
+                edited = ()
             reasons += [Reason("edited", path) for path in edited]
             if missing and (demanded or self._must_exist(job, missing)):
                 kind = "wanted" if demanded and job.id not in self.asked else "missing"

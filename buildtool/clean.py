@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from buildtool.errors import StateError
+from buildtool.errors import DiskError, StateError
 from buildtool.files import Disk
 from buildtool.state.store import StateReader
 from buildtool.text import printable
@@ -54,11 +54,16 @@ def recorded_digests(reader: StateReader) -> dict[str, str]:
     return found
 
 
-def sweep(disk: Disk, paths: Iterable[str]) -> None:
-    """Remove these paths, and the directories that are empty then."""
-    for path in paths:
-        disk.remove(path)
-        disk.remove_empty_parents(path)
+def sweep(disk: Disk, found: Sweep) -> None:
+    """Remove what can be removed, and the directories that are empty then; what resists counts as kept."""
+    for path in list(found.removable):
+        try:
+            disk.remove(path)
+        except DiskError as error:
+            found.removable.remove(path)
+            found.kept.append((path, error.summary))
+        else:
+            disk.remove_empty_parents(path)
 
 
 def kept_lines(found: Sweep) -> list[str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from buildtool.check import Checker, Look
-from buildtool.errors import BtError
+from buildtool.errors import BtError, TaskfileError
 from buildtool.expand.targets import Wanted
 from buildtool.fingerprint import Fresh, Maybe, Reason, Stale
 from buildtool.graph import Job, JobId, Kind
@@ -67,7 +67,10 @@ def _look(project: Project, checker: Checker, job: Job) -> Look:
         waits = project.expander.graph.prerequisites(job)
         causes = tuple(dict.fromkeys(checker.uncertain[p] for p in sorted(waits) if p in checker.uncertain))
         return Look(Maybe(causes) if causes else Fresh())
-    look = checker.look(job)
+    try:
+        look = checker.look(job)
+    except TaskfileError as error:
+        return Look(Stale((Reason("broken", error.summary),)))
     if job.growing and isinstance(look.verdict, Fresh):
         causes = tuple(project.graph_jobs[p].name for p in job.requires if p in checker.uncertain)
         if causes:

@@ -5,6 +5,7 @@ Does not know when jobs run, nor what depends on them.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import posixpath
 import shutil
@@ -69,6 +70,7 @@ class Performer:
         self.build = build
         self._run = run
         self._number = 0
+        self._inside: dict[str, bool] = {}  # folders of outputs: whether they lie in the project
         self._garbage: list[str] = []  # moved aside, and not needed once the state is committed
         self._environment = Environment(project.renderer, project.taskfile.settings.pass_env)
 
@@ -92,6 +94,7 @@ class Performer:
             spec.interactive,
         )
         outputs = self._old_outputs(attempt)
+        self._refuse_links_outside(outputs)
         attempt.aside = []
         if not spec.keep:
             place = f"{ASIDE}{self.build}-{self._number}/"
@@ -115,6 +118,22 @@ class Performer:
         if depfile is not None:
             found.append(depfile)
         return tuple(dict.fromkeys(found))
+
+    def _refuse_links_outside(self, outputs: Iterable[str]) -> None:
+        """Raise `DiskError` for an output whose directory is a link that leads out of the project."""
+        for path in outputs:
+            folder = os.path.dirname(self.disk.absolute(path).rstrip("/"))
+            inside = self._inside.get(folder)
+            if inside is None:
+                real = os.path.realpath(folder) + "/"
+                roots = [self.disk.root, *self.project.taskfile.settings.allow]
+                inside = any(real.startswith(os.path.realpath(root).rstrip("/") + "/") for root in roots)
+                self._inside[folder] = inside
+            if not inside:
+                raise DiskError(
+                    f"a link leads from `{printable(path)}` out of the project",
+                    hint='allow the directory with `allow = ["…"]` in `[bt]`',
+                )
 
     def _in_the_way(self, job: Job, text: str) -> list[str]:
         """The files that a glob output matches now, without what the job reads and what others make."""
@@ -312,12 +331,17 @@ class Performer:
         spec = self.project.renderer.task(attempt.job).spec
         if spec.keep:
             return
+        aside = dict(attempt.aside)
         for path in self._old_outputs(attempt):
-            if self.disk.exists(path):
-                self.disk.remove(path)
-        for path, place in attempt.aside:
-            if self.disk.exists(place):
-                self.disk.move(place, path)
+            place = aside.get(path)
+            if place is not None and not self.disk.exists(place):
+                continue  # it could not be moved away: what is there is the old output
+            with contextlib.suppress(DiskError):
+                if self.disk.exists(path):
+                    self.disk.remove(path)
+                if place is not None:
+                    self.disk.move(place, path)
+                    self.disk.remove_empty_parents(place)
         attempt.aside = []
 
     def _keep_strangers(self, attempt: Attempt, made: tuple[Made, ...]) -> None:

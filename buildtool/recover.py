@@ -5,8 +5,10 @@ Does not know why it was killed, and needs nobody's permission: the lock is held
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterable
+from dataclasses import replace
 
 from buildtool.executors.processes import alive, end_processes, marked
 from buildtool.files import Disk
@@ -24,9 +26,13 @@ def recover(state: State, disk: Disk) -> str | None:
     """Undo what dead builds had begun; a sentence that says what was done, or None if there was nothing."""
     died = [build for build in state.builds(1) if build.ended is None]
     running = state.running()
-    stopped = _end_leftovers(running, state.value("run")) if running or died else 0
+    ours = state.value("place") == place_of(disk)  # else the state is a copy, and its processes are not ours
+    stopped = _end_leftovers(running, state.value("run")) if ours and (running or died) else 0
     discarded, returned = _undo(running, disk)
     for job in running:
+        record = state.job(job.key)
+        if record is not None and not job.outputs:
+            state.record(replace(record, status="interrupted"))  # `keep`: what is there is what it left
         state.stop(job.key)
     kept = sum(len([e for e in state.history(build=b.number) if e.status != "failed"]) for b in died)
     for build in died:
@@ -45,6 +51,12 @@ def recover(state: State, disk: Disk) -> str | None:
     if stopped:
         words.append(f"{count(stopped, 'leftover process', 'leftover processes')} stopped")
     return "recovered from a build that was cut short: " + ", ".join(words)
+
+
+def place_of(disk: Disk) -> str:
+    """A name for the state folder of this project that a copy of the project does not share."""
+    st = os.stat(disk.absolute(".bt/"))
+    return f"{st.st_dev}:{st.st_ino}"
 
 
 def rescue(disk: Disk) -> str | None:

@@ -81,7 +81,7 @@ def _clean(
         paths = [path for path, key in project.owned.items() if key in keys]
     found = plan_sweep(project.disk, reader, paths, taskfile.settings.allow)
     if state is not None:
-        sweep(project.disk, found.removable)
+        sweep(project.disk, found)
         state.forget_stamps(found.removable)
         if orphans:
             state.forget_outputs(found.removable)
@@ -98,7 +98,7 @@ def _clean(
 def remove_outputs(project: Project, state: State, paths: list[str]) -> list[str]:
     """Remove these recorded outputs as far as nobody changed them; those that were removed."""
     found = plan_sweep(project.disk, state, paths, project.taskfile.settings.allow)
-    sweep(project.disk, found.removable)
+    sweep(project.disk, found)
     state.forget_stamps(found.removable)
     state.forget_outputs(found.removable)
     state.commit()

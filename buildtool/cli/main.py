@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import io
 import os
@@ -15,7 +16,7 @@ from buildtool.cli.context import Context
 from buildtool.errors import BtError, ExitCode
 from buildtool.report.paint import Paint, wants_colour
 from buildtool.report.problems import render_error
-from buildtool.text import nearest
+from buildtool.text import nearest, printable
 
 # Each command lives in the module of its name, loaded when it is used.
 COMMANDS = {
@@ -86,6 +87,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command; its exit code. Errors are told on standard error."""
+    _open_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal without UTF-8 is no reason to fail
@@ -107,7 +109,22 @@ def run(arguments: list[str]) -> int:
         # Whoever read our output has gone; Python would complain once more when it closes the stream.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(ExitCode.FAILED)
+    except OSError as error:
+        # Whatever the system refuses `bt` itself (descriptors, space for its own output) is no bug of `bt`.
+        cause = (error.strerror or str(error)).lower()
+        with contextlib.suppress(OSError, ValueError):
+            where = f" `{printable(str(error.filename))}`" if error.filename else ""
+            print(f"error: the system refused{where}: {cause}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return int(ExitCode.STATE)
     return int(result) if isinstance(result, int) else int(ExitCode.DONE)
+
+
+def _open_streams() -> None:
+    """Give a process that was started without standard streams some that go nowhere."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, io.TextIOWrapper(io.FileIO(os.devnull, "w")))
 
 
 def tell(error: BtError) -> None:

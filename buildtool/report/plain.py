@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from typing import TextIO
 
@@ -23,6 +24,7 @@ class Plain:
         self._quiet = quiet
         self._verbose = verbose
         self._failed: list[JobReport] = []
+        self._gone = False
         self._speaker: str | None = None  # whose output is printed as it comes
         self._held: dict[str, bytearray] = {}
 
@@ -97,12 +99,20 @@ class Plain:
         if self._failed:
             self._write("")
         self._write(closing(counts, seconds))
-        self._stream.flush()
+        if not self._gone:
+            self._stream.flush()
 
     def _write(self, line: str) -> None:
-        self._stream.write(line + "\n")
-        if self._stream.isatty():
-            self._stream.flush()
+        if self._gone:
+            return
+        try:
+            self._stream.write(line + "\n")
+            if self._stream.isatty():
+                self._stream.flush()
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            self._gone = True  # the terminal was closed: the build still ends in order
 
 
 def _because(job: JobReport) -> str:

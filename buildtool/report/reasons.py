@@ -39,6 +39,8 @@ def describe(reason: Reason) -> str:
     if reason.change is None and reason.kind in PLAIN:
         return PLAIN[reason.kind]
     name = printable(reason.name)
+    if reason.kind == "broken":
+        return f"it will fail: {name}"
     if reason.kind == "missing":
         return f"output {name} is missing"
     if reason.kind == "wanted":

@@ -42,6 +42,7 @@ class Database:
                     raise
                 self._move_aside(str(error))
                 self._connection = self._open()
+        self._identity = _identity(self._path)
 
     def rows(self, sql: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query, what is not committed yet included."""
@@ -73,8 +74,15 @@ class Database:
     def commit(self) -> None:
         """Make everything written so far durable, as one."""
         with self._guarded("write"):
-            if self._connection.in_transaction:
-                self._connection.execute("COMMIT")
+            if not self._connection.in_transaction:
+                return
+            if _identity(self._path) != self._identity:
+                self._failed = True
+                raise StateError(
+                    f"`{shown(self._path)}` was removed or replaced while `bt` was at work",
+                    hint="run `bt build` again: what this build made since is not remembered",
+                )
+            self._connection.execute("COMMIT")
 
     def close(self) -> None:
         """Commit, leave one file and seal it; a second call does nothing."""
@@ -209,3 +217,12 @@ def _way_out(error: Exception) -> str:
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return "another program has the database open: close it, then run `bt build` again"
     return "check the disk and the rights of the `.bt` folder, then run `bt build` again"
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """Which file is at `path`: its device and inode."""
+    try:
+        st = os.stat(path)
+    except OSError:
+        return None
+    return st.st_dev, st.st_ino

@@ -7,13 +7,14 @@ FIFO where a test wants to do something while it runs.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from support.project import Project
+from support.project import BT, Project
 
 TASKFILE = """
 [tasks.a]
@@ -388,3 +389,80 @@ def test_sigterm_to_the_tool_alone(two: Project) -> None:
     two.remove("mode")
     assert steps(two) == "AB"
     assert settled(two, "THREE\n")
+
+
+def test_a_copy_of_the_project_leaves_the_original_alone(two: Project) -> None:
+    hold(two)
+    two.write("in", "three\n")
+    process = two.start("build")
+    wait_begun(two)
+    copy = two.folder.parent / "copy"
+    skip = shutil.ignore_patterns("begun", "go", "mode")
+    shutil.copytree(two.folder, copy, ignore=skip)
+    run = Project(copy).build()
+    assert not any("stopped" in warning for warning in run.warnings)
+    two.write("mode", "")
+    let_go(two)
+    process.communicate()
+    assert process.returncode == 0
+    assert settled(two, "THREE\n")
+
+
+def test_the_state_removed_during_a_build_is_told(two: Project) -> None:
+    hold(two)
+    two.write("in", "three\n")
+    process = two.start("build")
+    wait_begun(two)
+    shutil.rmtree(two.folder / ".bt")
+    two.write("mode", "")
+    let_go(two)
+    _, err = process.communicate()
+    assert process.returncode == 5
+    assert "removed or replaced" in err
+    two.remove("mode")
+    assert steps(two) == "AB"
+    assert settled(two, "THREE\n")
+
+
+def test_no_output_leaves_the_project_through_a_link(project: Project) -> None:
+    outside = project.folder.parent / "outside"
+    outside.mkdir()
+    (outside / "f").write_text("theirs\n")
+    (project.folder / "sub").symlink_to(outside)
+    project.taskfile('[tasks.t]\noutputs = "sub/f"\nrun = "echo new > sub/f"\n')
+    run = project.bt("build")
+    assert run.code == 1
+    assert "out of the project" in run.finished["t"]["error"]
+    assert (outside / "f").read_text() == "theirs\n"
+
+
+def test_a_kept_output_that_a_killed_job_changed_is_nobodys_edit(project: Project) -> None:
+    project.taskfile("""
+        [tasks.t]
+        inputs = "in"
+        outputs = "grown"
+        keep = true
+        run = "cat in >> grown; [ ! -e begun ] || { echo > begun; read x < go; }"
+    """)
+    project.write("in", "1\n")
+    project.build()
+    project.write("in", "2\n")
+    os.mkfifo(project.folder / "begun")
+    os.mkfifo(project.folder / "go")
+    process = project.start("build")
+    wait_begun(project)
+    process.kill()
+    process.communicate()
+    project.remove("begun")
+    run = project.build()
+    assert run.ran == ["t"]
+    assert not any("kept as" in warning for warning in run.warnings)
+
+
+def test_output_that_cannot_be_written(two: Project) -> None:
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [*BT, "list"], cwd=two.folder, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 5
+    assert "Traceback" not in done.stderr

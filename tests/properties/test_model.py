@@ -110,6 +110,7 @@ class Model(RuleBasedStateMachine):
         self.uncertain: set[str] = set()  # jobs that a killed build may or may not have finished
         self.checks_failed: set[str] = set()
         self.killed = False  # and not recovered: what is left over is known by the state alone
+        self.back: dict[str, str | None] = {}  # by path, what recovery will put back where a half is now
 
     def teardown(self) -> None:
         while left := self.leftovers():
@@ -169,7 +170,13 @@ class Model(RuleBasedStateMachine):
 
     def disk(self, step: Step) -> dict[str, str]:
         """The outputs of a job that are there."""
-        return {name: self.project.read(name) for name in step.outputs if self.project.exists(name)}
+        return {name: text for name in step.outputs if (text := self.there(name)) is not None}
+
+    def there(self, name: str) -> str | None:
+        """What is, or after recovery will be, in a file."""
+        if name in self.back:
+            return self.back[name]
+        return self.project.read(name) if self.project.exists(name) else None
 
     # -- edits -----------------------------------------------------------------------------------------------
 
@@ -228,7 +235,7 @@ class Model(RuleBasedStateMachine):
         value = "lmn"[index % 3]
         name = f"w/{value}.src"
         if name in self.sources:
-            if self.uncertain:
+            if self.uncertain or self.killed:
                 return
             for step in self.result().steps.values():
                 if step.name.endswith(f" {value}") and step.name not in self.decided:
@@ -293,6 +300,7 @@ class Model(RuleBasedStateMachine):
         assert ran <= may, self.tell(ran - may, run)
         assert ran == {*run.ran, *run.failed}
         self.killed = False
+        self.back.clear()
         self.check_clean()
         self.learn(result, run, must, whole=not bad or keep_going)
         if bad:
@@ -347,8 +355,11 @@ class Model(RuleBasedStateMachine):
         assert process.returncode == {signal.SIGKILL: -9, signal.SIGINT: 130, signal.SIGTERM: 143}[number], (
             err
         )
-        self.uncertain |= ran
+        self.uncertain |= ran - ({held} if known else set())
         self.killed = number == signal.SIGKILL
+        self.back = {}
+        if self.killed and known:
+            self.back = {name: before.get(name) for name in result.steps[held].outputs}
         if number != signal.SIGKILL:
             self.check_clean()
             if known:
@@ -378,7 +389,7 @@ class Model(RuleBasedStateMachine):
         for found in (must, may):
             for step in reversed(result.steps.values()):
                 if step.name in found:
-                    absent = [n for n in step.inputs if n in result.producer and not self.project.exists(n)]
+                    absent = [n for n in step.inputs if n in result.producer and self.there(n) is None]
                     found.update(result.producer[n] for n in absent)
         return must - self.uncertain, may
 
