@@ -91,6 +91,9 @@ class Checker:
         absent: dict[JobId, None] = {}
         base = self.base_items(job)
         inputs = self._input_items(job, record, absent, causes)
+        for other in job.after:  # what a job only waits for must be there, too, if it runs
+            if any(not self.expander.disk.exists(path) for path in self.made.get(other, ())):
+                absent[other] = None
         found = self.found_items(record.found) if record is not None else ()
         outputs = tuple(Item("output", path, "") for path in self.output_paths(job))
         items = (*inputs, *found, *base, *outputs)
@@ -298,8 +301,8 @@ class Checker:
         task = self.renderer.task(job).spec
         for path in missing:
             file = graph.by_path.get(path)
-            if file is None:  # one of a glob's files, or of an output that is not declared any more
-                continue
+            if file is None:  # one of the files of an output glob, which nobody reads
+                return not task.temp
             if not graph.consumers.get(file) and not task.temp:
                 return True
         return False

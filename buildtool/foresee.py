@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from buildtool.check import Checker, Look
-from buildtool.errors import BtError, TaskfileError
+from buildtool.errors import BtError, GraphError, TaskfileError
 from buildtool.expand.targets import Wanted
 from buildtool.fingerprint import Fresh, Maybe, Reason, Stale
 from buildtool.graph import Job, JobId, Kind
@@ -69,6 +69,12 @@ def _look(project: Project, checker: Checker, job: Job) -> Look:
         return Look(Maybe(causes) if causes else Fresh())
     try:
         look = checker.look(job)
+    except GraphError:
+        waits = project.expander.graph.prerequisites(job)
+        unclear = tuple(checker.uncertain[p] for p in sorted(waits) if p in checker.uncertain)
+        if not unclear:
+            raise
+        return Look(Maybe(unclear))  # what it reads is told by something that will be made anew
     except TaskfileError as error:
         return Look(Stale((Reason("broken", error.summary),)))
     if job.growing and isinstance(look.verdict, Fresh):

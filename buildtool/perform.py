@@ -203,8 +203,8 @@ class Performer:
         made = self._made(attempt)
         record = attempt.look.record
         same = record is not None and {*record.outputs} == {*made} and bool(made)
-        self._record(attempt, ended, made, found)
         self._keep_strangers(attempt, made)
+        self._record(attempt, ended, made, found)
         self._garbage += [place for _, place in attempt.aside if place.startswith(ASIDE)]
         status = Status.UNCHANGED if same else Status.RAN
         return Outcome(status, made=made)
@@ -353,8 +353,10 @@ class Performer:
                 continue
             if path == self.project.renderer.depfile(attempt.job):
                 continue
-            old = place + "/" if path.endswith("/") else place
-            if self.disk.digest(old) == now.get(path):
+            where = self.disk.absolute(place)
+            is_directory = os.path.isdir(where) and not os.path.islink(where)
+            old = place + "/" if is_directory else place
+            if is_directory == path.endswith("/") and self.disk.digest(old) == now.get(path):
                 continue
             kept = self._kept_place(path)
             self.disk.move(place, kept)

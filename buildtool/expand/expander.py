@@ -121,6 +121,8 @@ class Expander:
                     blockers.add(job)
         found = set(self._made.matching(pattern))
         for path in matches(self.disk, pattern):
+            if blockers and self._owner(path) is not None:
+                continue  # made once, and nobody knows yet whether it will be again
             if path not in found and not self._is_orphan(path):
                 found.add(path)
         return sorted(found), blockers
@@ -128,14 +130,18 @@ class Expander:
     def orphans(self, owned: Mapping[str, str]) -> list[str]:
         """The recorded outputs that no task makes any more."""
         by_path = self.graph.by_path
-        return sorted(path for path in owned if path not in by_path and self._is_orphan(path))
+        return sorted(
+            path
+            for path in owned
+            if path not in by_path and path not in self._parents and self._is_orphan(path)
+        )
 
     def _is_orphan(self, path: str) -> bool:
         if self._owner(path) is None or path in self.graph.by_path:
             return False
         if self._made.get(path) is not None:
             return False
-        return not any(self._can_make(c, 0) for c in self.index.candidates(path))
+        return not any(self._makes(c, path, 0) for c in self.index.candidates(path))
 
     # -- growing ---------------------------------------------------------------------------------------------
 
@@ -161,6 +167,7 @@ class Expander:
                 paths += self.disk.below(file.path)
         if any(file.form is not Form.FILE for file in outputs):
             self._left[job] = tuple(paths)
+            self._possible.clear()
             for file in outputs:
                 self.disk.relist(file.path.split("*", maxsplit=1)[0])
 
@@ -235,8 +242,10 @@ class Expander:
     def _apart(self, path: str, form: Form, job: JobId, entry: Entry) -> None:
         """An output directory belongs to one job, with all that is in it."""
         inside = self._parents.get(path) if form is Form.DIRECTORY else None
+        if form is Form.FILE:
+            inside = self._parents.get(path + "/")
         for folder in parents(path):
-            known = self.graph.by_path.get(folder)
+            known = self.graph.by_path.get(folder, self.graph.by_path.get(folder[:-1]))
             holder = self.graph.files[known].producer if known is not None else None
             if holder is not None and holder != job:
                 inside = holder
@@ -269,13 +278,16 @@ class Expander:
         for word in task.needs:
             if isinstance(word, str):
                 for needed in self.jobs_of(word):
+                    self._refuse_self(needed, spec, task)
                     requires.add(needed)
                     needs += self.graph.jobs[needed].output_files()
             else:
                 blockers |= self._fill_entry(spec, word, values, needs, needs, requires)
         for word in task.after:
             if isinstance(word, str):
-                after.update(self.jobs_of(word))
+                for other in self.jobs_of(word):
+                    self._refuse_self(other, spec, task)
+                    after.add(other)
             else:
                 ordered: list[FileId] = []
                 self._fill_entry(spec, word, values, ordered, ordered, after)
@@ -286,7 +298,8 @@ class Expander:
             if producer is not None:
                 requires.add(producer)
                 self.whole.add(producer)
-        if task.inputs and not any(p.files for p in parts) and not blockers:
+        gathers = any(entry.pattern.is_glob for entry in task.input_entries())
+        if gathers and not any(p.files for p in parts) and not blockers:
             self._matched_nothing(task, values)
         self.graph.set_job(
             replace(
@@ -298,6 +311,13 @@ class Expander:
                 growing=bool(blockers),
             )
         )
+
+    def _refuse_self(self, needed: JobId, job: Job, task: Task) -> None:
+        if needed == job.id:
+            raise GraphError(
+                f"`{printable(job.name)}` waits for itself: {job.task} → {job.task}",
+                place=task.spec.at("needs") if job.task in task.needs else task.spec.at("after"),
+            )
 
     def _fill_entry(
         self,
@@ -325,6 +345,8 @@ class Expander:
             )
         if entry.is_list:
             needs.append(file)
+            if producer is not None:
+                self.whole.add(producer)  # what is in the list must be read: it cannot stay away
             if producer is not None and producer not in self._settled:
                 return {producer}
             if file not in self.missing:
@@ -401,6 +423,19 @@ class Expander:
                 index.setdefault(tuple(row[n] for n in task.names), []).append(row)
         return index.get(tuple(values[n] for n in task.names), [])
 
+    def _makes(self, candidate: Candidate, path: str, depth: int) -> bool:
+        """Whether a candidate makes a path: it can be built, and what it left, if that is known, holds the path."""
+        rows = self._rows_for(candidate)
+        job = (
+            self._jobs.get((candidate.task.name, tuple(rows[0][n] for n in candidate.task.names)))
+            if rows
+            else None
+        )
+        patterns = (entry.pattern for entry in candidate.task.output_entries())
+        if job in self._left and not any(p.match(path) is not None and not p.is_glob for p in patterns):
+            return path in self._left[job]
+        return candidate.literal or self._can_make(candidate, depth)
+
     def _can_make(self, candidate: Candidate, depth: int) -> bool:
         """Whether everything that the candidate would read is there or can be made in turn."""
         if depth > self._limit:
@@ -415,9 +450,7 @@ class Expander:
             known = self._possible.get(path)
             if known is None:
                 known = self.disk.exists(path) and self._owner(path) is None
-                known = known or any(
-                    c.literal or self._can_make(c, depth + 1) for c in self.index.candidates(path)
-                )
+                known = known or any(self._makes(c, path, depth + 1) for c in self.index.candidates(path))
                 self._possible[path] = known
             if not known:
                 return False

@@ -851,3 +851,113 @@ def test_a_dotenv_file_may_be_made(project: Project) -> None:
     assert project.build("-j4").ran == ["settings", "use"]
     project.remove("settings.env")
     assert project.build().ran == ["settings"]
+
+
+def test_a_directory_of_the_users_in_the_place_of_an_output_is_kept(project: Project) -> None:
+    project.taskfile('[tasks.r]\noutputs = "x"\nrun = "echo 2 > {output}"\n')
+    project.write("x/user", "precious")
+    project.bt("build")
+    project.bt("build")
+    kept = [p for p in project.folder.rglob("user") if p.read_text() == "precious"]
+    assert len(kept) == 1
+    assert project.read("x") == "2\n"
+
+
+def test_an_output_directory_that_became_a_file_is_no_orphan(project: Project) -> None:
+    project.taskfile('[tasks.r]\noutputs = "x/"\nrun = "mkdir -p x; echo 1 > x/f; echo 2 > x/g"\n')
+    project.build()
+    project.taskfile('[tasks.r]\noutputs = "x/f"\nrun = "echo 1 > x/f"\n')
+    assert not any("orphan" in w and "x/ " in w for w in project.build().warnings)
+    project.bt("clean", "--orphans")
+    assert project.read("x/f") == "1\n"
+
+
+def test_values_that_leave_a_glob_output_leave_the_graph(project: Project) -> None:
+    project.taskfile("""
+        [tasks.split]
+        inputs = "list.txt"
+        outputs = "parts/*.p"
+        run = "while read l; do echo $l > parts/$l.p; done < {input}"
+        [tasks.each]
+        inputs = "parts/{n}.p"
+        outputs = "done/{n}.d"
+        run = "cp {input} {output}"
+        [tasks.sum]
+        inputs = "done/*.d"
+        outputs = "sum.txt"
+        run = "cat {inputs} > {output}"
+    """)
+    project.write("list.txt", "a\nb\n")
+    project.build()
+    assert project.read("sum.txt") == "a\nb\n"
+    project.write("list.txt", "a\n")
+    run = project.build()
+    assert project.read("sum.txt") == "a\n"
+    assert any("orphan" in w and "done/b.d" in w for w in run.warnings)
+    assert project.build().ran == []
+    assert project.build("-B").code == 0
+    project.write("list.txt", "a\nc\n")
+    assert project.build().ran == ["each c", "split", "sum"]
+    assert project.read("sum.txt") == "a\nc\n"
+
+
+def test_a_glob_output_that_vanished_is_made_again(project: Project) -> None:
+    project.taskfile('[tasks.r]\noutputs = "x/*"\nrun = "echo 1 > x/f; echo 2 > x/g"\n')
+    project.build()
+    project.remove("x/f")
+    assert project.build().ran == ["r"]
+    assert project.exists("x/f")
+
+
+def test_what_a_job_only_waits_for_is_there_when_it_runs(project: Project) -> None:
+    project.taskfile("""
+        [tasks.gen]
+        outputs = "gen.h"
+        run = "echo 1 > {output}"
+        [tasks.use]
+        after = "gen.h"
+        inputs = "u.in"
+        outputs = "u"
+        run = "cat gen.h {input} > {output}"
+        [tasks.v]
+        needs = "gen.h"
+        outputs = "v"
+        run = "cat gen.h > v"
+    """)
+    project.write("u.in", "")
+    project.build()
+    project.remove("gen.h")
+    project.write("u.in", "2")
+    assert project.build("-j1").ran == ["gen", "use"]
+
+
+def test_a_made_list_that_is_empty_or_was_deleted(project: Project) -> None:
+    project.taskfile("""
+        [tasks.list]
+        inputs = "names"
+        outputs = "lst"
+        run = "cp {input} {output}"
+        [tasks.all]
+        inputs = "@lst"
+        outputs = "all"
+        run = "cat /dev/null {input} > {output}"
+    """)
+    project.write("names", "")
+    assert project.build().ran == ["all", "list"]
+    project.write("a", "a")
+    project.write("names", "a\n")
+    assert project.build().ran == ["all", "list"]
+    project.remove("lst")
+    assert project.build().ran == ["list"]
+    assert project.exists("lst")
+
+
+def test_a_task_that_needs_itself(project: Project) -> None:
+    for key in ("needs", "after"):
+        project.taskfile(
+            f'[tasks.b]\n{key} = "b"\ninputs = "Taskfile.toml"\noutputs = "bb"\nrun = "touch bb"\n'
+        )
+        for words in (["build"], ["check"]):
+            run = project.bt(*words)
+            assert run.code == 3
+            assert "b → b" in run.err
