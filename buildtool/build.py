@@ -488,7 +488,10 @@ class Build:
     def _exit_code(self) -> ExitCode:
         if self.signals.code is not None:
             return self.signals.code
-        return ExitCode.FAILED if self.plan.failed else ExitCode.DONE
+        absent = [path for path in self.want.paths if not self.project.disk.exists(path)]
+        for path in absent if not self.plan.failed else ():
+            self.reporter.warning(f"`{printable(path)}` was asked for, and its task did not make it")
+        return ExitCode.FAILED if self.plan.failed or absent else ExitCode.DONE
 
     # -- what the plan asks ----------------------------------------------------------------------------------
 

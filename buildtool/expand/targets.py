@@ -21,6 +21,7 @@ class Wanted:
 
     roots: list[JobId] = field(default_factory=list)
     asked: set[JobId] = field(default_factory=set)
+    paths: list[str] = field(default_factory=list)  # files asked for that an output glob may or may not bring
 
 
 def wanted(taskfile: Taskfile, expander: Expander, words: Sequence[str], folder: str = "") -> Wanted:
@@ -34,6 +35,9 @@ def wanted(taskfile: Taskfile, expander: Expander, words: Sequence[str], folder:
             jobs = target(taskfile, expander, word, folder)
             found.roots += jobs
             found.asked.update(jobs)
+            path = _path(expander, word, folder)
+            if any(c.is_glob for c in expander.index.candidates(path)):
+                found.paths.append(path)
     elif taskfile.settings.default is not None:
         for default in taskfile.settings.default:
             jobs = target(taskfile, expander, default.text, "", default)

@@ -337,6 +337,9 @@ class _Maker:
     ) -> None:
         """Every wildcard must be bound, and every job must make files of its own."""
         spec = self.spec
+        if task.rows and (loose := sorted(made - read - given)):
+            place = spec.foreach.place if spec.foreach is not None else spec.place
+            self.wrong(f"`foreach` gives no value to `{{{loose[0]}}}`", place, did_you_mean(loose[0], given))
         if task.outputs:
             for entry in task.output_entries():
                 if missing := made - set(entry.pattern.names):

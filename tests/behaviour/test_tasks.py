@@ -961,3 +961,24 @@ def test_a_task_that_needs_itself(project: Project) -> None:
             run = project.bt(*words)
             assert run.code == 3
             assert "b → b" in run.err
+
+
+def test_a_file_that_an_output_glob_does_not_bring(project: Project) -> None:
+    project.taskfile('[tasks.s]\noutputs = "p/*.p"\nrun = "touch p/a.p"\n')
+    run = project.bt("build", "p/zz.p")
+    assert run.code == 1
+    assert "did not make it" in run.warnings[0]
+    assert project.build("p/a.p").code == 0
+
+
+def test_a_table_without_the_column_of_a_wildcard(project: Project) -> None:
+    project.write("s.csv", "name\nA\n")
+    project.taskfile("""
+        [tasks.t]
+        foreach = { from = "s.csv" }
+        outputs = "o/{names}"
+        run = "touch {output}"
+    """)
+    run = project.bt("build")
+    assert run.code == 2
+    assert "did you mean `name`" in run.err
