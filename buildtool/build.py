@@ -417,19 +417,22 @@ class Build:
         """Note who still needs the outputs of `temp` tasks."""
         graph = self.project.expander.graph
         for job in jobs:
-            for producer in {
-                graph.files[f].producer for f in (*graph.jobs[job].input_files(), *graph.jobs[job].needs)
-            }:
-                if producer is not None and self.project.renderer.task(graph.jobs[producer]).spec.temp:
+            for producer in self._makers(graph.jobs[job]):
+                if self.project.renderer.task(graph.jobs[producer]).spec.temp:
                     self._temporary[producer] = self._temporary.get(producer, 0) + 1
+
+    def _makers(self, job: Job) -> set[JobId]:
+        """The jobs that make what a job reads."""
+        files = self.project.expander.graph.files
+        producers = {files[f].producer for f in (*job.input_files(), *job.needs)}
+        return {p for p in producers if p is not None}
 
     def _drop_temporary(self, job: Job, status: Status) -> None:
         """Remove the outputs of `temp` tasks whose last consumer is settled well."""
         if not status.good or not self._temporary:
             return
-        graph = self.project.expander.graph
-        for producer in {graph.files[f].producer for f in (*job.input_files(), *job.needs)}:
-            if producer is None or producer not in self._temporary:
+        for producer in self._makers(job):
+            if producer not in self._temporary:
                 continue
             self._temporary[producer] -= 1
             if self._temporary[producer] or producer in self.want.asked:

@@ -91,9 +91,6 @@ class Checker:
         absent: dict[JobId, None] = {}
         base = self.base_items(job)
         inputs = self._input_items(job, record, absent, causes)
-        for other in job.after:  # what a job only waits for must be there, too, if it runs
-            if any(not self.expander.disk.exists(path) for path in self.made.get(other, ())):
-                absent[other] = None
         found = self.found_items(record.found) if record is not None else ()
         outputs = tuple(Item("output", path, "") for path in self.output_paths(job))
         items = (*inputs, *found, *base, *outputs)
