@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from buildtool.fingerprint import Change, Reason
 from buildtool.text import printable
 
@@ -57,14 +55,6 @@ def describe(reason: Reason) -> str:
     if valued and _fits(reason.old) and _fits(reason.new):
         return f"{subject} changed from {_value(reason.old)} to {_value(reason.new)}"
     return f"{subject} changed"
-
-
-def brief(reasons: Sequence[Reason]) -> str:
-    """The first reason, and how many more there are."""
-    if not reasons:
-        return ""
-    first = describe(reasons[0])
-    return first if len(reasons) == 1 else f"{first} and {len(reasons) - 1} more"
 
 
 def _fits(text: str | None) -> bool:
