@@ -422,10 +422,10 @@ class Build:
                     self._temporary[producer] = self._temporary.get(producer, 0) + 1
 
     def _makers(self, job: Job) -> set[JobId]:
-        """The jobs that make what a job reads."""
+        """The jobs that make what must be there while a job runs."""
         files = self.project.expander.graph.files
         producers = {files[f].producer for f in (*job.input_files(), *job.needs)}
-        return {p for p in producers if p is not None}
+        return {*job.after, *(p for p in producers if p is not None)}
 
     def _drop_temporary(self, job: Job, status: Status) -> None:
         """Remove the outputs of `temp` tasks whose last consumer is settled well."""

@@ -51,7 +51,7 @@ class Look:
     verdict: Verdict
     items: tuple[Item, ...] = ()
     record: JobRecord | None = None
-    absent: tuple[JobId, ...] = ()  # what made inputs that are not on the disk
+    absent: tuple[JobId, ...] = ()  # what made files that must be there if the job runs, and are not
     requires: frozenset[JobId] = frozenset()  # must be settled before the job can be looked at
     edited: tuple[str, ...] = ()  # outputs that are not as the job left them
     foreign: tuple[str, ...] = ()  # outputs that are there and that `bt` did not make
@@ -119,7 +119,13 @@ class Checker:
         foreign = self._foreign(job, record)
         unclear = Maybe(tuple(causes)) if causes else Fresh(absent=lost)
         verdict = Stale(tuple(reasons)) if reasons else unclear
+        if not isinstance(verdict, Fresh):
+            absent |= dict.fromkeys(other for other in job.after if self._lacks_outputs(other))
         return Look(verdict, items, record, tuple(absent), frozenset(), edited, foreign)
+
+    def _lacks_outputs(self, job: JobId) -> bool:
+        """Whether something that a settled job left is not on the disk any more."""
+        return any(not self.expander.disk.exists(path) for path in self.made.get(job, ()))
 
     def record(self, job: Job) -> JobRecord | None:
         """The record of a job's last success, also when its first output got another name since."""

@@ -909,6 +909,55 @@ def test_a_glob_output_that_vanished_is_made_again(project: Project) -> None:
     assert project.exists("x/f")
 
 
+def test_what_a_job_only_waits_for_is_there_when_it_runs(project: Project) -> None:
+    project.taskfile("""
+        [tasks.gen]
+        outputs = "gen.h"
+        run = "echo 1 > {output}"
+
+        [tasks.use]
+        after = "gen.h"
+        inputs = "u.in"
+        outputs = "u"
+        run = "cat gen.h {input} > {output}"
+
+        [tasks.other]
+        needs = "gen.h"
+        outputs = "v"
+        run = "cat gen.h > v"
+    """)
+    project.write("u.in", "")
+    project.build()
+    project.remove("gen.h")
+    assert project.build().ran == []
+    project.write("u.in", "2")
+    assert "will run  gen" in project.look("build", "-n").out
+    assert project.build("-j1").ran == ["gen", "use"]
+    assert project.build().ran == []
+
+
+def test_a_temp_output_stays_for_those_who_only_wait_for_it(project: Project) -> None:
+    project.taskfile("""
+        [tasks.gen]
+        outputs = "gen.h"
+        temp = true
+        run = "echo 1 > {output}"
+
+        [tasks.use]
+        after = "gen"
+        inputs = "u.in"
+        outputs = "u"
+        run = "cat gen.h {input} > {output}"
+    """)
+    project.write("u.in", "")
+    project.build()
+    assert project.build().ran == []
+    assert not project.exists("gen.h")
+    project.write("u.in", "2")
+    assert project.build().ran == ["gen", "use"]
+    assert not project.exists("gen.h")
+
+
 def test_a_made_list_that_is_empty_or_was_deleted(project: Project) -> None:
     project.taskfile("""
         [tasks.list]

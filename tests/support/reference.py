@@ -66,6 +66,11 @@ class Result:
         makers = {self.producer[name] for name in step.inputs if name in self.producer}
         return makers | {s.name for s in self.steps.values() if s.rule in step.after}
 
+    def uses(self, step: Step) -> set[str]:
+        """The files of other jobs that must be there when this one runs: what it reads, and what it is `after`."""
+        made = {name for s in self.steps.values() if s.rule in step.after for name in s.outputs}
+        return made | {name for name in step.inputs if name in self.producer}
+
 
 def steps_of(rule: Rule, known: list[str]) -> list[Step]:
     """The jobs of a rule, where these files are there or made by rules before it."""
