@@ -15,7 +15,7 @@ from buildtool.cli.complete import complete_target
 from buildtool.cli.context import Context, settings, usable_cpus
 from buildtool.cli.session import writing
 from buildtool.errors import BtError, UsageError
-from buildtool.executors.local import Local
+from buildtool.executors.commands import Commands
 from buildtool.expand.targets import idle_tasks
 from buildtool.outside import Outside
 from buildtool.project import Project, Request
@@ -133,7 +133,7 @@ def build(taskfile: Taskfile, request: Request, options: Options, reporter: Repo
                 reporter.note(idle)
         os.chdir(taskfile.root)  # jobs that run in the root start faster when this process is there, too
         secrets = (os.environ.get(name, "") for name in taskfile.settings.secrets)
-        executor = Local(mask=tuple(os.fsencode(value) for value in secrets if value))
+        executor = Commands(mask=tuple(os.fsencode(value) for value in secrets if value))
         code = Build(project, want, state, executor, reporter, signals, options).run()
         report_orphans(project, state, reporter, complete=not request.targets and not request.given)
         return int(code)

@@ -18,7 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buildtool.executors import processes
-from buildtool.executors.local import Local, Log, Mask
+from buildtool.executors.commands import Commands
+from buildtool.executors.output import Log, Mask
 from buildtool.executors.protocol import Ended, Event, Output, Started, Work
 
 linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
@@ -30,11 +31,11 @@ class Bench:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.local = Local(grace=0.2)
+        self.local = Commands(grace=0.2)
         self.seen: list[Event] = []
         self.count = 0
 
-    def use(self, local: Local) -> None:
+    def use(self, local: Commands) -> None:
         self.local.close()
         self.local = local
 
@@ -225,7 +226,7 @@ def test_signals_are_at_their_defaults(bench: Bench, place: str) -> None:
 def test_no_open_file_reaches_a_job(bench: Bench, place: str) -> None:
     reader, writer = os.pipe()
     os.set_inheritable(reader, True)
-    bench.use(Local())
+    bench.use(Commands())
     try:
         work = bench.submit("", argv=("/bin/ls", "/proc/self/fd"), cwd=place)
         bench.ended(work)
@@ -332,7 +333,7 @@ def test_a_long_log_keeps_both_ends(tmp_path: Path, size: int, piece: int) -> No
 
 
 def test_big_output_passes_quickly_and_its_log_is_capped(bench: Bench) -> None:
-    bench.use(Local(log_limit=1 << 20))
+    bench.use(Commands(log_limit=1 << 20))
     work = bench.submit("echo first; head -c 300000000 /dev/zero; echo last")
     size = 0
     until = time.monotonic() + PATIENCE
@@ -382,7 +383,7 @@ def test_a_full_disk_ends_the_log() -> None:
 
 
 def test_secrets_are_masked_in_output_and_log_also_when_split(bench: Bench) -> None:
-    bench.use(Local(mask=(b"hunter2", b"")))
+    bench.use(Commands(mask=(b"hunter2", b"")))
     os.mkfifo(bench.directory / "fifo")
     work = bench.submit("printf 'a hunter2 b hun'; read x <fifo; printf \"ter2 c hunt\"")
     bench.wait_for(work, b"b ")
@@ -499,7 +500,7 @@ def test_a_job_that_ignores_term_is_killed_after_the_grace(any_bench: Bench) -> 
 
 
 def test_cancel_now_kills_at_once(bench: Bench) -> None:
-    bench.use(Local(grace=60))
+    bench.use(Commands(grace=60))
     work = bench.submit("trap '' TERM; echo up; while :; do sleep 0.05; done")
     bench.wait_for(work, b"up")
     bench.local.cancel(work)
@@ -510,7 +511,7 @@ def test_cancel_now_kills_at_once(bench: Bench) -> None:
 
 
 def test_cancel_now_of_leftovers(bench: Bench) -> None:
-    bench.use(Local(grace=60))
+    bench.use(Commands(grace=60))
     work = bench.submit("(trap '' TERM; echo up; while :; do sleep 0.05; done) & exit 3")
     bench.wait_for(work, b"up")
     until = time.monotonic() + PATIENCE
