@@ -56,7 +56,8 @@ def accept(project: Project, state: State) -> tuple[list[str], list[tuple[str, s
                         record.executor if record is not None else "local",
                         record.runs if record is not None else 0,
                         accepted=True,
-                    )
+                    ),
+                    checker.codes,
                 )
                 accepted.append(job.name)
                 made = present

@@ -42,6 +42,7 @@ from buildtool.state.records import HistoryRecord, Made
 from buildtool.state.store import State
 from buildtool.text import count, printable
 
+LOST = 3  # runs of a job that may be lost for reasons that are not its own
 CHECKS = 50  # jobs looked at between two looks at what is running
 
 
@@ -113,6 +114,9 @@ class Build:
         self.checker = self.project.checker(self._is_settled, self.want)
         self.performer = Performer(self.project, self.state, self.checker, self.number, run)
         self._capacity = capacity(self.options.jobs, self.project.taskfile.settings.pools)
+        for name, spec in self.project.taskfile.executors.items():
+            if "workers" in spec.options:
+                self._capacity[f"workers of {name}"] = float(spec.options["workers"])
         self._expected = self.state.durations()
         self.plan = Plan(
             self._prerequisites,
@@ -200,7 +204,9 @@ class Build:
         if isinstance(look.verdict, Stale):
             known = self._attempts.get(job.id)
             self._absent.pop(job.id, None)
-            self._attempts[job.id] = Attempt(job, look, repeats=known.repeats if known else 0)
+            attempt = self._attempts[job.id] = Attempt(job, look)
+            if known is not None:
+                attempt.repeats, attempt.lost, attempt.alone = known.repeats, known.lost, known.alone
         else:
             self._remember(job, look.record.outputs if look.record is not None else ())
             if isinstance(look.verdict, Fresh) and look.verdict.absent:
@@ -252,7 +258,7 @@ class Build:
         ready, rows = [], []
         for attempt in attempts:
             try:
-                cpus = self._resources(attempt.job.id).get("cpus", 1)
+                cpus = self._resources(attempt.job.id).get("cpus", 1.0)
                 rows.append(self.performer.prepare(attempt, f"{cpus:g}"))
             except BtError as error:
                 self._broken_job(attempt.job, error)
@@ -290,6 +296,8 @@ class Build:
 
     def _ended(self, attempt: Attempt, ended: Ended) -> None:
         job = attempt.job
+        if ended.repeat is not None and not ended.cancelled and self._repeat(attempt, ended):
+            return
         if ended.cancelled or (self.plan.stopping and self.signals.count and (ended.code or ended.signal)):
             self.performer.put_back(attempt)
             self.state.stop(job.key)
@@ -328,6 +336,19 @@ class Build:
         self._touch()
         self._came_out(job, attempt.look, outcome.status, ended.seconds, outcome.failure, attempt.notes)
         self._tell(Finished(job.id, outcome.status))
+
+    def _repeat(self, attempt: Attempt, ended: Ended) -> bool:
+        """Do a run once more that did not count, for a reason that is not the job's; whether that is worth it."""
+        if attempt.lost >= LOST or self.signals.count:
+            return False
+        attempt.lost += 1
+        attempt.alone = True
+        self.performer.put_back(attempt)
+        self.state.stop(attempt.job.key)
+        self._touch()
+        self.reporter.note(f"{attempt.job.name} runs once more: {ended.repeat}")
+        self._tell(Grown(attempt.job.id, frozenset()))
+        return True
 
     def _retry(self, attempt: Attempt, ended: Ended) -> bool:
         """Run a failed job once more, if its task allows that and no one wants to stop."""
@@ -408,7 +429,7 @@ class Build:
             status.value,
             tuple(describe(reason) for reason in reasons),
             seconds,
-            self.executor.name,
+            self.project.executor_of(job),
             job.kind.value,
             failure,
         )
@@ -510,7 +531,12 @@ class Build:
     def _resources(self, job: JobId) -> Mapping[str, float]:
         """What a job takes: more than there is means all there is."""
         spec = self.project.renderer.task(self.project.graph_jobs[job]).spec
-        found = {"cpus": 1.0, **spec.resources}
+        found = dict(spec.resources)
+        name = self.project.executor_of(self.project.graph_jobs[job])
+        if f"workers of {name}" in self._capacity:
+            found[f"workers of {name}"] = 1.0
+        else:
+            found.setdefault("cpus", 1.0)
         if spec.interactive:
             found["terminal"] = 1.0
         return {name: min(amount, self._capacity.get(name, amount)) for name, amount in found.items()}

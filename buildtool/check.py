@@ -12,9 +12,12 @@ from typing import Protocol
 
 from buildtool.errors import GraphError
 from buildtool.expand.expander import Expander
+from buildtool.expand.functions import Functions
 from buildtool.expand.render import Renderer, param_text
-from buildtool.fingerprint import Fingerprint, Fresh, Item, Maybe, Reason, Stale, Verdict, digest
+from buildtool.expand.tasks import Task
+from buildtool.fingerprint import Change, Fingerprint, Fresh, Item, Maybe, Reason, Stale, Verdict, digest
 from buildtool.graph import FileId, Form, Job, JobId, Kind
+from buildtool.pycode.model import Reach
 from buildtool.state.records import JobRecord
 from buildtool.taskfile.template import dedent_command
 from buildtool.text import printable
@@ -29,6 +32,10 @@ class Memory(Protocol):
 
     def owner(self, path: str) -> str | None:
         """The key of the job that made a path."""
+        ...
+
+    def code(self, digest: str) -> tuple[Item, ...]:
+        """The parts of a recorded code."""
         ...
 
 
@@ -65,12 +72,15 @@ class Checker:
     renderer: Renderer
     memory: Memory
     tracker: Tracker
+    functions: Functions
     settled: Callable[[JobId], bool]
     asked: Collection[JobId] = ()
     forced: Collection[JobId] = ()
     secrets: tuple[str, ...] = ()
     salt: str = ""
     now: float = field(default_factory=time.time)
+    codes: dict[str, tuple[Item, ...]] = field(default_factory=dict)  # parts of the code of jobs, by its digest
+    _code: dict[int, tuple[Reach, Item]] = field(default_factory=dict)  # by id of what was reached
     made: dict[JobId, dict[str, str]] = field(default_factory=dict)  # what settled jobs left: path, digest
     uncertain: dict[JobId, str] = field(
         default_factory=dict
@@ -105,7 +115,7 @@ class Checker:
             reasons.append(Reason("first"))
         else:
             ignore = self._ignore(job)
-            reasons += Fingerprint(items).diff(record.fingerprint, ignore)
+            reasons += self._told(Fingerprint(items).diff(record.fingerprint, ignore))
             reasons += self._own_reasons(job, record)
             missing, edited = self._outputs(record)
             if edited and record.status != "ok" and self.renderer.task(job).spec.keep:
@@ -155,6 +165,8 @@ class Checker:
             items.append(Item("command", "", digest("command", text), self.masked(text)))
             shell = " ".join(self.renderer.shell(job))
             items.append(Item("shell", "", digest("shell", shell), shell))
+        elif job.kind is not Kind.GROUP:
+            items += self._call_items(job)
         if folder := self.renderer.cwd(job):
             items.append(Item("cwd", "", digest("cwd", folder), folder))
         for name, value in spec.params.items():
@@ -171,6 +183,38 @@ class Checker:
             paths = self.expander.gather(pattern)[0] if pattern.is_glob else [pattern.prefix]
             items += [Item("track.file", path, self.expander.disk.digest(path)) for path in paths]
         return tuple(items)
+
+    def _call_items(self, job: Job) -> Iterable[Item]:
+        """What decides about a function or script: its code, what it is called with, and typed values."""
+        task = self.renderer.task(job)
+        slots = (self.functions.slots(job, job.inputs), self.functions.slots(job, job.outputs))
+        call = param_text([task.spec.call, task.spec.script, slots])
+        yield Item("command", "", digest("call", call), self.masked(self.functions.text(job)))
+        yield self.code(task)
+        for name, value in self.functions.asked(job).items():
+            text = param_text(value)
+            yield Item("value", name, digest("value", text), self.masked(text))
+
+    def code(self, task: Task) -> Item:
+        """All the code that a task reaches, as one item; its parts are in `codes`."""
+        reach = self.functions.reach(task)
+        known = self._code.get(id(reach))
+        if known is None:
+            parts = tuple(Item(*piece) for piece in reach.pieces)
+            whole = digest("code", *(text for part in parts for text in part[:3]))
+            item = Item("code", task.spec.call or task.spec.script or "", whole, whole)  # its text names its parts
+            known = self._code[id(reach)] = (reach, item)
+            self.codes[whole] = parts
+        return known[1]
+
+    def _told(self, reasons: Iterable[Reason]) -> Iterable[Reason]:
+        """The reasons, with that of changed code told part by part."""
+        for reason in reasons:
+            if reason.kind != "code" or reason.change is not Change.CHANGED:
+                yield reason
+                continue
+            old, new = self.memory.code(reason.old or ""), self.codes[reason.new or ""]
+            yield from Fingerprint(new).diff(Fingerprint(old)) if old else (reason._replace(old=None, new=None),)
 
     def _variable(self, kind: str, name: str, value: str | None) -> Item:
         if name in self.secrets and value is not None:

@@ -12,11 +12,13 @@ import shlex
 import signal
 from collections.abc import Callable
 
+from buildtool.errors import Place
 from buildtool.executors.protocol import Ended, Work
 from buildtool.expand.listing import matches
 from buildtool.files import Disk
 from buildtool.fingerprint import digest
 from buildtool.graph import Form, Job, Kind
+from buildtool.paths import canonical
 from buildtool.project import Project
 from buildtool.report.model import Failure
 from buildtool.taskfile.pattern import parse_pattern
@@ -45,6 +47,10 @@ class Failures:
             name = signal.Signals(ended.signal).name
             note = " (out of memory?)" if ended.signal == signal.SIGKILL else ""
             return self.describe(job, command, f"killed by {name}{note}")
+        if ended.repeat is not None:
+            return self.describe(job, command, ended.repeat)
+        if ended.cause is not None:
+            return self.describe(job, command, ended.cause, self._where(ended))
         if ended.code:
             return self.describe(job, command, f"exit code {ended.code}", hidden_variables(command, work))
         missing = self._missing(job)
@@ -54,6 +60,13 @@ class Failures:
         cause = f"it ended well, but {count(len(missing), 'declared output')} {verb} not right"
         listed = tuple(f"missing: {printable(path)}" for path in missing)
         return self.describe(job, command, cause, (*listed, *self._nearby(job, started)))
+
+    def _where(self, ended: Ended) -> tuple[str, ...]:
+        """The line of the project's code at which a function failed."""
+        if ended.where is None:
+            return ()
+        path, line = ended.where
+        return (f"at {printable(canonical(path, self._project.disk.root))}:{line}",)
 
     def describe(self, job: Job, command: str, cause: str, details: tuple[str, ...] = ()) -> Failure:
         """A failure with its place, its command, the end of its log, and how to run it again."""
@@ -66,9 +79,14 @@ class Failures:
             self._mask(command) if command else None,
             tail,
             log if tail else None,
-            self._project.renderer.task(job).spec.at("run"),
+            self._place(job),
             f"bt build {shlex.quote(printable(name))}",
         )
+
+    def _place(self, job: Job) -> Place:
+        """Where the Taskfile says what is run."""
+        spec = self._project.renderer.task(job).spec
+        return spec.at(next((key for key in ("run", "call", "script") if key in spec.places), "run"))
 
     def _missing(self, job: Job) -> list[str]:
         """The declared outputs that are not there as declared."""

@@ -17,7 +17,7 @@ from buildtool.check import Checker, Look
 from buildtool.depfile import parse_depfile
 from buildtool.environment import Environment
 from buildtool.errors import BtError, DiskError, StateError, TaskfileError
-from buildtool.executors.protocol import Ended, Work
+from buildtool.executors.protocol import Call, Ended, Work
 from buildtool.failures import Failures, glob_paths, log_path
 from buildtool.files import TICK, Disk
 from buildtool.fingerprint import Fingerprint, Item
@@ -40,6 +40,8 @@ class Attempt:
     look: Look
     tries: int = 0  # runs that failed so far
     repeats: int = 0  # runs that did not count, because an input changed meanwhile
+    lost: int = 0  # runs that did not count, because of what happened where they ran
+    alone: bool = False  # to be run where it can hurt no other job
     work: Work | None = None
     command: str = ""
     aside: list[tuple[str, str]] = field(default_factory=list)
@@ -69,6 +71,7 @@ class Performer:
         self.disk: Disk = project.disk
         self.build = build
         self._run = run
+        self._parts = checker.codes
         self._number = 0
         self._inside: dict[str, bool] = {}  # folders of outputs: whether they lie in the project
         self._garbage: list[str] = []  # moved aside, and not needed once the state is committed
@@ -81,17 +84,22 @@ class Performer:
         job = attempt.job
         self._number += 1
         renderer = self.project.renderer
-        attempt.command = renderer.command(job, cpus) or ""
         folder = renderer.cwd(job)
         spec = renderer.task(job).spec
+        call = None if spec.run is not None else self._call(job, cpus)
+        command = renderer.command(job, cpus)
+        attempt.command = command if command is not None else self.project.functions.text(job)
         attempt.work = Work(
             self._number,
-            (*renderer.shell(job), attempt.command),
+            (*renderer.shell(job), attempt.command) if call is None else (),
             self.disk.absolute(folder) if folder else self.disk.root,
             {**self._environment.of(job), MARK: self._run},
             self.disk.absolute(log_path(job)),
             spec.timeout,
             spec.interactive,
+            call,
+            "local" if call is None else self.project.executor(spec),
+            attempt.alone,
         )
         outputs = self._old_outputs(attempt)
         self._refuse_links_outside(outputs)
@@ -101,6 +109,22 @@ class Performer:
             there = [path for path in outputs if self.disk.exists(path)]
             attempt.aside = [(p, f"{place}{n}/{p.strip('/')}") for n, p in enumerate(there)]
         return Running(job.key, job.task, () if spec.keep else outputs, tuple(attempt.aside))
+
+    def _call(self, job: Job, cpus: str) -> Call:
+        """A function or script with all that it can ask for."""
+        functions, task = self.project.functions, self.project.renderer.task(job)
+        return Call(
+            job.name,
+            functions.target(task),
+            task.spec.script is not None,
+            functions.path(task),
+            functions.slots(job, job.inputs),
+            functions.slots(job, job.outputs),
+            functions.wildcards(job),
+            task.spec.params,
+            cpus,
+            functions.signatures(task),
+        )
 
     def _old_outputs(self, attempt: Attempt) -> tuple[str, ...]:
         """Every path that the job may write, or wrote when it last ran."""
@@ -299,9 +323,10 @@ class Performer:
                 time.time(),
                 ended.seconds,
                 ended.peak_memory,
-                "local",
+                self.project.executor_of(job),
                 (record.runs if record is not None else 0) + 1,
-            )
+            ),
+            self._parts,
         )
 
     def record_failure(self, attempt: Attempt, seconds: float) -> None:
@@ -321,7 +346,7 @@ class Performer:
                 old.ended if old is not None else time.time(),
                 old.seconds if old is not None else seconds,
                 old.peak_memory if old is not None else 0,
-                "local",
+                self.project.executor_of(job),
                 (old.runs if old is not None else 0) + 1,
             )
         )

@@ -13,6 +13,7 @@ from typing import Any
 from buildtool.check import Checker
 from buildtool.errors import BtError, raise_all
 from buildtool.expand.expander import Expander
+from buildtool.expand.functions import Functions
 from buildtool.expand.render import Renderer, override
 from buildtool.expand.targets import Wanted, cycle_error, missing_files, wanted
 from buildtool.expand.tasks import ready_tasks
@@ -20,7 +21,7 @@ from buildtool.expand.variables import Variables
 from buildtool.files import Disk
 from buildtool.graph import Job, JobId, Kind
 from buildtool.state.store import StateReader
-from buildtool.taskfile.specs import Taskfile
+from buildtool.taskfile.specs import Taskfile, TaskSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Request:
     given: Mapping[str, Any] | None = None  # --set
     args: tuple[str, ...] = ()  # behind `--`
     rehash: bool = False
+    executor: str | None = None  # -e: instead of what the Taskfile says
 
 
 class Remembered:
@@ -70,6 +72,7 @@ class Project:
         self.expander = Expander(tasks, self.disk, self.owned.get)
         self.errors: list[BtError] = errors
         self.renderer = Renderer(self.taskfile, self.expander, self.variables, request.args)
+        self.functions = Functions(self.taskfile, self.expander, self.renderer)
 
     @property
     def graph_jobs(self) -> list[Job]:
@@ -103,11 +106,29 @@ class Project:
             self.renderer,
             self.reader,
             self.outside,
+            self.functions,
             settled,
             asked=want.asked,
             secrets=self.taskfile.settings.secrets,
             salt=self.reader.value("salt") or "",
         )
+
+    def code_problems(self) -> list[BtError]:
+        """What is wrong with the functions and scripts of all tasks."""
+        raise_all(self.errors)
+        tasks = self.expander.tasks.values()
+        coded = [task for task in tasks if task.spec.call is not None or task.spec.script is not None]
+        return self._unique([error for task in coded for error in self.functions.problems(task)])
+
+    def executor(self, task: TaskSpec) -> str:
+        """The name of the executor that a task's functions run on."""
+        default = self.taskfile.settings.executor
+        return self.request.executor or task.executor or (default.text if default is not None else "local")
+
+    def executor_of(self, job: Job) -> str:
+        """Where a job runs: commands are always subprocesses of this machine."""
+        spec = self.renderer.task(job).spec
+        return "local" if spec.run is not None or job.kind is Kind.GROUP else self.executor(spec)
 
     def order(self, roots: list[JobId]) -> list[JobId]:
         """The roots and all they wait for, each behind what it waits for."""

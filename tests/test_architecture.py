@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "buildtool"
 
 FLOORS: tuple[set[str], ...] = (
-    {"errors", "text"},
+    {"errors", "text", "runtime"},
     {"paths"},
     {"graph", "files", "depfile", "signals"},
     {"taskfile", "fingerprint"},

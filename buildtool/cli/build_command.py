@@ -14,8 +14,8 @@ from buildtool.build import Build, Options
 from buildtool.cli.complete import complete_target
 from buildtool.cli.context import Context, settings, usable_cpus
 from buildtool.cli.session import writing
-from buildtool.errors import BtError, UsageError
-from buildtool.executors.commands import Commands
+from buildtool.errors import BtError, UsageError, raise_all
+from buildtool.executors.choose import check_executor, executors_of
 from buildtool.expand.targets import idle_tasks
 from buildtool.outside import Outside
 from buildtool.project import Project, Request
@@ -31,6 +31,7 @@ from buildtool.text import count, printable
 @click.command("build")
 @click.argument("targets", nargs=-1, shell_complete=complete_target)
 @click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Run N jobs at a time.")
+@click.option("-e", "--executor", metavar="NAME", help="Run all functions on this executor.")
 @click.option(
     "-n", "--dry-run", "dry_run_", is_flag=True, help="Say what would run, and why; change nothing."
 )
@@ -51,6 +52,7 @@ def command(  # one parameter an option: click's way
     context: Context,
     targets: tuple[str, ...],
     jobs: int | None,
+    executor: str | None,
     dry_run_: bool,
     check: bool,
     keep_going: bool,
@@ -76,7 +78,9 @@ def command(  # one parameter an option: click's way
     begun = time.monotonic()
     try:
         taskfile = context.taskfile()
-        request = Request(words, context.folder(taskfile), settings(given), args, rehash)
+        request = Request(words, context.folder(taskfile), settings(given), args, rehash, executor)
+        if executor is not None and (hint := check_executor(taskfile, executor)) is not None:
+            raise UsageError(f"no executor is called `{executor}`", hint=hint)
         if check and not dry_run_:
             raise UsageError("`--check` goes with `--dry-run`")
         if dry_run_:
@@ -125,6 +129,7 @@ def build(taskfile: Taskfile, request: Request, options: Options, reporter: Repo
     ):
         outside = Outside(state, taskfile.root, taskfile.settings.shell)
         project = Project(taskfile, state, request, outside)
+        raise_all(project.code_problems())
         want = project.want(keep_going=options.keep_going)
         if request.args and not any("{args}" in (t.spec.run or "") for t in project.expander.tasks.values()):
             raise UsageError("no task uses `{args}`, so nothing can stand behind `--`")
@@ -133,7 +138,8 @@ def build(taskfile: Taskfile, request: Request, options: Options, reporter: Repo
                 reporter.note(idle)
         os.chdir(taskfile.root)  # jobs that run in the root start faster when this process is there, too
         secrets = (os.environ.get(name, "") for name in taskfile.settings.secrets)
-        executor = Commands(mask=tuple(os.fsencode(value) for value in secrets if value))
+        mask = tuple(os.fsencode(value) for value in secrets if value)
+        executor = executors_of(taskfile, options.jobs, mask)
         code = Build(project, want, state, executor, reporter, signals, options).run()
         report_orphans(project, state, reporter, complete=not request.targets and not request.given)
         return int(code)

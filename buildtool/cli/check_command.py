@@ -50,6 +50,8 @@ def problems(project: Project) -> list[BtError]:
     for name, spec in project.variables.specs.items():
         collect(errors, lambda name=name, spec=spec: project.variables.value(name, spec.place))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
     errors += project.expander.errors
+    if not project.errors:
+        errors += project.code_problems()
     if not errors:
         errors = graph_problems(project)
     return list({(e.summary, e.place): e for e in errors}.values())

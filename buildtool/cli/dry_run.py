@@ -6,7 +6,7 @@ import os
 import time
 
 from buildtool.cli.context import STATE, Context
-from buildtool.errors import ExitCode
+from buildtool.errors import ExitCode, raise_all
 from buildtool.fingerprint import Maybe, Stale
 from buildtool.foresee import Forecast, foresee
 from buildtool.graph import Kind
@@ -33,6 +33,7 @@ def dry_run(
     """Print the forecast; the exit code, which is 4 with `check` if anything would or may run."""
     begun = time.monotonic()
     project = Project(taskfile, StateReader.open(os.path.join(taskfile.root, STATE)), request)
+    raise_all(project.code_problems())
     forecast = foresee(project, project.want(), force=force, only=only)
     jobs = foreseen(project, forecast)
     work = any(job.word != "fresh" for job in jobs)

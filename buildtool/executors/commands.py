@@ -65,7 +65,6 @@ class Commands:
     """
 
     def __init__(self, *, log_limit: int = 1 << 26, mask: tuple[bytes, ...] = (), grace: float = 5) -> None:
-        self.name = "local"
         self._log_limit = log_limit
         self._mask = mask
         self._grace = grace

@@ -242,21 +242,30 @@ def prepare() -> None:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
-def start(argv: tuple[str, ...], cwd: str, env: Mapping[str, str], output: int | None) -> int:
+def start(
+    argv: tuple[str, ...],
+    cwd: str,
+    env: Mapping[str, str],
+    output: int | None,
+    source: int | None = None,
+) -> int:
     """Start a program and return its pid; raises OSError or ValueError.
 
-    It leads a session of its own, reads nothing, and writes to the descriptor `output`; with None it shares
-    our terminal and our session. Signals are as in a fresh login, whatever we ignore or block.
+    It leads a session of its own, reads from the descriptor `source` (with None it reads nothing), and writes to
+    `output`; without one it shares our terminal and our session. Signals are as in a fresh login, whatever we
+    ignore or block.
     """
     program = _find(argv[0], env)
     if not _is_here(cwd):  # `posix_spawn` cannot change the directory, and `Popen` takes a third longer
-        return _start_elsewhere(program, argv, cwd, env, output)
+        return _start_elsewhere(program, argv, cwd, env, output, source)
     if output is None:
         return os.posix_spawn(program, argv, env, setsigmask=(), setsigdef=_DEFAULTS)
     actions = (
         (os.POSIX_SPAWN_DUP2, output, 1),
         (os.POSIX_SPAWN_DUP2, output, 2),
-        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
+        if source is None
+        else (os.POSIX_SPAWN_DUP2, source, 0),
     )
     return os.posix_spawn(
         program, argv, env, file_actions=actions, setsid=True, setsigmask=(), setsigdef=_DEFAULTS
@@ -264,9 +273,14 @@ def start(argv: tuple[str, ...], cwd: str, env: Mapping[str, str], output: int |
 
 
 def _start_elsewhere(
-    program: str, argv: tuple[str, ...], cwd: str, env: Mapping[str, str], output: int | None
+    program: str,
+    argv: tuple[str, ...],
+    cwd: str,
+    env: Mapping[str, str],
+    output: int | None,
+    source: int | None,
 ) -> int:
-    stdin = None if output is None else subprocess.DEVNULL
+    stdin = source if source is not None or output is None else subprocess.DEVNULL
     with _caught_signals():
         process = subprocess.Popen(
             argv,

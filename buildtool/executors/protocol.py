@@ -8,12 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
+
+Signature = tuple[int, int, int, int]  # of a file: size, mtime_ns, ctime_ns, inode
+Slot = tuple[str | None, tuple[str, ...], bool]  # of inputs or outputs: name, paths, whether it is a list
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function or script with all that it can ask for, as plain data."""
+
+    name: str  # of the job
+    target: str  # `module:function`, or the absolute path of a script
+    is_script: bool
+    path: tuple[str, ...]  # absolute directories in which modules of the project are looked up
+    inputs: tuple[Slot, ...]
+    outputs: tuple[Slot, ...]
+    wildcards: Mapping[str, Any]
+    params: Mapping[str, Any]
+    cpus: str
+    code: tuple[tuple[str, Signature], ...] = ()  # absolute paths of its source files, as they were looked at
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One run of one job, ready to be started anywhere."""
+    """One run of one job, ready to be started anywhere: `argv` for a command, `call` for a function."""
 
     id: int
     argv: tuple[str, ...]
@@ -22,6 +41,11 @@ class Work:
     log: str  # absolute path of the file that keeps the output; made only when there is any
     timeout: float | None = None  # seconds
     interactive: bool = False  # it gets the terminal of `bt` itself
+    call: Call | None = None
+    executor: str = "local"
+    alone: bool = (
+        False  # it, or a job that ran beside it, took its worker down: run it where it can hurt no other
+    )
 
 
 class Started(NamedTuple):
@@ -51,6 +75,9 @@ class Ended(NamedTuple):
     cancelled: bool = False
     leftovers: int = 0  # background processes that had to be ended with it
     error: str | None = None  # why it could not be started
+    cause: str | None = None  # why it failed, where no exit code tells
+    where: tuple[str, int] | None = None  # absolute path and line of the code that failed
+    repeat: str | None = None  # why this run does not count and is to be done once more
     log_error: str | None = None  # why its log is not whole; the job itself went on
 
 
@@ -59,8 +86,6 @@ Event = Started | Output | Ended
 
 class Executor(Protocol):
     """A place where work runs."""
-
-    name: str
 
     def fileno(self) -> int:
         """A descriptor that is readable when `events` has something to tell."""

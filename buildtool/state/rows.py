@@ -132,7 +132,7 @@ def to_stamps(rows: list[tuple[Any, ...]]) -> dict[str, Stamp]:
     }
 
 
-JOB = "key, task, status, build, ended, seconds, peak_memory, executor, runs, accepted, details"
+JOB = "key, task, status, build, ended, seconds, peak_memory, executor, runs, accepted, details, code"
 
 
 def job_row(job: JobRecord) -> tuple[object, ...]:
@@ -149,12 +149,13 @@ def job_row(job: JobRecord) -> tuple[object, ...]:
         job.runs,
         int(job.accepted),
         pack_details(job),
+        next((pack_digest(i.digest) for i in job.fingerprint.items if i.kind == "code" and i.digest), None),
     )
 
 
 def to_job(row: tuple[Any, ...], outputs: list[tuple[Any, ...]]) -> JobRecord:
     """A job from the columns named in JOB and its (path, digest) rows; one of UNREADABLE if damaged."""
-    key, task, status, build, ended, seconds, memory, executor, runs, accepted, stored = row
+    key, task, status, build, ended, seconds, memory, executor, runs, accepted, stored, _ = row
     details = unpack_details(stored)
     return JobRecord(
         key=to_text(key),
@@ -172,6 +173,27 @@ def to_job(row: tuple[Any, ...], outputs: list[tuple[Any, ...]]) -> JobRecord:
         runs=runs,
         accepted=bool(accepted),
     )
+
+
+def code_row(digest: str, parts: Sequence[Item]) -> tuple[object, ...]:
+    """Digest and parts of a job's code, without texts."""
+    return pack_digest(digest), to_json([part[:3] for part in parts])
+
+
+def text_row(part: Item) -> tuple[object, ...]:
+    """Digest and text of a part; nothing for one that is too long to show."""
+    text = part.text or ""
+    return pack_digest(part.digest or ""), zlib.compress(to_bytes(text if len(text) <= LONGEST else ""))
+
+
+def to_parts(stored: str, texts: Mapping[str, str]) -> tuple[Item, ...]:
+    """The parts of a job's code, with those of their texts that are known."""
+    return tuple(Item(kind, name, digest, texts.get(digest)) for kind, name, digest in json.loads(stored))
+
+
+def to_texts(rows: list[tuple[Any, ...]]) -> dict[str, str]:
+    """Texts by digest."""
+    return {unpack_digest(digest): to_text(zlib.decompress(text)) for digest, text in rows}
 
 
 RUNNING = "key, task, outputs, aside, pid, stamp"

@@ -20,7 +20,10 @@ STATEMENTS = (
     # the last run of each job
     """CREATE TABLE jobs (key BLOB PRIMARY KEY, task BLOB, status TEXT, build INTEGER, ended REAL,
     seconds REAL, peak_memory INTEGER, executor BLOB, runs INTEGER, accepted INTEGER,
-    details BLOB) WITHOUT ROWID""",
+    details BLOB, code) WITHOUT ROWID""",
+    # what the code of jobs consists of, and the text of its parts: many jobs share one code
+    "CREATE TABLE codes (digest PRIMARY KEY, parts TEXT) WITHOUT ROWID",
+    "CREATE TABLE texts (digest PRIMARY KEY, text BLOB) WITHOUT ROWID",
     # paths that jobs made; `job` is null where it is the path itself, as most often; without `position` the
     # last record of the job does not tell of the path any more
     """CREATE TABLE outputs (path BLOB PRIMARY KEY, job BLOB, position INTEGER, digest) WITHOUT ROWID""",

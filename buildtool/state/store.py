@@ -10,10 +10,11 @@ from __future__ import annotations
 import gc
 import json
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
+from buildtool.fingerprint import Item
 from buildtool.state.database import Database
 from buildtool.state.records import BuildRecord, HistoryRecord, JobRecord, Running
 from buildtool.state.rows import (
@@ -24,6 +25,10 @@ from buildtool.state.rows import (
     STAMP,
     UNREADABLE,
     Stamp,
+    code_row,
+    text_row,
+    to_parts,
+    to_texts,
     history_row,
     job_row,
     pack_digest,
@@ -43,6 +48,8 @@ from buildtool.state.snapshot import Snapshot
 from buildtool.text import printable
 
 BUILDS_KEPT = 1000
+CODES_KEPT = 200  # versions of code that are kept without a look at who needs them
+_MANY = 500  # values in one query
 HISTORY_KEPT = 500_000  # entries; the last build keeps all of its own
 MAKER = "coalesce(job, path)"  # of an output: the key of its job
 MADE_BY = "(job=? OR (path=? AND job IS NULL))"  # of outputs: those of one job
@@ -119,6 +126,20 @@ class StateReader:
         except UNREADABLE:
             self.warnings.append(f"the record of `{printable(key)}` is damaged and does not count")
             return None
+
+    def code(self, digest: str) -> tuple[Item, ...]:
+        """The parts of a job's code, by the digest of the whole; nothing if it is not known."""
+        parts = self._read(
+            "SELECT parts FROM codes WHERE digest=?",
+            lambda rows: to_parts(rows[0][0], {}) if rows else (),
+            pack_digest(digest),
+        )
+        found: dict[str, str] = {}
+        for at in range(0, len(parts), _MANY):
+            wanted = [pack_digest(part.digest) for part in parts[at : at + _MANY] if part.digest is not None]
+            marks = ", ".join("?" * len(wanted))
+            found |= self._read(f"SELECT digest, text FROM texts WHERE digest IN ({marks})", to_texts, *wanted)
+        return tuple(part._replace(text=found.get(part.digest or "")) for part in parts)
 
     def keys(self) -> list[str]:
         """The keys of all jobs that have a record."""
@@ -215,6 +236,7 @@ class State(StateReader):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._database = database
+        self._coded: set[str] = set()  # codes that were written by this process
 
     @classmethod
     def open(cls, directory: str, *, durable: bool = False) -> State:
@@ -242,6 +264,7 @@ class State(StateReader):
             (time.time(), exit_code, to_json(dict(counts)), number),
         )
         self._prune_history()
+        self._prune_codes()
 
     def start(self, jobs: Iterable[Running]) -> None:
         """Note durably that these jobs may write their outputs from now on."""
@@ -259,12 +282,15 @@ class State(StateReader):
         """Note that a job is not running any more, and nothing else."""
         self._database.write("DELETE FROM running WHERE key=?", (to_bytes(key),))
 
-    def record(self, job: JobRecord) -> None:
+    def record(self, job: JobRecord, codes: Mapping[str, Sequence[Item]] | None = None) -> None:
         """Note the last run of a job: it is not running any more, and owns its outputs.
 
         Another job that owned one of them is forgotten. What either owned and this record does not tell of
-        stays known as a stray.
+        stays known as a stray. `codes`: the parts of the code that it was made by, by the digest of the whole.
         """
+        for item in job.fingerprint.items if codes else ():
+            if item.kind == "code" and item.digest is not None and item.digest not in self._coded:
+                self._add_code(item.digest, (codes or {}).get(item.digest, ()))
         key = to_bytes(job.key)
         self.stop(job.key)
         for made in job.outputs:
@@ -322,10 +348,28 @@ class State(StateReader):
         """Keep a text under a name."""
         self._database.write("INSERT OR REPLACE INTO vars VALUES (?, ?)", (to_bytes(name), to_json(value)))
 
+    def _add_code(self, digest: str, parts: Sequence[Item]) -> None:
+        self._coded.add(digest)
+        self._database.write("INSERT OR IGNORE INTO codes VALUES (?, ?)", code_row(digest, parts))
+        self._database.write_many("INSERT OR IGNORE INTO texts VALUES (?, ?)", map(text_row, parts))
+
     def _drop(self, key: bytes) -> None:
         """Remove a job's record; its outputs become strays."""
         self._database.write("DELETE FROM jobs WHERE key=?", (key,))
         self._database.write(f"UPDATE outputs SET position=NULL WHERE {MADE_BY}", (key, key))
+
+    def _prune_codes(self) -> None:
+        """Drop what no record tells of any more, once there is much of it."""
+        rows = self._database.rows("SELECT count(*) FROM codes")
+        used = "SELECT DISTINCT code FROM jobs WHERE code NOT NULL"
+        if rows[0][0] <= CODES_KEPT or rows[0][0] <= 2 * len(self._database.rows(used)):
+            return
+        self._database.write(f"DELETE FROM codes WHERE digest NOT IN ({used})")
+        parts = [part for (stored,) in self._database.rows("SELECT parts FROM codes") for part in to_parts(stored, {})]
+        kept = {part.digest for part in parts}
+        texts = [digest for (digest,) in self._database.rows("SELECT digest FROM texts")]
+        gone = ((digest,) for digest in texts if unpack_digest(digest) not in kept)
+        self._database.write_many("DELETE FROM texts WHERE digest=?", gone)
 
     def _prune_history(self) -> None:
         rows = self._database.rows("SELECT number, logged FROM builds ORDER BY number DESC")

@@ -6,6 +6,7 @@ The checks and the JSON Schema both come from here. Does not read files, and doe
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from buildtool.taskfile import rules
@@ -18,7 +19,6 @@ from buildtool.taskfile.kinds import (
     Either,
     Flag,
     Kind,
-    Later,
     ListOf,
     Number,
     Scalar,
@@ -117,16 +117,36 @@ BACKENDS: dict[str, tuple[Key, ...]] = {
         Key("options", Anything(), "Passed on to coiled as it is."),
     ),
     "custom": (
+        _WORKERS,
         Key("factory", TEXT, '"module:function" that takes the number of workers and gives an executor.'),
         Key("remote", FLAG, "Whether its workers do not see this disk.", default=False),
     ),
 }  # fmt: skip
-USABLE_BACKENDS = ("local",)
+USABLE_BACKENDS = ("local", "threads", "processes", "loky", "custom")
+
+
+def _refuse_backend(name: str, spot: Spot) -> None:
+    usable = listing([f"`{backend}`" for backend in USABLE_BACKENDS], "or")
+    spot.wrong(f"executor `{name}` is not supported yet", f"use {usable} for now")
+
+
+def _usable(table: Mapping[str, Any], spot: Spot) -> None:
+    """What runs the jobs can be used already."""
+    name = table["backend"]
+    if name not in USABLE_BACKENDS:
+        _refuse_backend(name, spot.key("backend"))
+    if name == "custom" and table.get("remote") is True:
+        spot.key("remote").wrong("workers that do not see this disk are not supported yet", "leave `remote` out")
 
 
 def _backend(name: str) -> Table:
     about = Key("backend", Choice((name,)), "What runs the jobs.")
-    return Table((about, *BACKENDS[name]), required=("backend",), marks=lambda v: v.get("backend") == name)
+    return Table(
+        (about, *BACKENDS[name]),
+        required=("backend", "factory") if name == "custom" else ("backend",),
+        marks=lambda v: v.get("backend") == name,
+        rule=_usable,
+    )
 
 
 _NO_BACKEND = Table(
@@ -139,8 +159,6 @@ EXECUTORS = Key(
     "executors",
     TableOf(Either((*(_backend(name) for name in BACKENDS), _NO_BACKEND), "a table"), NAME, own=True),
     "Where jobs can run, by name.",
-    supported=False,
-    hint="leave it out for now: jobs run on this machine",
 )
 
 
@@ -149,24 +167,10 @@ class _Executor(Text):
 
     def check(self, value: Any, spot: Spot) -> Any:
         name = super().check(value, spot)
-        if name is INVALID or name in USABLE_BACKENDS:
-            return name
-        if name in BACKENDS:
-            spot.wrong(
-                f"executor `{name}` is not supported yet", "leave it out for now: jobs run on this machine"
-            )
-        elif not EXECUTORS.supported:
-            hint = (
-                did_you_mean(name, USABLE_BACKENDS)
-                or f"write {listing([f'`{b}`' for b in USABLE_BACKENDS], 'or')}"
-            )
-            spot.wrong(f"no executor is called `{printable(name)}`", hint)
-        else:
-            return name
-        return INVALID
-
-    def schema(self) -> Schema:
-        return super().schema() if EXECUTORS.supported else {"enum": list(USABLE_BACKENDS)}
+        if name is not INVALID and name in BACKENDS and name not in USABLE_BACKENDS:
+            _refuse_backend(name, spot)
+            return INVALID
+        return name
 
 
 EXECUTOR = _Executor()
@@ -182,10 +186,12 @@ FOREACH_TABLE = Table(
     (Key("from", TEXT, "A table (CSV or TSV) with a row per job."),),
     marks=lambda table: isinstance(table.get("from"), str),
 )
-FOREACH_LINES = Later(
-    Table((), others=TEXT, names=WILDCARD, marks=lambda table: any(_is_file(v) for v in table.values())),
-    "`foreach` over the lines of a file",
-    "write the values as a list for now",
+FOREACH_LINES = Table(
+    (),
+    others=TEXT,
+    names=WILDCARD,
+    marks=lambda table: any(_is_file(v) for v in table.values()),
+    rule=rules.one_file_of_lines,
 )
 FOREACH = Either(
     (
@@ -232,9 +238,8 @@ TASK_KEYS = (
     Key("inputs", SLOTS, "What it reads: a pattern, a list, or a table of names. `{name}` is a wildcard."),
     Key("outputs", SLOTS, "What it writes: a pattern, a list, or a table of names."),
     Key("run", LINES, "Shell text, or a list of lines run in one shell."),
-    Key("call", TEXT, '"module:function", looked up from the project root.', supported=False,
-        hint="use `run` with a command for now"),
-    Key("script", TEXT, "A Python file.", supported=False, hint='use `run = "python …"` for now'),
+    Key("call", TEXT, '"module:function", looked up from the project root.'),
+    Key("script", TEXT, "A Python file, run like `call`: `from buildtool import job`."),
     Key("params", TableOf(Anything(), PARAMETER), "Values for `run` and `call`."),
     Key("needs", TEXTS, "Tasks or files that must be up to date first; alone it makes a group."),
     Key("after", TEXTS, "Tasks or files brought up to date first, never a reason to rebuild."),
@@ -247,7 +252,7 @@ TASK_KEYS = (
     Key("dotenv", TEXTS, "Files with environment variables."),
     Key("cwd", TEXT, "Where it runs, relative to the project root.", "."),
     Key("shell", TEXT, "What runs the text, if not `[bt] shell`."),
-    Key("executor", EXECUTOR, "Where it runs, if not the default.", supported=False),
+    Key("executor", EXECUTOR, "Where it runs, if not the default."),
     Key("resources", RESOURCES, "What it takes while it runs; it starts when all fit."),
     Key("retries", Number(whole=True), "How often it is tried again after it failed.", 0),
     Key("timeout", MORE_SECONDS, 'How long it may take: "30s", "10m", "1.5h" or seconds.'),
@@ -300,12 +305,7 @@ BT = Table(
         Key("jobs", Number(least=1, whole=True), "How many jobs run at once; by default one per CPU."),
         Key("shell", TEXT, "What runs the text of `run`.", "bash"),
         Key("pools", RESOURCES, "Sizes of resources."),
-        Key(
-            "python_path",
-            TEXTS,
-            "Directories where functions are looked up, besides the project root.",
-            supported=False,
-        ),
+        Key("python_path", TEXTS, "Directories where functions are looked up, besides the project root."),
         Key("orphans", Choice(("report", "delete")), "What happens to outputs whose task is gone.", "report"),
         Key("allow", TEXTS, "Directories outside the project that outputs may lie in."),
         Key("secrets", TEXTS, "Environment variables whose values are masked wherever they are shown."),

@@ -338,27 +338,3 @@ class Either:
     def schema(self) -> Schema:
         shown = [kind.schema() for kind in self.kinds if getattr(kind, "shown", True)]
         return shown[0] if len(shown) == 1 else {"anyOf": shown}
-
-
-@dataclass(frozen=True)
-class Later:
-    """A kind that is known but not supported yet."""
-
-    kind: Kind
-    what: str
-    hint: str
-    shown: bool = False  # in the schema
-
-    @property
-    def words(self) -> str:
-        return self.kind.words
-
-    def fits(self, value: object) -> bool:
-        return self.kind.fits(value)
-
-    def check(self, value: Any, spot: Spot) -> Any:  # noqa: ARG002  the kinds share one shape
-        spot.wrong_key(f"{self.what} is not supported yet", self.hint)
-        return INVALID
-
-    def schema(self) -> Schema:
-        return {"not": {}}

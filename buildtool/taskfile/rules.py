@@ -13,7 +13,13 @@ from buildtool.text import listing, printable
 
 ACTIONS = ("run", "call", "script")  # what a task does; one of them
 SOURCES = ("csv", "lines", "glob", "sh")  # where a variable's values come from; one of them
-_WITH_OTHERS = {"depfile": ("run", "outputs"), "temp": ("outputs",), "keep": ("outputs",)}
+_WITH_OTHERS = {
+    "depfile": ("run", "outputs"),
+    "temp": ("outputs",),
+    "keep": ("outputs",),
+    "shell": ("run",),
+    "interactive": ("run",),
+}
 
 
 def same_columns(rows: list[Any], spot: Spot) -> None:
@@ -23,6 +29,17 @@ def same_columns(rows: list[Any], spot: Spot) -> None:
             names = listing([f"`{name}`" for name in rows[0]]) or "none"
             spot.item(index).wrong("the rows of `foreach` have different keys", f"the first has {names}")
             return
+
+
+def one_file_of_lines(table: Mapping[str, Any], spot: Spot) -> None:
+    """`foreach = { chunk = "@file" }` has one wildcard."""
+    for extra in list(table)[1:]:
+        spot.key(extra).wrong_key(
+            "the lines of a file are the values of one wildcard", "use `foreach = { from = … }` for several"
+        )
+    for name, value in table.items():
+        if not value.startswith("@") or not value[1:].strip():
+            spot.key(name).wrong("the file of `foreach` has no name", 'write `"@file"`')
 
 
 def some_line(lines: list[str], spot: Spot) -> None:
@@ -83,11 +100,15 @@ def _one_action(actions: list[str], task: Mapping[str, Any], spot: Spot, *, excu
         return
     if "needs" not in task:
         name = printable(str(spot.path[-1]))
-        spot.wrong_key(f"task `{name}` does nothing", "it needs `run`, or `needs` alone for a group")
+        spot.wrong_key(
+            f"task `{name}` does nothing", "it needs `run`, `call` or `script`, or `needs` alone for a group"
+        )
         return
     for key in ("inputs", "outputs"):
         if key in task:
-            spot.key(key).wrong_key(f"`{key}` needs `run`", "add `run`, or leave `needs` alone for a group")
+            spot.key(key).wrong_key(
+                f"`{key}` needs `run`, `call` or `script`", "add one, or leave `needs` alone for a group"
+            )
 
 
 def task_schema(usable: Collection[str]) -> Schema:

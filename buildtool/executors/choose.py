@@ -1,0 +1,98 @@
+"""The executors of a Taskfile: which there are, and how each is made.
+
+Does not know which task goes where.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor as Pool
+from typing import Any
+
+from buildtool.errors import ExecutorError, Place
+from buildtool.executors.commands import Commands
+from buildtool.executors.dispatch import Dispatch
+from buildtool.executors.futures import Futures, bare_main
+from buildtool.executors.protocol import Executor
+from buildtool.executors.workers import Workers
+from buildtool.runtime import modules
+from buildtool.taskfile.specs import ExecutorSpec, Taskfile
+from buildtool.text import did_you_mean
+
+BACKENDS = ("local", "threads", "processes", "loky")  # those that need no more than their name
+
+
+def check_executor(taskfile: Taskfile, name: str) -> str | None:
+    """Why there is no executor of that name, or None if there is: a hint."""
+    known = {*taskfile.executors, *BACKENDS}
+    return None if name in known else did_you_mean(name, known) or f"there is {', '.join(sorted(known))}"
+
+
+def executors_of(taskfile: Taskfile, jobs: int, mask: tuple[bytes, ...] = ()) -> Dispatch:
+    """All executors of a Taskfile, each made when it is first used; `jobs` at a time where nothing else is said."""
+    specs = {name: ExecutorSpec(name, _NOWHERE, name, {}) for name in BACKENDS} | dict(taskfile.executors)
+    return Dispatch(Commands(mask=mask), {name: _maker(spec, taskfile, jobs, mask) for name, spec in specs.items()})
+
+
+def _maker(spec: ExecutorSpec, taskfile: Taskfile, jobs: int, mask: tuple[bytes, ...]) -> Callable[[], Executor]:
+    workers = int(spec.options.get("workers", jobs))
+    if spec.backend == "local":
+        return lambda: Workers(most=workers, mask=mask)
+    if spec.backend == "threads":
+        return lambda: Workers(most=workers, slots=max(2, workers), mask=mask)
+    pools: Mapping[str, Callable[[int], Pool]] = {
+        "processes": _processes,
+        "loky": _loky,
+        "custom": lambda count: _custom(spec, taskfile, count),
+    }
+    return lambda: Futures(pools[spec.backend], workers, mask=mask)
+
+
+def _processes(workers: int) -> Pool:
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["buildtool.runtime.perform"])
+    pool = ProcessPoolExecutor(workers, mp_context=context)
+    # Have all processes now: the pool does not notice the death of one that it starts later while it waits.
+    with bare_main():
+        for _ in range(workers):
+            pool.submit(time.sleep, 0.01 * workers)
+    return pool
+
+
+def _loky(workers: int) -> Pool:
+    try:
+        from loky import ProcessPoolExecutor
+    except ImportError:
+        raise ExecutorError(
+            "the executor `loky` needs a package that is not installed", hint="pip install 'buildtool[loky]'"
+        ) from None
+    found: Pool = ProcessPoolExecutor(workers)
+    return found
+
+
+def _custom(spec: ExecutorSpec, taskfile: Taskfile, workers: int) -> Pool:
+    """What the user's own factory makes."""
+    factory = str(spec.options["factory"])
+    folders = [taskfile.root, *(os.path.join(taskfile.root, path) for path in taskfile.settings.python_path)]
+    modules.set_path([os.path.normpath(folder) for folder in folders])
+    try:
+        made: Any = modules.load(factory)(workers)
+    except Exception as error:
+        cause = f"{type(error).__name__}: {error}"
+        raise ExecutorError(f"`{factory}` cannot make an executor: {cause}", place=spec.place) from error
+    if not callable(getattr(made, "submit", None)):
+        raise ExecutorError(
+            f"`{factory}` gives a {type(made).__name__}, which is no executor",
+            place=spec.place,
+            hint="it must be a `concurrent.futures.Executor`",
+        )
+    found: Pool = made
+    return found
+
+
+_NOWHERE = Place("", 0, 0, 0, "")

@@ -1,0 +1,273 @@
+"""Functions in any `concurrent.futures.Executor`: processes, loky, one of the user's own.
+
+Does not know what is behind the pool. A job that takes its process down breaks the whole pool: then all jobs that
+were in it are done once more, each alone, so that only the one at fault fails.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
+from dataclasses import dataclass
+from types import ModuleType
+
+from buildtool.executors import processes
+from buildtool.executors.calls import Running, data_of, ended_of
+from buildtool.executors.channel import Channel
+from buildtool.executors.protocol import Ended, Event, Started, Work
+from buildtool.runtime.job import Data
+from buildtool.runtime.perform import perform
+
+_BROKEN = "its worker process died, and another job may be the reason"
+
+
+@dataclass(slots=True, eq=False)
+class _Sent:
+    """A job that is in the pool."""
+
+    run: Running
+    future: Future[Data]
+    kill_at: float | None = None
+    told: bool = False  # that it runs
+
+
+class Futures:
+    """Runs functions in the pool that `factory(workers)` makes when it is first needed.
+
+    `log_limit`, `mask`, `grace`: as for `Commands`.
+    """
+
+    def __init__(
+        self,
+        factory: Callable[[int], Executor],
+        workers: int,
+        *,
+        log_limit: int = 1 << 26,
+        mask: tuple[bytes, ...] = (),
+        grace: float = 5,
+    ) -> None:
+        self._factory = factory
+        self._workers = workers
+        self._log_limit = log_limit
+        self._mask = mask
+        self._grace = grace
+        self._pool: Executor | None = None
+        self._selector = selectors.DefaultSelector()
+        self._channel = Channel(self._selector)
+        self._awake, self._wake = os.pipe()
+        os.set_blocking(self._awake, False)
+        self._selector.register(self._awake, selectors.EVENT_READ, None)
+        self._done: deque[int] = deque()
+        self._sent: dict[int, _Sent] = {}
+        self._waiting: deque[Running] = deque()  # until the pool is empty
+        self._told: list[Event] = []
+        self._closed = False
+
+    def fileno(self) -> int:
+        """A descriptor that is readable when something happened."""
+        return self._selector.fileno()
+
+    def deadline(self) -> float | None:
+        """When `events` must be called at the latest; in the past when it has something to tell already."""
+        if self._told:
+            return 0.0
+        times = [at for sent in self._sent.values() for at in (sent.run.timeout_at, sent.kill_at)]
+        return min((at for at in times if at is not None), default=None)
+
+    def submit(self, work: Work) -> None:
+        """Give this work to the pool; one that must be alone waits until the pool is empty, as do those behind it.
+
+        Raises what `factory` raises.
+        """
+        if self._closed:
+            raise ValueError("the executor is closed")
+        run = Running.begin(work, self._log_limit, self._mask)
+        self._waiting.append(run)
+        self._send_waiting()
+
+    def events(self) -> list[Event]:
+        """What happened since the last call, without waiting."""
+        if not self._closed:
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._awake, 1 << 16)
+            self._listen()
+            broken = False
+            while self._done:
+                broken |= self._finish(self._done.popleft())
+            if broken:
+                self._drop_pool()
+            self._act(time.monotonic())
+            self._send_waiting()
+        told, self._told = self._told, []
+        return told
+
+    def cancel(self, work: int, *, now: bool = False) -> None:
+        """End this work, and with it the process that it runs in, where that is known."""
+        for run in [run for run in self._waiting if run.work.id == work]:
+            self._waiting.remove(run)
+            run.cancelled = True
+            self._told += run.end(Ended(work, None, None, 0.0, 0))
+        sent = self._sent.get(work)
+        if sent is None:
+            return
+        sent.run.cancelled = True
+        if not sent.future.cancel():
+            self._stop(sent, now=now)
+
+    def close(self) -> None:
+        """End all that runs and give back all resources."""
+        if self._closed:
+            return
+        for work in [*self._sent, *(run.work.id for run in self._waiting)]:
+            self.cancel(work)
+        until = time.monotonic() + self._grace + 1
+        while self._sent and time.monotonic() < until:
+            due = self.deadline()
+            patience = until if due is None else min(until, due)
+            self._selector.select(max(0.0, patience - time.monotonic()))
+            self.events()
+        self._drop_pool()
+        self._channel.close()
+        self._selector.close()
+        os.close(self._awake)
+        os.close(self._wake)
+        self._closed = True
+
+    # -- the pool --------------------------------------------------------------------------------------------
+
+    def _send_waiting(self) -> None:
+        """Send what may be sent, in order."""
+        while self._waiting:
+            first = self._waiting[0]
+            lonely = [sent for sent in self._sent.values() if sent.run.work.alone]
+            if lonely or (first.work.alone and self._sent):
+                return
+            self._send(self._waiting.popleft())
+
+    def _send(self, run: Running) -> None:
+        work = run.work
+        if self._pool is None:
+            self._pool = self._factory(self._workers)
+        try:
+            data = data_of(work, run.call, self._channel.address, shared=False)
+            with bare_main():
+                future = self._pool.submit(perform, data)
+        except Exception as error:  # noqa: BLE001  the pool may be anybody's
+            self._told += run.end(Ended(work.id, None, None, 0.0, 0, error=f"the executor does not take it: {error}"))
+            return
+        self._sent[work.id] = _Sent(run, future)
+        future.add_done_callback(lambda _: self._note_done(work.id))
+
+    def _note_done(self, job: int) -> None:
+        """Called in a thread of the pool's."""
+        self._done.append(job)
+        with contextlib.suppress(OSError):
+            os.write(self._wake, b".")
+
+    def _drop_pool(self) -> None:
+        """Have no pool any more, nor what is left of it."""
+        pool, self._pool = self._pool, None
+        if pool is None:
+            return
+        stuck = any(sent.run.pid == os.getpid() for sent in self._sent.values())
+        with contextlib.suppress(Exception):
+            pool.shutdown(wait=not stuck, cancel_futures=True)
+
+    # -- jobs ------------------------------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        """Take what jobs printed, and which process runs them."""
+        for job, pid, data in self._channel.read():
+            sent = self._sent.get(job)
+            if sent is None:
+                continue
+            if pid is not None:
+                sent.run.pid = pid
+                self._told += self._start(sent)
+            self._told += sent.run.print(data)
+
+    def _start(self, sent: _Sent) -> list[Event]:
+        """Tell that a job runs, once."""
+        if sent.told:
+            return []
+        sent.told = True
+        sent.run.began = time.monotonic()
+        pid = sent.run.pid if sent.run.pid != os.getpid() else None
+        return [Started(sent.run.work.id, pid, processes.start_stamp(pid) if pid is not None else None)]
+
+    def _finish(self, job: int) -> bool:
+        """Tell how a job ended; whether the pool is broken, or holds old code."""
+        sent = self._sent.pop(job, None)
+        if sent is None:
+            return False
+        broken = False
+        try:
+            ended = ended_of(sent.future.result())
+            broken = ended.repeat is not None
+        except CancelledError:
+            ended = Ended(job, None, None, 0.0, 0)
+        except BrokenExecutor:
+            broken = True
+            ended = self._lost(job, sent)
+        except BaseException as error:  # noqa: BLE001  the pool may be anybody's
+            ended = Ended(job, None, None, 0.0, 0, error=f"the executor failed: {type(error).__name__}: {error}")
+        self._told += self._start(sent)
+        self._listen_to(job, sent)
+        self._told += sent.run.end(ended)
+        return broken
+
+    def _listen_to(self, job: int, sent: _Sent) -> None:
+        """Take the last of what a job printed."""
+        self._sent[job] = sent
+        self._listen()
+        del self._sent[job]
+        self._channel.drop(job)
+
+    def _lost(self, job: int, sent: _Sent) -> Ended:
+        """What a broken pool means for one of its jobs."""
+        run = sent.run
+        if run.cancelled or run.timed_out:
+            return Ended(job, None, signal.SIGTERM, 0.0, 0)
+        if run.work.alone:
+            return Ended(job, None, None, 0.0, 0, cause="it ended its worker process, or used up its memory")
+        return Ended(job, None, None, 0.0, 0, repeat=_BROKEN)
+
+    def _act(self, now: float) -> None:
+        for job, sent in list(self._sent.items()):
+            if sent.run.timeout_at is not None and sent.run.timeout_at <= now:
+                sent.run.timed_out = True
+                if not sent.future.cancel():
+                    self._stop(sent, now=False)
+                if sent.run.pid in (None, os.getpid()):  # nobody can end it: it goes on, and does not count
+                    del self._sent[job]
+                    self._told += sent.run.end(Ended(job, None, None, 0.0, 0))
+            elif sent.kill_at is not None and sent.kill_at <= now:
+                sent.kill_at = None
+                self._stop(sent, now=True)
+
+    def _stop(self, sent: _Sent, *, now: bool) -> None:
+        """End the process that a job runs in."""
+        pid = sent.run.pid
+        if pid is None or pid == os.getpid():
+            return
+        sent.kill_at = None if now else sent.kill_at or time.monotonic() + self._grace
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGKILL if now else signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def bare_main() -> Iterator[None]:
+    """Hide our main module for a moment: new worker processes would import all of `bt`."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main

@@ -1,0 +1,99 @@
+"""What runs in a worker process: takes jobs from standard input, one after another, and answers each.
+
+Does not know who sends them. Started with `python -P -m buildtool.executors.worker SLOTS`; with more than one slot
+jobs run in threads.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import select
+import signal
+import socket
+import struct
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
+from typing import Any
+
+from buildtool.runtime.job import Data
+from buildtool.runtime.perform import perform
+
+HEADER = struct.Struct("!I")  # bytes of the message that follows
+
+
+def main() -> None:
+    """Serve until whoever started this process closes the connection, or is gone."""
+    control = socket.socket(fileno=os.dup(0))
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    ending = threading.Event()
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        """Let `finally` and `with` of the job do their work, then end."""
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        ending.set()
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_watch, args=(control,), daemon=True).start()
+    slots = int(sys.argv[1])
+    pool = ThreadPoolExecutor(slots) if slots > 1 else None
+    try:
+        while (data := _receive(control)) is not None and not ending.is_set():
+            if pool is None:
+                _send(control, perform(data))
+            else:
+                pool.submit(_perform, control, data)
+    except KeyboardInterrupt:
+        pass
+    os._exit(0)  # threads of a job that has ended are no reason to stay
+
+
+def _perform(control: socket.socket, data: Data) -> None:
+    _send(control, perform(data))
+
+
+def _watch(control: socket.socket) -> None:
+    """End this process when the other end of the connection is gone, also while a job runs."""
+    poll = select.poll()
+    poll.register(control, 0)
+    while not poll.poll():
+        pass
+    os._exit(0)
+
+
+def _receive(control: socket.socket) -> Any:
+    """The next message; None at the end of the connection."""
+    head = _exactly(control, HEADER.size)
+    body = _exactly(control, HEADER.unpack(head)[0]) if head is not None else None
+    return None if body is None else pickle.loads(body)  # noqa: S301  it comes from the `bt` that started this process
+
+
+def _exactly(control: socket.socket, size: int) -> bytes | None:
+    found = bytearray()
+    while len(found) < size:
+        try:
+            piece = control.recv(min(1 << 20, size - len(found)))
+        except OSError:
+            return None
+        if not piece:
+            return None
+        found += piece
+    return bytes(found)
+
+
+_sending = threading.Lock()
+
+
+def _send(control: socket.socket, answer: Data) -> None:
+    raw = json.dumps(answer).encode()
+    with _sending:
+        control.sendall(HEADER.pack(len(raw)) + raw)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,297 @@
+"""The functions and scripts of tasks: what they ask for, what they are given, and which code they reach.
+
+Reads their source; never imports or runs it. Does not know when they run.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+from buildtool.errors import BtError, TaskfileError
+from buildtool.expand.annotations import fits, kind_of
+from buildtool.expand.expander import Expander
+from buildtool.expand.render import Renderer
+from buildtool.expand.tasks import Entries, Task
+from buildtool.expand.variables import scalar_text
+from buildtool.graph import Job, Slice
+from buildtool.pycode.code import Code
+from buildtool.pycode.model import Function, Reach
+from buildtool.taskfile.specs import Taskfile
+from buildtool.text import did_you_mean, listing, printable
+
+Signature = tuple[int, int, int, int]  # of a file: size, mtime_ns, ctime_ns, inode
+Slot = tuple[str | None, tuple[str, ...], bool]  # name, paths, whether it is a list
+_PATIENCE = 0.05  # seconds for which the look at source files counts as new
+_SHOWN = 3  # paths of a list in a message
+T = TypeVar("T")
+
+
+class Functions:
+    """Everything about `call` and `script` for the jobs of one expansion."""
+
+    def __init__(self, taskfile: Taskfile, expander: Expander, renderer: Renderer) -> None:
+        self._root = taskfile.root
+        self._python_path = taskfile.settings.python_path
+        self._expander = expander
+        self._renderer = renderer
+        self._code: Code | None = None
+        self._reached: dict[str, Reach] = {}
+        self._signatures: dict[str, Signature | None] = {}
+        self._looked = 0.0
+
+    # -- source ----------------------------------------------------------------------------------------------
+
+    def path(self, task: Task) -> tuple[str, ...]:
+        """The absolute directories in which modules of the project are looked up for a task."""
+        folders = [self._root, *(os.path.join(self._root, path) for path in self._python_path)]
+        if task.spec.script is not None:
+            folders.insert(0, os.path.dirname(os.path.join(self._root, task.spec.script)))
+        return tuple(dict.fromkeys(os.path.normpath(folder) for folder in folders))
+
+    def target(self, task: Task) -> str:
+        """What is run: `module:function`, or the absolute path of a script."""
+        if task.spec.script is not None:
+            return os.path.join(self._root, task.spec.script)
+        return task.spec.call or ""
+
+    def reach(self, task: Task) -> Reach:
+        """The code that a task's function or script reaches, as it is on the disk now.
+
+        Raises `TaskfileError` where it cannot be found or read.
+        """
+        self._refresh()
+        key = task.spec.script or task.spec.call or ""
+        found = self._reached.get(key)
+        if found is None:
+            code = self._code = self._code or Code(self._root, self._python_path)
+            look = code.reach if task.spec.script is None else code.reach_script
+            found = self._reached[key] = _placed(task, lambda: look(key))
+            for path in (*found.files, *found.absent):
+                if path not in self._signatures:
+                    self._signatures[path] = self._signature(path)
+        return found
+
+    def signatures(self, task: Task) -> tuple[tuple[str, Signature], ...]:
+        """The source files that `reach` has read, absolute, as they were then."""
+        files = self.reach(task).files
+        known = ((self._absolute(path), self._signatures[path]) for path in files)
+        return tuple((path, signature) for path, signature in known if signature is not None)
+
+    def _refresh(self) -> None:
+        """Forget what was read if a file of it has changed since."""
+        now = time.monotonic()
+        if now - self._looked < _PATIENCE:
+            return
+        if any(self._signature(path) != known for path, known in self._signatures.items()):
+            self._code = None
+            self._reached.clear()
+            self._signatures.clear()
+        self._looked = time.monotonic()
+
+    def _signature(self, path: str) -> Signature | None:
+        try:
+            st = os.stat(self._absolute(path))
+        except OSError:
+            return None
+        return (st.st_size, st.st_mtime_ns, st.st_ctime_ns, st.st_ino)
+
+    def _absolute(self, path: str) -> str:
+        return os.path.normpath(os.path.join(self._root, path))
+
+    # -- what it asks for ------------------------------------------------------------------------------------
+
+    def function(self, task: Task) -> Function | None:
+        """What is known of the function; None for a script. Raises as `reach`."""
+        if task.spec.call is None:
+            return None
+        self._refresh()
+        code = self._code = self._code or Code(self._root, self._python_path)
+        target = task.spec.call
+        return _placed(task, lambda: code.function(target))
+
+    def problems(self, task: Task) -> list[BtError]:
+        """Everything that is wrong with how a task's function is called, or with its source."""
+        try:
+            self.reach(task)
+            function = self.function(task)
+        except BtError as error:
+            return [error]
+        if function is None:
+            return []
+        place = task.spec.at("call")
+        facts = (("function", f"{printable(function.path)}:{function.line}"),) if function.path else ()
+        found = [TaskfileError(text, place=place, facts=facts, hint=hint) for text, hint in misfits(task, function)]
+        return list(found)
+
+    # -- what it is given ------------------------------------------------------------------------------------
+
+    def slots(self, job: Job, parts: tuple[Slice, ...]) -> tuple[Slot, ...]:
+        """Inputs or outputs as the function sees them: relative to the directory that it runs in."""
+        folder = self._renderer.cwd(job)
+        paths = self._expander.graph.paths
+        return tuple(
+            (part.name, tuple(_relative(path, folder) for path in paths(part.files)), part.many) for part in parts
+        )
+
+    def wildcards(self, job: Job) -> dict[str, Any]:
+        """The values of wildcards and of `foreach`, with the types that they were written with."""
+        typed = typed_values(self._renderer.task(job))
+        values = self._expander.values[job.id]
+        return {name: typed.get(name, {}).get(text, text) for name, text in values.items()}
+
+    def asked(self, job: Job) -> dict[str, Any]:
+        """Those of `wildcards` that can make a difference: all, unless the signature tells."""
+        values = self.wildcards(job)
+        function = self.function(self._renderer.task(job))
+        parameters = function.parameters if function is not None else None
+        if parameters is None or any(p.kind == "kwargs" for p in parameters):
+            return values
+        names = {parameter.name for parameter in parameters}
+        return {name: value for name, value in values.items() if name in names}
+
+    def text(self, job: Job) -> str:
+        """The call as a person would write it."""
+        task = self._renderer.task(job)
+        words = [_shown(slot) for slot in self.slots(job, job.inputs)]
+        made = [_shown(slot) for slot in self.slots(job, job.outputs)]
+        arrow = " → " if made else ""
+        return f"{task.spec.call or task.spec.script}({', '.join(words)}){arrow}{', '.join(made)}"
+
+
+def typed_values(task: Task) -> dict[str, dict[str, Any]]:
+    """By wildcard and text, the values of `foreach` that are not text in the Taskfile."""
+    foreach = task.spec.foreach
+    found: dict[str, dict[str, Any]] = {}
+    if foreach is None:
+        return found
+    pairs: Iterable[tuple[str, Any]] = ()
+    if foreach.product is not None:
+        pairs = ((name, value) for name, values in foreach.product.items() for value in values)
+    elif foreach.rows is not None:
+        pairs = (pair for row in foreach.rows for pair in row.items())
+    for name, value in pairs:
+        if not isinstance(value, str):
+            found.setdefault(name, {})[scalar_text(value)] = value
+    return found
+
+
+def offers(task: Task) -> dict[str, list[str]]:
+    """The names that a function of this task may ask for, each with the kinds of its value (see `annotations`)."""
+    found: dict[str, list[str]] = {"inputs": ["paths"], "outputs": ["paths"], "params": ["table"]}
+    for word, slots in (("input", task.inputs), ("output", task.outputs)):
+        if slots:
+            found[word] = ["path" if len(slots) == 1 and not slots[0].many else "paths"]
+    for name, kinds in (*_slots(task.inputs), *_slots(task.outputs), *_wildcards(task), *_params(task)):
+        found.setdefault(name, []).extend(kinds)
+    return found
+
+
+def _slots(slots: Iterable[Entries]) -> Iterable[tuple[str, list[str]]]:
+    return [(slot.name, ["paths" if slot.many else "path"]) for slot in slots if slot.name is not None]
+
+
+def _wildcards(task: Task) -> Iterable[tuple[str, list[str]]]:
+    typed = typed_values(task)
+    names = dict.fromkeys(
+        (
+            *task.names,
+            *(name for entry in task.input_entries() for name in entry.pattern.names),
+            *(task.rows[0] if task.rows else ()),
+        )
+    )
+    for name in names:
+        values = [row[name] for row in task.rows or () if name in row]
+        kinds = {kind_of(typed.get(name, {}).get(value, value)) for value in values} or {"text"}
+        yield name, sorted(kinds)
+
+
+def _params(task: Task) -> Iterable[tuple[str, list[str]]]:
+    return [(name, [kind_of(value)]) for name, value in task.spec.params.items()]
+
+
+def _sources(task: Task) -> Mapping[str, list[str]]:
+    """By name, every way in which the task gives it a meaning."""
+    found: dict[str, list[str]] = {name: ["a name of every job"] for name in ("inputs", "outputs", "params")}
+    for word, slots in (("input", task.inputs), ("output", task.outputs)):
+        found[word] = ["a name of every job"] if slots else []
+    groups = (
+        ("an input", _slots(task.inputs)),
+        ("an output", _slots(task.outputs)),
+        ("a wildcard", _wildcards(task)),
+        ("a parameter", _params(task)),
+    )
+    for what, pairs in groups:
+        for name, _ in pairs:
+            found.setdefault(name, []).append(what)
+    return found
+
+
+def misfits(task: Task, function: Function) -> Iterable[tuple[str, str | None]]:
+    """What is wrong between a task and the signature of its function: sentence and hint."""
+    target = task.spec.call
+    if function.is_generator:
+        yield f"`{target}` is a generator: calling it does nothing", "let it do its work and return"
+    if function.parameters is None:
+        return
+    offered, sources = offers(task), _sources(task)
+    open_ended = task.rows_from is not None and task.rows is None  # columns of a table that is not there yet
+    for parameter in function.parameters:
+        name = parameter.name
+        if parameter.kind in ("args", "kwargs"):
+            continue
+        if parameter.kind == "positional":
+            if parameter.required:
+                yield f"`{target}` takes `{name}` by position only", "take the `/` out of its signature"
+            continue
+        if name not in offered:
+            if parameter.required and not open_ended:
+                known = listing([f"`{word}`" for word in sorted(offered)])
+                yield f"nothing can fill `{name}` of `{target}`", did_you_mean(name, offered) or f"there is {known}"
+            continue
+        if len(sources[name]) > 1:
+            both = listing(sources[name])
+            yield f"`{name}`, which `{target}` asks for, is {both}", "rename one of them"
+        elif parameter.annotation is not None:
+            wrong = [kind for kind in offered[name] if not fits(parameter.annotation, kind)]
+            if wrong:
+                yield from _unfit(target or "", name, parameter.annotation, wrong[0])
+
+
+_WORDS = {
+    "path": ("is one file, a `Path`", "write `Path`"),
+    "paths": ("is a list of files", "write `list[Path]`"),
+    "text": ("is text", "write `str`, and convert it in the function"),
+    "table": ("is a table", "write `dict`"),
+}
+
+
+def _unfit(target: str, name: str, annotation: str, kind: str) -> Iterable[tuple[str, str | None]]:
+    words, hint = _WORDS.get(kind, (f"is `{kind}`", f"write `{kind}`, or change the value"))
+    yield f"`{name}` {words}, and `{target}` wants `{annotation}`", hint
+
+
+def _placed(task: Task, look: Callable[[], T]) -> T:
+    """Look at the source of a task; what is wrong there has the place of the task's key."""
+    try:
+        return look()
+    except TaskfileError as error:
+        error.place = error.place or task.spec.at("script" if task.spec.call is None else "call")
+        raise
+
+
+def _relative(path: str, folder: str) -> str:
+    """A path as seen from a folder of the project."""
+    if folder and not path.startswith("/"):
+        path = posixpath.relpath("/" + path, "/" + folder)
+    return path.rstrip("/") or "/"
+
+
+def _shown(slot: Slot) -> str:
+    name, paths, many = slot
+    words = [printable(path) for path in paths[:_SHOWN]] + (["…"] if len(paths) > _SHOWN else [])
+    text = f"[{', '.join(words)}]" if many else ", ".join(words)
+    return f"{name}={text}" if name is not None else text

@@ -1,0 +1,1 @@
+"""What runs where a function runs; it needs the standard library alone."""

@@ -1,0 +1,100 @@
+"""Modules of the project in this process: compiled from what their files hold now, and never mixed with older ones.
+
+Does not know what is called.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.machinery
+import linecache
+import os
+import sys
+import threading
+from collections.abc import Callable
+from types import CodeType
+from typing import Any
+
+Signature = tuple[int, int, int, int]  # of a file: size, mtime_ns, ctime_ns, inode
+
+loaded: dict[str, Signature] = {}  # files of the project that were imported, as they were then
+_path: list[str] = []  # where modules of the project are looked up
+_lock = threading.Lock()  # held while that is changed
+
+
+class StaleError(Exception):
+    """The process has imported code that has changed since."""
+
+
+class _Loader(importlib.machinery.SourceFileLoader):
+    """Compiles what stands in the file: a `.pyc` is trusted by time and size, and that is not enough here."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        with open(path, "rb") as file:
+            st = os.fstat(file.fileno())
+            source = file.read()
+        loaded[os.path.abspath(path)] = (st.st_size, st.st_mtime_ns, st.st_ctime_ns, st.st_ino)
+        code: CodeType = self.source_to_code(source, path)
+        return code
+
+
+def _hook(roots: list[str]) -> Callable[[str], importlib.machinery.FileFinder]:
+    """Finds modules below `roots`, but for installed packages that lie there."""
+    details = (
+        (importlib.machinery.ExtensionFileLoader, importlib.machinery.EXTENSION_SUFFIXES),
+        (_Loader, importlib.machinery.SOURCE_SUFFIXES),
+    )
+
+    def find(directory: str) -> importlib.machinery.FileFinder:
+        where = os.path.abspath(directory or ".")
+        ours = any(where == root or where.startswith(root + os.sep) for root in roots)
+        if not ours or "site-packages" in where or where.startswith(os.path.abspath(sys.prefix) + os.sep):
+            raise ImportError(f"`{directory}` is not of the project")
+        return importlib.machinery.FileFinder(where, *details)
+
+    return find
+
+
+def set_path(path: list[str]) -> None:
+    """Let modules be found in these directories first; those that were found elsewhere are forgotten."""
+    with _lock:
+        if _path == path:
+            return
+        if _path:
+            forget()
+            sys.path[:] = [entry for entry in sys.path if entry not in _path]
+            del sys.path_hooks[0]
+        _path[:] = path
+        sys.path[:0] = path
+        sys.path_hooks.insert(0, _hook([os.path.abspath(root) for root in path]))
+        sys.path_importer_cache.clear()
+
+
+def forget() -> None:
+    """Take the project's modules out of this process, so that they are imported anew."""
+    for name, module in list(sys.modules.items()):
+        where = getattr(module, "__file__", None)
+        parts = list(getattr(module, "__path__", None) or ()) if where is None else []
+        if where in loaded or any(part.startswith(root) for part in parts for root in _path):
+            del sys.modules[name]
+    loaded.clear()
+    linecache.clearcache()
+
+
+def refuse_stale(code: list[tuple[str, Signature]]) -> None:
+    """Raise StaleError if one of these files was imported here in another state than this one."""
+    for path, signature in code:
+        if loaded.get(path, tuple(signature)) != tuple(signature):
+            raise StaleError(path)
+
+
+def load(target: str) -> Callable[..., Any]:
+    """The function of `module:function`."""
+    module, _, name = target.partition(":")
+    if module not in sys.modules:
+        importlib.invalidate_caches()
+    found: Any = importlib.import_module(module)
+    for part in name.split("."):
+        found = getattr(found, part)
+    return found  # type: ignore[no-any-return]  # whatever it is, it is called

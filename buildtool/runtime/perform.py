@@ -1,0 +1,158 @@
+"""Runs one function or script for a job, wherever that is: in a worker process, in a thread, on another machine.
+
+Knows the standard library alone, as all of this room, so that it can be sent to a machine without `buildtool`.
+What it is given and what it gives back is plain data; see `perform`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import linecache
+import os
+import resource
+import sys
+import threading
+import traceback
+from types import ModuleType, TracebackType
+
+from buildtool.runtime import modules
+from buildtool.runtime.job import BindError, Data, Job, bind, job
+from buildtool.runtime.modules import StaleError
+from buildtool.runtime.surroundings import flush, own_process, own_thread
+
+_FRAMES = 50  # of a traceback, shown at most
+
+
+def perform(data: Data) -> Data:
+    """Run one job; how it came out. Never raises for what the job does.
+
+    `data`: `id`, `name`, `target` (`module:function`, or the path of a script), `script` (whether it is one),
+    `path` (directories for modules), `inputs` and `outputs` (lists of name, paths, whether it is a list),
+    `wildcards`, `params`, `cpus`, `env`, `cwd`, `channel` (the path of a socket that takes the output),
+    `code` (files with their signatures), `shared` (whether other jobs run in this process at the same time).
+
+    Returned: `id`; `status`: `done`, `failed`, `exit` (the job ended the process; with `code`) or `stale` (this
+    process has old code and must be replaced); `cause`, `where` (file, line) of a failure; `peak`, bytes of memory
+    that the process had at most; `children`, whether it has left processes behind.
+    """
+    answer: Data = {"id": data["id"], "status": "done"}
+    if threading.current_thread() is not threading.main_thread():
+        data["shared"] = True  # what belongs to the whole process is not this job's to change
+    try:
+        with own_thread(data) if data["shared"] else own_process(data):
+            _run(data, answer)
+    except OSError as error:
+        answer |= {"status": "failed", "cause": f"cannot be prepared: {error}"}
+    answer["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
+        1 if sys.platform == "darwin" else 1024
+    )
+    answer["children"] = _has_children()
+    return answer
+
+
+def _run(data: Data, answer: Data) -> None:
+    """Call the function, and note in `answer` how it ended."""
+    this = Job(data)
+    job.set_current(this, shared=data["shared"])
+    try:
+        try:
+            modules.set_path(data["path"])
+            modules.refuse_stale(data["code"])
+            _call(data, this)
+            modules.refuse_stale(data["code"])
+        finally:
+            job.set_current(None, shared=data["shared"])
+    except StaleError:
+        modules.forget()
+        answer["status"] = "stale"
+    except SystemExit as error:
+        code = error.code
+        if code is not None and not isinstance(code, int):
+            sys.stderr.write(f"{code}\n")
+            code = 1
+        answer |= {"status": "exit", "code": code or 0}
+    except BindError as error:
+        answer |= {"status": "failed", "cause": str(error)}
+    except BaseException as error:  # noqa: BLE001  a job may raise anything, and only the job fails
+        answer |= {"status": "failed", "cause": _told(error), "memory": isinstance(error, MemoryError)}
+        where = _show(error, data)
+        if where is not None:
+            answer["where"] = where
+    finally:
+        flush()
+
+
+def _call(data: Data, this: Job) -> None:
+    if data["script"]:
+        _run_script(data)
+        return
+    function = modules.load(data["target"])
+    found = function(**bind(function, this.values()))
+    if inspect.iscoroutine(found):
+        import asyncio
+
+        asyncio.run(found)
+
+
+def _run_script(data: Data) -> None:
+    """Run a file as Python runs a program: its names are those of `__main__`."""
+    path = data["target"]
+    with open(path, "rb") as file:
+        code = compile(file.read(), path, "exec")
+    main = ModuleType("__main__")
+    main.__dict__.update(__file__=path, __builtins__=__builtins__)
+    before, argv = sys.modules.get("__main__"), sys.argv
+    if not data["shared"]:
+        sys.modules["__main__"] = main
+        sys.argv = [path]
+    try:
+        exec(code, main.__dict__)  # noqa: S102  running the user's script is what is asked for
+    finally:
+        if not data["shared"] and before is not None:
+            sys.modules["__main__"], sys.argv = before, argv
+
+
+def _told(error: BaseException) -> str:
+    """The error in one line."""
+    text = " ".join(str(error).split())
+    name = type(error).__name__
+    return f"{name}: {text}" if text else name
+
+
+def _show(error: BaseException, data: Data) -> tuple[str, int] | None:
+    """Print the traceback without our own frames; the file and line of the job's code where it was raised."""
+    frames = error.__traceback__
+    while frames is not None and frames.tb_frame.f_code.co_filename in _OURS:
+        frames = frames.tb_next
+    linecache.checkcache()
+    lines = traceback.format_exception(type(error), error, frames, limit=_FRAMES)
+    sys.stderr.write("".join(lines))
+    return _own_line(frames, data)
+
+
+_OURS = (
+    perform.__code__.co_filename,
+    modules.load.__code__.co_filename,
+    "<frozen importlib._bootstrap>",
+    importlib.__file__,
+)
+
+
+def _own_line(frames: TracebackType | None, data: Data) -> tuple[str, int] | None:
+    found = None
+    while frames is not None:
+        path = os.path.abspath(frames.tb_frame.f_code.co_filename)
+        if path in modules.loaded or path == data["target"]:
+            found = (path, frames.tb_lineno)
+        frames = frames.tb_next
+    return found
+
+
+def _has_children() -> bool:
+    """Whether processes that this one started are still known to the system."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True

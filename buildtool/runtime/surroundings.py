@@ -1,0 +1,120 @@
+"""What a job prints, and the process around it: output, variables and directory, for its time alone.
+
+Does not know what the job does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from buildtool.runtime.job import Data
+
+_local = threading.local()
+
+
+class _Stream(io.TextIOBase):
+    """Standard output of a process whose threads run different jobs: each writes to its own."""
+
+    def __init__(self, rest: Any) -> None:
+        self._rest = rest
+
+    def write(self, text: str) -> int:
+        target = getattr(_local, "stream", None)
+        if target is None:
+            return int(self._rest.write(text))
+        target.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        (getattr(_local, "stream", None) or self._rest).flush()
+
+    def fileno(self) -> int:
+        return int(self._rest.fileno())
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # an attribute there, of a type that is a lie
+        return "utf-8"
+
+
+def _connect(data: Data) -> socket.socket | None:
+    """The way for the job's output to those who asked for the job."""
+    if not data["channel"]:
+        return None
+    channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    channel.connect(data["channel"])
+    channel.sendall(json.dumps([data["id"], os.getpid()]).encode() + b"\n")
+    return channel
+
+
+@contextlib.contextmanager
+def own_process(data: Data) -> Iterator[None]:
+    """Make this process the job's: its output, variables and directory; afterwards as before."""
+    before, environment = _directory(), dict(os.environ)
+    channel = _connect(data)
+    flush()
+    saved = [os.dup(1), os.dup(2)] if channel is not None else []
+    try:
+        if channel is not None:
+            os.dup2(channel.fileno(), 1)
+            os.dup2(channel.fileno(), 2)
+            channel.close()
+        if environment != data["env"]:
+            os.environ.clear()
+            os.environ.update(data["env"])
+        if before != data["cwd"]:
+            os.chdir(data["cwd"])
+        yield
+    finally:
+        flush()
+        for number, file in enumerate(saved, 1):
+            os.dup2(file, number)
+            os.close(file)
+        if dict(os.environ) != environment:
+            os.environ.clear()
+            os.environ.update(environment)
+        if _directory() != before:
+            os.chdir(before or "/")
+
+
+@contextlib.contextmanager
+def own_thread(data: Data) -> Iterator[None]:
+    """Give this thread the job's output; all else is shared."""
+    for name in ("stdout", "stderr"):
+        if not isinstance(getattr(sys, name), _Stream):
+            setattr(sys, name, _Stream(getattr(sys, name)))
+    channel = _connect(data)
+    stream = None
+    if channel is not None:
+        raw = channel.makefile("wb", buffering=0)
+        stream = io.TextIOWrapper(raw, "utf-8", "backslashreplace", write_through=True)
+    _local.stream = stream
+    try:
+        yield
+    finally:
+        _local.stream = None
+        if stream is not None:
+            stream.close()
+        if channel is not None:
+            channel.close()
+
+
+def _directory() -> str | None:
+    try:
+        return os.getcwd()
+    except OSError:
+        return None
+
+
+def flush() -> None:
+    """Hand on what is printed so far."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()

@@ -1,0 +1,433 @@
+"""One contract for every executor of functions: what a job sees, what is told of it, and how it can end."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from buildtool.executors.choose import _loky, _processes
+from buildtool.executors.dispatch import Dispatch
+from buildtool.executors.futures import Futures
+from buildtool.executors.protocol import Call, Ended, Event, Executor, Output, Started, Work
+from buildtool.executors.workers import Workers
+
+PATIENCE = 30.0
+MAKERS: dict[str, Callable[[], Executor]] = {
+    "local": lambda: Workers(most=2, grace=0.3),
+    "threads": lambda: Workers(most=2, slots=4, grace=0.3),
+    "processes": lambda: Futures(_processes, 2, grace=0.3),
+    "loky": lambda: Futures(_loky, 2, grace=0.3),
+    "custom": lambda: Futures(ThreadPoolExecutor, 2, grace=0.3),
+}
+SHARED = ("threads", "custom")  # several jobs in one process
+UNKILLABLE = ("custom",)  # threads of this very process
+MODULE = """
+    import os, sys, time, subprocess, signal
+    from pathlib import Path
+
+    def write(output, text="hello"):
+        output.write_text(text)
+
+    def concat(inputs, output, sep):
+        output.write_text(sep.join(path.read_text() for path in inputs))
+
+    def named(ref, reads, table, sample, n, output, params):
+        assert isinstance(ref, Path) and isinstance(reads, list) and n == 3, (ref, reads, n)
+        output.write_text(f"{ref} {reads[0]} {sample} {n + 1} {params['table']} {table}")
+
+    def shout(name, count):
+        for number in range(count):
+            print(f"{name} {number}")
+            if number % 7 == 0:
+                print(f"{name} {number}", file=sys.stderr)
+            time.sleep(0.001)
+
+    def fail():
+        raise ValueError("no good")
+
+    def leave(code):
+        sys.exit(code)
+
+    def vanish():
+        os._exit(3)
+
+    def crash():
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+    def wait_for(path):
+        print("waiting", flush=True)
+        while not os.path.exists(path):
+            time.sleep(0.005)
+
+    def sleep_with_care(path):
+        try:
+            print("asleep", flush=True)
+            time.sleep(60)
+        finally:
+            Path(path).write_text("cared")
+
+    def environment(output, names):
+        output.write_text(" ".join(str(os.environ.get(name)) for name in names))
+
+    def where(output):
+        output.write_text(os.getcwd())
+
+    def child(text):
+        subprocess.run(["sh", "-c", f"echo {text}; echo {text} >&2"], check=True)
+
+    def background(seconds):
+        subprocess.Popen(["sleep", str(seconds)])
+
+    def unfilled(output, nothing_has_this):
+        pass
+
+    async def soon(output):
+        output.write_text("async")
+
+    LOADED = []
+
+    def remember(output):
+        LOADED.append(1)
+        output.write_text(f"{os.getpid()} {len(LOADED)}")
+"""
+
+
+class Bench:
+    """One executor, with the loop that a build would have around it."""
+
+    def __init__(self, folder: Path, executor: Executor, kind: str) -> None:
+        self.folder = folder
+        self.executor = executor
+        self.kind = kind
+        self.seen: list[Event] = []
+        self.count = 0
+        (folder / "steps.py").write_text(textwrap.dedent(MODULE))
+
+    def submit(self, target: str, *, output: str | None = None, **options: Any) -> int:
+        self.count += 1
+        call = Call(
+            f"job {self.count}",
+            str(self.folder / target) if target.endswith(".py") else f"steps:{target}",
+            target.endswith(".py"),
+            (str(self.folder),),
+            options.pop("inputs", ()),
+            () if output is None else ((None, (output,), False),),
+            options.pop("wildcards", {}),
+            options.pop("params", {}),
+            "1",
+            options.pop("code", ()),
+        )
+        env = {**os.environ, **options.pop("env", {})}
+        cwd = str(options.pop("cwd", self.folder))
+        work = Work(self.count, (), cwd, env, str(self.log(self.count)), call=call, **options)
+        self.executor.submit(work)
+        return self.count
+
+    def log(self, work: int) -> Path:
+        return self.folder / "logs" / f"{work}.log"
+
+    def run(self, target: str, **options: Any) -> Ended:
+        return self.ended(self.submit(target, **options))
+
+    def step(self, until: float) -> None:
+        now = time.monotonic()
+        if now > until:
+            pytest.fail(f"nothing came of it: {self.seen[-5:]}")
+        due = self.executor.deadline()
+        patience = max(0.0, min(until if due is None else due, until) - now)
+        select.select([self.executor.fileno()], [], [], patience)
+        self.seen += self.executor.events()
+
+    def ended(self, work: int) -> Ended:
+        until = time.monotonic() + PATIENCE
+        while not (found := [e for e in self.seen if isinstance(e, Ended) and e.id == work]):
+            self.step(until)
+        assert len(found) == 1
+        return found[0]
+
+    def wait_for(self, work: int, text: bytes) -> None:
+        until = time.monotonic() + PATIENCE
+        while text not in self.output(work):
+            self.step(until)
+
+    def output(self, work: int) -> bytes:
+        return b"".join(e.data for e in self.seen if isinstance(e, Output) and e.id == work)
+
+    def read(self, name: str) -> str:
+        return (self.folder / name).read_text()
+
+
+@pytest.fixture(params=MAKERS)
+def bench(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    monkeypatch.chdir(tmp_path)
+    path, hooks, modules = list(sys.path), list(sys.path_hooks), set(sys.modules)
+    executor = MAKERS[request.param]()
+    made = Bench(tmp_path, executor, request.param)
+    yield made
+    executor.close()
+    sys.path[:], sys.path_hooks[:] = path, hooks
+    for name in set(sys.modules) - modules:
+        if name == "steps":
+            del sys.modules[name]
+
+
+def only(*kinds: str) -> pytest.MarkDecorator:
+    """The test is about these executors."""
+    return pytest.mark.parametrize("bench", kinds, indirect=True)
+
+
+PROCESSES = tuple(kind for kind in MAKERS if kind not in SHARED)
+ENDABLE = tuple(kind for kind in MAKERS if kind not in UNKILLABLE)
+
+
+# What a function is given
+
+
+def test_a_function_makes_its_output(bench: Bench) -> None:
+    ended = bench.run("write", output="out.txt", params={"text": "wörld"})
+    assert (ended.code, ended.cause, ended.error) == (0, None, None)
+    assert bench.read("out.txt") == "wörld"
+
+
+def test_lists_come_in_order_and_defaults_stay(bench: Bench) -> None:
+    for name in "ab":
+        (bench.folder / name).write_text(name)
+    inputs = ((None, ("b", "a"), True),)
+    assert bench.run("concat", inputs=inputs, output="o", params={"sep": "+"}).code == 0
+    assert bench.read("o") == "b+a"
+    assert bench.run("write", output="o").code == 0
+    assert bench.read("o") == "hello"
+
+
+def test_names_wildcards_and_parameters(bench: Bench) -> None:
+    inputs = (("ref", ("r.fa",), False), ("reads", ("x.fq",), True))
+    ended = bench.run(
+        "named", inputs=inputs, output="o", wildcards={"sample": "A", "n": 3}, params={"table": [1.5, True]}
+    )
+    assert ended.code == 0, bench.output(1)
+    assert bench.read("o") == "r.fa x.fq A 4 [1.5, True] [1.5, True]"
+
+
+def test_a_script_has_its_job(bench: Bench) -> None:
+    (bench.folder / "plot.py").write_text(
+        "from buildtool import job\nassert __name__ == '__main__'\n"
+        "job.output.write_text(f'{job.input} {job.params.k} {job.params[\"k\"]} {job.wildcards.s} {job.inputs.ref}')\n"
+    )
+    inputs = (("ref", ("r",), False),)
+    ended = bench.run("plot.py", inputs=inputs, output="o", params={"k": 2}, wildcards={"s": "A"})
+    assert ended.code == 0, bench.output(1)
+    assert bench.read("o") == "r 2 2 A r"
+
+
+def test_an_async_function_is_run(bench: Bench) -> None:
+    assert bench.run("soon", output="o").code == 0
+    assert bench.read("o") == "async"
+
+
+def test_a_name_that_nothing_fills(bench: Bench) -> None:
+    ended = bench.run("unfilled", output="o")
+    assert ended.cause is not None
+    assert "nothing can fill `nothing_has_this`" in ended.cause
+
+
+# Its surroundings
+
+
+@only(*ENDABLE)
+def test_variables_are_there_for_that_job_alone(bench: Bench) -> None:
+    names = {"names": ["COLOUR", "LC_ALL"]}
+    works = [
+        bench.submit("environment", output=f"o{n}", params=names, env={"COLOUR": f"c{n % 2}", "LC_ALL": "C"})
+        for n in range(6)
+    ]
+    assert [bench.ended(work).code for work in works] == [0] * 6
+    assert [bench.read(f"o{n}") for n in range(6)] == ["c0 C", "c1 C"] * 3
+    assert bench.run("environment", output="o", params=names, env={"LC_ALL": "C.UTF-8"}).code == 0
+    assert bench.read("o") == "None C.UTF-8"
+
+
+@only(*ENDABLE)
+def test_the_directory_is_that_jobs_alone(bench: Bench) -> None:
+    (bench.folder / "deep").mkdir()
+    assert bench.run("where", output="../o", cwd=bench.folder / "deep").code == 0
+    assert bench.read("o") == str(bench.folder / "deep")
+    assert bench.run("where", output="o").code == 0
+    assert bench.read("o") == str(bench.folder)
+
+
+# What it prints
+
+
+def test_jobs_that_print_at_the_same_time_never_mix(bench: Bench) -> None:
+    works = {name: bench.submit("shout", params={"name": name, "count": 200}) for name in ("a", "b", "c")}
+    for name, work in works.items():
+        assert bench.ended(work).code == 0
+        lines = bench.output(work).decode().splitlines()
+        assert {line.split()[0] for line in lines} == {name}
+        assert len(lines) == 229
+        assert bench.log(work).read_bytes() == bench.output(work)
+
+
+@only(*PROCESSES)
+def test_what_its_children_print_is_its_own(bench: Bench) -> None:
+    works = {text: bench.submit("child", params={"text": text}) for text in ("one", "two")}
+    for text, work in works.items():
+        assert bench.ended(work).code == 0
+        assert bench.output(work) == f"{text}\n{text}\n".encode()
+
+
+def test_output_comes_while_it_runs(bench: Bench) -> None:
+    work = bench.submit("wait_for", params={"path": "go"})
+    bench.wait_for(work, b"waiting")
+    (bench.folder / "go").write_text("")
+    assert bench.ended(work).code == 0
+
+
+# How it ends
+
+
+def test_an_exception_fails_it_with_its_place(bench: Bench) -> None:
+    ended = bench.run("fail")
+    assert ended.cause == "ValueError: no good"
+    line = 1 + [n for n, text in enumerate(bench.read("steps.py").splitlines()) if "no good" in text][0]
+    assert ended.where == (str(bench.folder / "steps.py"), line)
+    text = bench.output(1).decode()
+    assert 'raise ValueError("no good")' in text
+    assert "perform.py" not in text
+    assert bench.run("write", output="o").code == 0
+
+
+@pytest.mark.parametrize(("code", "expected"), [(0, 0), (None, 0), (4, 4), ("words", 1)])
+def test_sys_exit(bench: Bench, code: object, expected: int) -> None:
+    assert bench.run("leave", params={"code": code}).code == expected
+    assert (b"words" in bench.output(1)) is (code == "words")
+
+
+@only("local")
+@pytest.mark.parametrize("target", ["vanish", "crash"])
+def test_a_job_that_takes_its_process_down_fails_alone(bench: Bench, target: str) -> None:
+    other = bench.submit("wait_for", params={"path": "go"})
+    bench.wait_for(other, b"waiting")
+    ended = bench.run(target)
+    if target == "crash":
+        assert ended.signal == signal.SIGSEGV
+    else:
+        assert ended.cause == "its process ended with exit code 3 before the job was done"
+    (bench.folder / "go").write_text("")
+    assert bench.ended(other).code == 0
+    assert bench.run("write", output="o").code == 0
+
+
+@only("threads", "processes", "loky")
+def test_those_that_were_beside_it_are_to_be_repeated(bench: Bench) -> None:
+    other = bench.submit("wait_for", params={"path": "go"})
+    bench.wait_for(other, b"waiting")
+    bad = bench.run("vanish")
+    assert bad.repeat is not None
+    assert bench.ended(other).repeat is not None
+    (bench.folder / "go").write_text("")
+    assert bench.run("wait_for", params={"path": "go"}, alone=True).code == 0
+    ended = bench.run("vanish", alone=True)
+    assert ended.repeat is None
+    assert ended.cause is not None
+    assert bench.run("write", output="o").code == 0
+
+
+@only(*ENDABLE)
+def test_a_time_limit_ends_the_process(bench: Bench) -> None:
+    ended = bench.run("wait_for", params={"path": "never"}, timeout=0.5)
+    assert ended.timed_out
+    assert bench.run("write", output="o").code == 0
+
+
+@only("local")
+def test_a_job_that_is_told_to_end_can_clean_up(bench: Bench) -> None:
+    work = bench.submit("sleep_with_care", params={"path": "care"})
+    bench.wait_for(work, b"asleep")
+    bench.executor.cancel(work)
+    assert bench.ended(work).cancelled
+    assert bench.read("care") == "cared"
+
+
+@only(*ENDABLE)
+def test_cancelling_now(bench: Bench) -> None:
+    work = bench.submit("wait_for", params={"path": "never"})
+    bench.wait_for(work, b"waiting")
+    bench.executor.cancel(work, now=True)
+    assert bench.ended(work).cancelled
+
+
+@only("local")
+def test_what_it_leaves_behind_is_ended(bench: Bench) -> None:
+    ended = bench.run("background", params={"seconds": 60})
+    assert (ended.code, ended.leftovers) == (0, 1)
+    assert bench.run("background", params={"seconds": 0}).leftovers == 0
+
+
+def test_started_names_the_process(bench: Bench) -> None:
+    bench.run("write", output="o")
+    [started] = [e for e in bench.seen if isinstance(e, Started)]
+    assert (started.pid is None) is (bench.kind == "custom")
+
+
+@only("local")
+def test_workers_are_used_again(bench: Bench) -> None:
+    assert [bench.run("remember", output=f"o{n}").code for n in range(3)] == [0, 0, 0]
+    pids, counts = zip(*(bench.read(f"o{n}").split() for n in range(3)), strict=True)
+    assert len(set(pids)) == 1
+    assert counts == ("1", "2", "3")
+
+
+# Code that changes
+
+
+def signature(path: Path) -> tuple[str, tuple[int, int, int, int]]:
+    st = path.stat()
+    return str(path), (st.st_size, st.st_mtime_ns, st.st_ctime_ns, st.st_ino)
+
+
+def test_code_that_changed_since_it_was_imported_is_imported_anew(bench: Bench) -> None:
+    module = bench.folder / "steps.py"
+    assert bench.run("write", output="o", code=(signature(module),)).code == 0
+    before = module.stat()
+    module.write_text(module.read_text().replace('"hello"', '"HELLO"'))
+    os.utime(module, ns=(before.st_atime_ns, before.st_mtime_ns))
+    repeats = []
+    while (ended := bench.run("write", output="o", code=(signature(module),))).repeat is not None:
+        repeats.append(ended.repeat)  # a pool may have more than one process that knows the old code
+    assert set(repeats) <= {"its code changed while it ran"}
+    assert repeats or bench.kind in ("processes", "loky")
+    assert bench.read("o") == "HELLO"
+
+
+def test_nothing_is_left_when_it_is_closed(bench: Bench) -> None:
+    work = bench.submit("wait_for", params={"path": "go"})
+    bench.wait_for(work, b"waiting")
+    [started] = [e for e in bench.seen if isinstance(e, Started)]
+    if bench.kind in UNKILLABLE:
+        (bench.folder / "go").write_text("")
+    bench.executor.close()
+    if started.pid is not None:
+        with pytest.raises(ProcessLookupError):
+            os.kill(started.pid, 0)
+
+
+def test_each_work_goes_to_the_executor_of_its_name(tmp_path: Path) -> None:
+    from buildtool.executors.commands import Commands
+
+    dispatch = Dispatch(Commands(), {"local": MAKERS["local"], "pool": MAKERS["processes"]})
+    bench = Bench(tmp_path, dispatch, "dispatch")
+    works = [bench.submit("remember", output=f"o{name}", executor=name) for name in ("local", "pool", "local")]
+    assert [bench.ended(work).code for work in works] == [0, 0, 0]
+    assert bench.read("olocal").split()[0] != bench.read("opool").split()[0]
+    dispatch.close()
