@@ -23,7 +23,7 @@ def canonical(nodes: Iterable[ast.AST]) -> bytes:
     change nothing. Works without recursion: the depth of a tree does not matter.
     """
     out: list[bytes] = []
-    pending: list[object] = list(nodes)[::-1]
+    pending: list[object] = list[object](nodes)[::-1]
     while pending:
         item = pending.pop()
         if isinstance(item, bytes):
@@ -57,7 +57,7 @@ def strip(root: ast.AST) -> None:
             body = getattr(node, name)
             if isinstance(body, list):
                 kept = [statement for statement in body if not does_nothing(statement)]
-                body[:] = kept or body and [ast.Pass()]
+                body[:] = kept or [ast.Pass()] * bool(body)
         pending += children(node)
 
 

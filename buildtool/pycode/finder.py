@@ -38,6 +38,7 @@ class Found(NamedTuple):
     folders: tuple[str, ...] | None = None  # where submodules lie; None: it is no package
     absent: tuple[str, ...] = ()  # not there, and would be found instead; a folder ends in `/`
     also_outside: bool = False  # a NAMESPACE of which more is installed
+    script: bool = False  # it was not looked for by name
 
     @property
     def local(self) -> bool:
@@ -90,7 +91,7 @@ class Finder:
         if found.kind in {Kind.SOURCE, Kind.COMPILED}:
             return found
         if name in sys.stdlib_module_names:
-            return Found(name, Kind.STANDARD, absent=_files_only(found.absent))
+            return Found(name, Kind.STANDARD, absent=_sources_only(found.absent))
         if self._later is None:
             self._later = tuple(_project_entries(self.root, self.folders))
         later = _search(name, name, self._later)
@@ -102,13 +103,18 @@ class Finder:
         if kind is Kind.SOURCE:  # an editable install by a hook
             return Found(name, kind, origin, elsewhere, _files_only(absent))
         if kind is Kind.OUTSIDE:
-            return Found(name, kind, absent=_files_only(absent))
+            return Found(name, kind, absent=_sources_only(absent))
         if portions or kind is Kind.NAMESPACE:
             folders = tuple(dict.fromkeys((*portions, *(elsewhere or ()))))
             local = bool(portions)
             found = Found(name, Kind.NAMESPACE if local else Kind.OUTSIDE, "", folders, _files_only(absent))
             return found._replace(also_outside=kind is Kind.NAMESPACE)
         return Found(name, Kind.MISSING, absent=absent)
+
+
+def _sources_only(absent: Sequence[str]) -> tuple[str, ...]:
+    """What a person may write to stand before an installed module; nobody compiles one by that name."""
+    return tuple(path for path in absent if path.endswith(".py"))
 
 
 def _files_only(absent: Sequence[str]) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ class Links:
         self._known: dict[Node, frozenset[Node]] = {}
         self._units: dict[tuple[str, int], frozenset[Node]] = {}
         self._entered: dict[str, tuple[set[Node], dict[str, set[Node]]]] = {}
-        self._enrolling: dict[tuple[str, str], bool] = {}
+        self._enrolling: dict[tuple[str, str], tuple[bool, frozenset[Node]]] = {}
 
     def next(self, node: Node) -> frozenset[Node]:
         """What a node leads to."""
@@ -137,7 +137,11 @@ class Links:
         inner = self._resolver.source(name)
         for unit in inner.names["__all__"].units if inner and "__all__" in inner.names else ():
             for word in ast.walk(unit.node):  # `__all__` may name submodules, which a star import loads
-                if isinstance(word, ast.Constant) and isinstance(word.value, str) and word.value.isidentifier():
+                if (
+                    isinstance(word, ast.Constant)
+                    and isinstance(word.value, str)
+                    and word.value.isidentifier()
+                ):
                     for node in self._executed(f"{name}.{word.value}"):
                         yield node
                         if node.what is What.TOP:
@@ -164,8 +168,11 @@ class Links:
                 else:
                     always |= self._decorated(module, name, decorator)
             for unit in module.units:
-                if isinstance(unit.node, ast.ClassDef) and self._enrols(module, unit.node):
-                    always.add(Node(What.NAME, module.name, unit.node.name))
+                if isinstance(unit.node, ast.ClassDef):
+                    enrols, looks = self._enrols(module, unit.node)
+                    always |= looks
+                    if enrols:
+                        always.add(Node(What.NAME, module.name, unit.node.name))
         return found
 
     def _holds(self, module: Module, name: str) -> bool:
@@ -196,28 +203,39 @@ class Links:
                 return looks
         return looks | {Node(What.NAME, module.name, name)}
 
-    def _enrols(self, module: Module, node: ast.ClassDef) -> bool:
-        """Whether a class is made known to others by being defined: a base or a metaclass sees to it."""
-        key = (module.name, node.name)
-        if key not in self._enrolling:
-            self._enrolling[key] = False  # while it is worked out: a class that is its own base
-            self._enrolling[key] = any(self._is_watched(module, base) for base in _bases(node))
-        return self._enrolling[key]
+    def _enrols(self, module: Module, node: ast.ClassDef) -> tuple[bool, frozenset[Node]]:
+        """Whether a class is made known to others by being defined: a base or a metaclass sees to it.
 
-    def _is_watched(self, module: Module, base: ast.expr) -> bool:
+        With it, where that was looked for.
+        """
+        key = (module.name, node.name)
+        found = self._enrolling.get(key)
+        if found is None:
+            self._enrolling[key] = (
+                False,
+                frozenset(),
+            )  # while it is worked out: a class that is its own base
+            answers = [self._watches(module, base) for base in _bases(node)]
+            looks = frozenset[Node]().union(*(looks for _, looks in answers))
+            found = self._enrolling[key] = (any(watches for watches, _ in answers), looks)
+        return found
+
+    def _watches(self, module: Module, base: ast.expr) -> tuple[bool, frozenset[Node]]:
+        """Whether a base or metaclass, as named in a module, sees the classes that are made from it."""
         root, attributes = unroll(base)
         if not isinstance(root, ast.Name):
-            return False
-        for where, found in self._resolver.definitions(
-            self._resolver.chain(module, (root.id, *attributes))
-        ):
+            return False, frozenset()
+        resolved = self._resolver.chain(module, (root.id, *attributes))
+        watches = False
+        looks = frozenset(node for node in resolved.nodes if node.what is What.LOOK)
+        for where, found in self._resolver.definitions(resolved):
             if isinstance(found, ast.ClassDef):
+                above, deeper = self._enrols(where, found)
                 methods = {getattr(inner, "name", "") for inner in found.body}
-                if methods & {"__init_subclass__", "__prepare__"} or self._enrols(where, found):
-                    return True
-                if "type" in {getattr(inner, "id", "") for inner in found.bases}:
-                    return True
-        return False
+                is_metaclass = "type" in {getattr(inner, "id", "") for inner in found.bases}
+                watches = watches or above or is_metaclass or "__init_subclass__" in methods
+                looks |= deeper
+        return watches, looks
 
 
 def _bases(node: ast.ClassDef) -> list[ast.expr]:

@@ -18,8 +18,32 @@ from buildtool.pycode.uses import Uses, unroll, uses_of
 
 # Methods that change what they are called on; `x = TABLE.pop()` is more than a definition of `x`.
 _CHANGING = frozenset(
-    "add add_argument append appendleft clear connect discard extend insert pop popitem popleft put register "
-    "remove reverse setdefault sort subscribe update __setitem__".split()
+    {
+        *(
+            "add",
+            "add_argument",
+            "append",
+            "appendleft",
+            "clear",
+            "connect",
+            "discard",
+            "extend",
+            "insert",
+            "pop",
+        ),
+        *(
+            "popitem",
+            "popleft",
+            "put",
+            "register",
+            "remove",
+            "reverse",
+            "setdefault",
+            "sort",
+            "subscribe",
+            "update",
+        ),
+    }
 )
 _COMPOUND = (ast.If, ast.For, ast.While, ast.Try, ast.TryStar, ast.With, ast.Match)
 _PLAIN = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -98,7 +122,9 @@ class Module:
         while pending:
             node = pending.pop()
             if isinstance(node, _COMPOUND):
-                pending += [inner for inner in children(node) if isinstance(inner, ast.stmt | ast.ExceptHandler)]
+                pending += [
+                    inner for inner in children(node) if isinstance(inner, ast.stmt | ast.ExceptHandler)
+                ]
                 pending += getattr(node, "cases", [])
             elif isinstance(node, ast.ExceptHandler | ast.match_case):
                 pending += node.body
@@ -119,7 +145,9 @@ class Module:
         targets = _flat(node.targets if isinstance(node, ast.Assign) else [node.target])
         if any(not isinstance(target, ast.Name) for target in targets):
             return True
-        return all(target.id == "_" for target in targets if isinstance(target, ast.Name)) or _changes(node.value)
+        return all(target.id == "_" for target in targets if isinstance(target, ast.Name)) or _changes(
+            node.value
+        )
 
     @cached_property
     def origins(self) -> dict[str, str]:
@@ -248,9 +276,13 @@ def _changes(value: ast.AST | None) -> bool:
     pending = [value] if value is not None else []
     while pending:
         node = pending.pop()
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _CHANGING:
-            if isinstance(unroll(node.func)[0], ast.Name):
-                return True
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in _CHANGING
+            and isinstance(unroll(node.func)[0], ast.Name)
+        ):
+            return True
         if not isinstance(node, ast.Lambda):
             pending += children(node)
     return False

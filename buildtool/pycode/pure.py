@@ -11,14 +11,36 @@ from buildtool.pycode.encode import does_nothing
 from buildtool.pycode.scopes import parameters
 from buildtool.pycode.uses import Origins, origin, unroll
 
-_MODULES = (
-    "abc attr attrs beartype click contextlib dask dataclasses enum functools jax numba pytest tenacity typing "
-    "typing_extensions typeguard"
-).split()
-_NAMES = set(
-    "staticmethod classmethod property numpy.vectorize joblib.delayed torch.no_grad torch.inference_mode "
-    "torch.jit.script warnings.deprecated asyncio.coroutine types.coroutine coiled.function ray.remote "
-    "pydantic.validate_call pydantic.dataclasses.dataclass memory_profiler.profile line_profiler.profile".split()
+_MODULES = frozenset(
+    {
+        *(
+            "abc",
+            "attr",
+            "attrs",
+            "beartype",
+            "click",
+            "contextlib",
+            "dask",
+            "dataclasses",
+            "enum",
+            "functools",
+        ),
+        *("jax", "numba", "pytest", "tenacity", "typeguard", "typing", "typing_extensions"),
+    }
+)
+_NAMES = frozenset(
+    {
+        *("classmethod", "property", "staticmethod", "coiled.function", "joblib.delayed", "numpy.vectorize"),
+        *("line_profiler.profile", "memory_profiler.profile", "pydantic.dataclasses.dataclass"),
+        *(
+            "pydantic.validate_call",
+            "ray.remote",
+            "torch.inference_mode",
+            "torch.jit.script",
+            "torch.no_grad",
+        ),
+        *("types.coroutine", "warnings.deprecated"),
+    }
 )
 _NOT = ("numba.extending",)
 

@@ -10,16 +10,38 @@ import builtins
 from enum import Enum
 from typing import NamedTuple
 
+from buildtool.paths import canonical
 from buildtool.pycode.finder import Finder, Found, Kind
 from buildtool.pycode.imports import Imported
 from buildtool.pycode.module import Module
 from buildtool.pycode.source import Sources
 
 # Names that need no definition. Those of newer Pythons count for all, so that every Python sees the same.
-_GIVEN = frozenset(dir(builtins)) | frozenset(
-    "__annotations__ __builtins__ __cached__ __class__ __file__ __loader__ __module__ __package__ __path__ "
-    "__qualname__ __spec__ PythonFinalizationError _IncompleteInputError WindowsError copyright credits "
-    "exit license quit reveal_type".split()
+_GIVEN = frozenset(
+    {
+        *dir(builtins),
+        *(
+            "__annotations__",
+            "__builtins__",
+            "__cached__",
+            "__class__",
+            "__file__",
+            "__loader__",
+            "__module__",
+        ),
+        *(
+            "__package__",
+            "__path__",
+            "__qualname__",
+            "__spec__",
+            "copyright",
+            "credits",
+            "exit",
+            "license",
+            "quit",
+        ),
+        *("PythonFinalizationError", "WindowsError", "_IncompleteInputError", "reveal_type"),
+    }
 )
 
 
@@ -59,6 +81,10 @@ class Resolver:
         self._modules: dict[str, Module] = {}
         self._known: dict[tuple[str, tuple[str, ...]], Resolved] = {}
 
+    def canonical(self, where: str) -> str:
+        """The canonical spelling of an absolute path."""
+        return canonical(where, self.finder.root)
+
     def add(self, module: Module) -> None:
         """Make a module known that no look-up finds: a script."""
         self._modules[module.name] = module
@@ -87,6 +113,12 @@ class Resolver:
             walk.inside(module, chain)
             found = self._known[key] = walk.run()
         return found
+
+    def outer(self, name: str, chain: tuple[str, ...]) -> Resolved:
+        """What a name in a module leads to, asked for from outside of the project."""
+        walk = _Walk(self)
+        walk.start(name, chain)
+        return walk.run()
 
     def imported(self, module: Module, target: Imported, attributes: tuple[str, ...]) -> Resolved:
         """What an import in a module, with attributes, leads to."""
@@ -122,6 +154,10 @@ class _Walk:
                 self._seen.add(task)
                 self._module(*task)
         return Resolved(frozenset(self._nodes), frozenset(self._values))
+
+    def start(self, name: str, chain: tuple[str, ...]) -> None:
+        """Go to a name in a module."""
+        self._pending.append((name, chain))
 
     def follow(self, module: Module, target: Imported, attributes: tuple[str, ...]) -> None:
         """Go where an import leads."""
@@ -165,18 +201,21 @@ class _Walk:
         return self._resolver.finder.find(name)
 
     def _attribute(self, module: Module, chain: tuple[str, ...]) -> None:
-        """A name of a module, or else a submodule: both, if either may be meant."""
+        """A name that a module binds, or else (or if it binds it to just that) a submodule."""
         name = chain[0]
         inner = f"{module.name}.{name}"
         bindings = module.names.get(name)
-        sources = set()
+        is_package = module.package == module.name
+        meant = bindings is None  # whether a submodule of that name is meant
         if bindings is not None:
             self._nodes.add(Node(What.NAME, module.name, name))
             for _, item in bindings.imports:
                 self.follow(module, item.target, chain[1:])
-                sources.add(item.target.absolute(module.package))
-        is_package = module.package == module.name
-        if is_package and inner not in sources and self._look(inner).local:
+                meant = meant or (item.target.name, item.target.absolute(module.package)) == (
+                    name,
+                    module.name,
+                )
+        if is_package and meant and self._look(inner).local:
             self._pending.append((inner, chain[1:]))
         elif bindings is None and not module.stars:
             self._undefined(module, name)

@@ -15,11 +15,9 @@ from buildtool.pycode.encode import children
 from buildtool.pycode.imports import Imported, parse_import
 from buildtool.pycode.scopes import (
     COMPREHENSIONS,
-    DEFINITIONS,
     Bound,
     ClassScope,
     Comprehension,
-    Definition,
     Routine,
     Scope,
     bound_by,
@@ -118,12 +116,12 @@ class _Reader:
     def run(self) -> None:
         """Read until nothing is left."""
         while self._pending:
-            task = self._pending.pop()
-            handler = _HANDLERS.get(type(task.node))
+            node, scope, annotation = self._pending.pop()
+            handler = _HANDLERS.get(type(node))
             if handler is not None:
-                handler(self, task)
+                handler(self, node, scope, annotation)
             else:
-                self.push(task.scope, *children(task.node), annotation=task.annotation)
+                self.push(scope, *children(node), annotation=annotation)
 
     # -- names -----------------------------------------------------------------------------------------------
 
@@ -162,7 +160,9 @@ class _Reader:
         if self.uses.dynamic is None or node.lineno < self.uses.dynamic.line:
             self.uses.dynamic = Seen(node.lineno, f"`{what}`")
 
-    def _fetch(self, call: ast.Call, target: Imported, attributes: tuple[str, ...], scope: Scope | None) -> None:
+    def _fetch(
+        self, call: ast.Call, target: Imported, attributes: tuple[str, ...], scope: Scope | None
+    ) -> None:
         """An import by a call with the name written out."""
         self.use(call.func, scope, safe=True)
         self.uses.imports.setdefault((target, attributes), Seen(call.lineno))
@@ -189,23 +189,17 @@ class _Reader:
 
     # -- expressions -----------------------------------------------------------------------------------------
 
-    def name(self, task: _Task) -> None:
+    def name(self, node: ast.Name, scope: Scope | None, _annotation: bool) -> None:
         """A name; one that is only stored counts if it was declared global in a function."""
-        node = task.node
-        assert isinstance(node, ast.Name)
-        stored = not isinstance(node.ctx, ast.Load)
-        if not stored or (task.scope is not None and owner(node.id, task.scope) is None):
-            self.use(node, task.scope)
+        if isinstance(node.ctx, ast.Load) or (scope is not None and node.id in scope.globals):
+            self.use(node, scope)
 
-    def attribute(self, task: _Task) -> None:
+    def attribute(self, node: ast.Attribute, scope: Scope | None, _annotation: bool) -> None:
         """A chain of attributes."""
-        assert isinstance(task.node, ast.Attribute)
-        self.use(task.node, task.scope)
+        self.use(node, scope)
 
-    def call(self, task: _Task) -> None:
+    def call(self, node: ast.Call, scope: Scope | None, annotation: bool) -> None:
         """A call; some functions are known to look things up by name."""
-        node, scope = task.node, task.scope
-        assert isinstance(node, ast.Call)
         arguments: list[ast.AST] = [*node.args, *node.keywords]
         called = origin(node.func, self._origins, scope)
         if target := self._constant_import(node, scope):
@@ -224,12 +218,10 @@ class _Reader:
             arguments = arguments[1:]
         else:
             self.push(scope, node.func)
-        self.push(scope, *arguments, annotation=task.annotation)
+        self.push(scope, *arguments, annotation=annotation)
 
-    def subscript(self, task: _Task) -> None:
+    def subscript(self, node: ast.Subscript, scope: Scope | None, annotation: bool) -> None:
         """A subscript; `sys.modules["x"]` is an import, and strings in annotations are code."""
-        node, scope = task.node, task.scope
-        assert isinstance(node, ast.Subscript)
         word = node.slice
         if origin(node.value, self._origins, scope) == "sys.modules" and isinstance(word, ast.Constant):
             self.use(node.value, scope, safe=True)
@@ -239,31 +231,28 @@ class _Reader:
         literal = name[0] == "Literal"
         self.push(scope, node.value)
         if name[0] == "Annotated" and isinstance(word, ast.Tuple):
-            self.push(scope, word.elts[0], annotation=task.annotation)
+            self.push(scope, word.elts[0], annotation=annotation)
             self.push(scope, *word.elts[1:])
         else:
-            self.push(scope, word, annotation=task.annotation and not literal)
+            self.push(scope, word, annotation=annotation and not literal)
 
-    def constant(self, task: _Task) -> None:
+    def constant(self, node: ast.Constant, scope: Scope | None, annotation: bool) -> None:
         """A string in an annotation is an annotation itself."""
-        assert isinstance(task.node, ast.Constant)
-        if not task.annotation or not isinstance(task.node.value, str):
+        if not annotation or not isinstance(node.value, str):
             return
         try:
-            tree = parse(task.node.value.strip())
+            tree = parse(node.value.strip())
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return
         self._pending += [
-            _Task(node, task.scope, annotation=True)
-            for node in _known_names(ast.increment_lineno(tree, task.node.lineno - 1), self._origins, task.scope)
+            _Task(node, scope, annotation=True)
+            for node in _known_names(ast.increment_lineno(tree, node.lineno - 1), self._origins, scope)
         ]
 
     # -- scopes ----------------------------------------------------------------------------------------------
 
-    def routine(self, task: _Task) -> None:
+    def routine(self, node: Routine, scope: Scope | None, _annotation: bool) -> None:
         """A function or a lambda: what is outside of it, then its body in a scope of its own."""
-        node, scope = task.node, task.scope
-        assert isinstance(node, Routine)
         arguments = node.args
         self.push(scope, *defaults(arguments))
         if not isinstance(node, ast.Lambda):
@@ -276,12 +265,10 @@ class _Reader:
         bound.names.update(item.arg for item in parameters(arguments))
         self.push(Scope(scope, bound), *body)
 
-    def class_body(self, task: _Task) -> None:
+    def class_body(self, node: ast.ClassDef, scope: Scope | None, _annotation: bool) -> None:
         """A class: its body sees its own names once they are bound, and the functions in it never do."""
-        node = task.node
-        assert isinstance(node, ast.ClassDef)
-        self.push(task.scope, *node.decorator_list)
-        scope = self._type_parameters(node, task.scope)
+        self.push(scope, *node.decorator_list)
+        scope = self._type_parameters(node, scope)
         self.push(scope, *node.bases, *node.keywords)
         whole, so_far = bound_by(node.body), set[str]()
         for statement in node.body:
@@ -298,44 +285,40 @@ class _Reader:
         self.push(inner, *found)
         return inner
 
-    def type_alias(self, task: _Task) -> None:
+    def type_alias(self, node: ast.AST, scope: Scope | None, _annotation: bool) -> None:
         """`type X[T] = …` (Python 3.12)."""
-        scope = self._type_parameters(task.node, task.scope)
-        self.push(scope, getattr(task.node, "value", None), annotation=True)
+        scope = self._type_parameters(node, scope)
+        self.push(scope, getattr(node, "value", None), annotation=True)
 
-    def comprehension(self, task: _Task) -> None:
+    def comprehension(self, node: Comprehension, scope: Scope | None, _annotation: bool) -> None:
         """A comprehension: its first source is read outside, all else in a scope of its own."""
-        node = task.node
-        assert isinstance(node, Comprehension)
-        inner = Scope(task.scope, bound_by([part.target for part in node.generators]))
+        inner = Scope(scope, bound_by([part.target for part in node.generators]))
         self.push(inner, *results(node))
         for number, part in enumerate(node.generators):
-            self.push(inner if number else task.scope, part.iter)
+            self.push(inner if number else scope, part.iter)
             self.push(inner, part.target, *part.ifs)
 
     # -- statements ------------------------------------------------------------------------------------------
 
-    def annotated(self, task: _Task) -> None:
+    def annotated(self, node: ast.AnnAssign, scope: Scope | None, _annotation: bool) -> None:
         """`x: int = 1`."""
-        node = task.node
-        assert isinstance(node, ast.AnnAssign)
-        self.push(task.scope, node.annotation, annotation=True)
-        self.push(task.scope, node.target, node.value)
+        self.push(scope, node.annotation, annotation=True)
+        self.push(scope, node.target, node.value)
 
-    def imported(self, task: _Task) -> None:
+    def imported(self, node: ast.Import | ast.ImportFrom, scope: Scope | None, _annotation: bool) -> None:
         """An import in a function or class; those at the top are bindings of the module."""
-        node, scope = task.node, task.scope
-        assert isinstance(node, ast.Import | ast.ImportFrom)
         if scope is None:
             return
         for item in parse_import(node):
             self.uses.runs[item.runs] = None
             if item.name in scope.globals:  # what others do with it is not known
-                self.uses.imports.setdefault((item.target, ()), Seen(node.lineno, "imported as a global name"))
+                self.uses.imports.setdefault(
+                    (item.target, ()), Seen(node.lineno, "imported as a global name")
+                )
 
 
 _BRANCHES = (ast.If, ast.For, ast.While, ast.Try, ast.TryStar, ast.With, ast.Match, ast.Delete)
-_HANDLERS: dict[type[ast.AST], Callable[[_Reader, _Task], None]] = {
+_HANDLERS: dict[type[ast.AST], Callable[..., None]] = {
     ast.Name: _Reader.name,
     ast.Attribute: _Reader.attribute,
     ast.Call: _Reader.call,
