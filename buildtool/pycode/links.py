@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from buildtool.pycode.finder import Kind
 from buildtool.pycode.imports import Imported
 from buildtool.pycode.module import Module, Unit
 from buildtool.pycode.pure import called, is_pure, only_wraps
@@ -110,23 +109,10 @@ class Links:
 
     def _run(self, module: Module, target: Imported) -> Iterator[Node]:
         """An import for what it runs: the tops of the modules of the project that it executes."""
-        name = target.absolute(module.package)
-        if name is None:
-            return
-        yield from self._executed(name)
-        if target.name not in {None, "*"}:
-            inner = self._resolver.source(name)
-            if inner is None or (inner.package == name and target.name not in inner.names):
-                yield from self._executed(f"{name}.{target.name}")
-
-    def _executed(self, name: str) -> Iterator[Node]:
-        found = self._finder.find(name)
-        yield Node(What.LOOK, name)
-        if found.kind is Kind.COMPILED:
-            yield Node(What.WHOLE, name)
-            yield Node(What.WHY, name, "an extension module")
-        elif found.kind is Kind.SOURCE:
-            yield Node(What.TOP, name)
+        for node in self._resolver.imported(module, target, ()).nodes:
+            unread = node.what in {What.WHOLE, What.WHY} and self._resolver.source(node.module) is None
+            if node.what in {What.LOOK, What.TOP} or unread:
+                yield node
 
     def _star(self, module: Module, target: Imported, line: int) -> Iterator[Node]:
         name = target.absolute(module.package)
@@ -137,15 +123,9 @@ class Links:
         inner = self._resolver.source(name)
         for unit in inner.names["__all__"].units if inner and "__all__" in inner.names else ():
             for word in ast.walk(unit.node):  # `__all__` may name submodules, which a star import loads
-                if (
-                    isinstance(word, ast.Constant)
-                    and isinstance(word.value, str)
-                    and word.value.isidentifier()
-                ):
-                    for node in self._executed(f"{name}.{word.value}"):
-                        yield node
-                        if node.what is What.TOP:
-                            yield from _as_whole(node.module, module, line, "star import")
+                if isinstance(word, ast.Constant) and isinstance(word.value, str):
+                    resolved = self._resolver.imported(module, Imported(name, 0, word.value), ())
+                    yield from self._used(module, resolved, Seen(line, "star import"))
 
     # -- registries ------------------------------------------------------------------------------------------
 

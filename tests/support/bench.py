@@ -18,7 +18,7 @@ class Bench:
 
     def write(self, files: Texts) -> None:
         for name, text in files.items():
-            path = self.root / (name if "." in name else name + ".py")
+            path = self.root / (name if "." in name.rpartition("/")[2] else name + ".py")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
 
