@@ -64,7 +64,10 @@ class Finder:
         found = self._known.get(name)
         if found is None:
             head, _, last = name.rpartition(".")
-            found = self._find_below(self.find(head), name, last) if head else self._find_top(name)
+            if not last or {"/", "\0"} & set(name):  # text that was never meant to be a module
+                found = Found(name, Kind.MISSING)
+            else:
+                found = self._find_below(self.find(head), name, last) if head else self._find_top(name)
             self._known[name] = found
         return found
 

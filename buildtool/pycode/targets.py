@@ -6,6 +6,7 @@ Follows imports, aliases and base classes; does not know what a definition reach
 from __future__ import annotations
 
 import ast
+import contextlib
 import unicodedata
 from collections.abc import Sequence
 
@@ -54,11 +55,11 @@ class Targets:
         head = name.rpartition(".")[0]
         while head and self._finder.find(head).folders is None:
             head = head.rpartition(".")[0]
-        facts = (("looked in", listing([f"`{printable(folder)}`" for folder in self._folders])),)
+        places = ["the project root" if place == "./" else f"`{printable(place)}`" for place in self._folders]
         hint = did_you_mean(name, self._finder.names(head))
         return TaskfileError(
             f"there is no module `{printable(name)}`",
-            facts=facts,
+            facts=(("looked in", listing(places)),),
             hint=hint or "modules are looked up from the project root; name more folders in `python_path`",
         )
 
@@ -140,7 +141,7 @@ class _Search:
             item = next(item for item in parse_import(node) if item.name == chain[0])
             return self._imported(module, item, chain)
         if isinstance(node, ast.ClassDef) and len(chain) > 1:
-            return self._in_class(module, node, chain)
+            return self._in_class(module, node, chain, node.name)
         if isinstance(node, DEFINITIONS):
             if len(chain) > 1:
                 return self._unknown(self._finder.find(module.name), chain)
@@ -154,30 +155,30 @@ class _Search:
             raise self._not_callable(f"{module.source.path}:{statement.lineno} gives it a plain value")
         return describe(module, ".".join(chain), node if value is None or len(chain) > 1 else value)
 
-    def _in_class(self, module: Module, node: ast.ClassDef, chain: Chain) -> Function:
+    def _in_class(self, module: Module, node: ast.ClassDef, chain: Chain, qualname: str) -> Function:
         """An attribute of a class, or of one of its bases."""
+        name = chain[1]
         for statement in reversed(node.body):
-            if chain[1] not in bound_by([statement]).names:
+            if name not in bound_by([statement]).names:
                 continue
             if isinstance(statement, ast.ClassDef) and len(chain) > 2:
-                return self._in_class(module, statement, chain[1:])
-            words = {getattr(item, "id", "") for item in getattr(statement, "decorator_list", ())}
-            value = _value(statement, chain[1])
+                return self._in_class(module, statement, chain[1:], f"{qualname}.{name}")
+            value = _value(statement, name)
             if is_no_callable(value):
                 raise self._not_callable(f"{module.source.path}:{statement.lineno} gives it a plain value")
-            qualname = ".".join(self._asked[1])
-            return describe(module, qualname, value or statement, skip_first="classmethod" in words)
+            words = {getattr(item, "id", "") for item in getattr(statement, "decorator_list", ())}
+            is_bound = "classmethod" in words
+            return describe(module, f"{qualname}.{name}", value or statement, skip_first=is_bound)
         for base in node.bases:
             root, attributes = unroll(base)
-            step = (module.name, (node.name, *chain))
+            step = (module.name + " base", (node.name, *chain))
             if isinstance(root, ast.Name) and root.id in module.names and step not in self._seen:
                 self._seen.add(step)
-                place = self._finder.find(module.name)
-                return self._in_source(place, module, (root.id, *attributes, *chain[1:]))
-        names = bound_by(node.body).names
-        raise self._no_function(
-            self._finder.find(module.name), chain, [f"{chain[0]}.{name}" for name in names]
-        )
+                with contextlib.suppress(TaskfileError):
+                    place = self._finder.find(module.name)
+                    return self._in_source(place, module, (root.id, *attributes, *chain[1:]))
+        known = [f"{chain[0]}.{own}" for own in bound_by(node.body).names]
+        raise self._no_function(self._finder.find(module.name), chain, known)
 
     # -- ends ------------------------------------------------------------------------------------------------
 
