@@ -6,7 +6,7 @@ Knows how the parts of this room are put together, and nothing of syntax trees.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from buildtool.files import Disk
 from buildtool.paths import canonical
@@ -101,16 +101,14 @@ class _Graph:
             fresh = self._links.next(pending.pop()) - seen
             seen |= fresh
             pending += fresh
-        whole = {node.module for node in seen if node.what is What.WHOLE}
-        kept = (
-            node
-            for node in seen
-            if node.what is What.WHOLE or node.module not in whole or node.what is What.PACKAGE
-        )
-        pieces = {piece for node in kept for piece in self._pieces.of(node)}
-        files, absent = self._looked({node.module for node in seen if node.what is What.LOOK})
+        whole = {node.module for node in seen if node.what == What.WHOLE}
+        pieces: set[Piece] = set()
+        for node in seen:
+            if node.module not in whole or node.what in {What.WHOLE, What.PACKAGE}:
+                pieces.update(self._pieces.of(node))
+        files, absent = self._looked({node.module for node in seen if node.what == What.LOOK})
         why: dict[str, str] = {}
-        for node in sorted((node for node in seen if node.what is What.WHY), key=lambda node: node[1:]):
+        for node in sorted(node for node in seen if node.what == What.WHY):
             why.setdefault(node.module, node.name)
         return Reach(_distinct(pieces), files, absent, tuple(sorted(why.items())))
 
@@ -122,12 +120,17 @@ class _Graph:
         return tuple(sorted(files)), tuple(sorted(absent))
 
 
-def _distinct(pieces: Iterable[Piece]) -> tuple[Piece, ...]:
+def _distinct(pieces: Collection[Piece]) -> tuple[Piece, ...]:
     """Sorted pieces; of two with one name (`pkg.f` in `pkg`, and the module `pkg.f`) the later says so."""
-    found: dict[tuple[str, str], Piece] = {}
-    for piece in sorted(pieces, key=lambda piece: (*piece[:3], piece[3] or "")):
-        name = piece.name
-        while (piece.kind, name) in found:
-            name += " (again)"
-        found[piece.kind, name] = piece._replace(name=name)
-    return tuple(sorted(found.values(), key=lambda piece: piece[:2]))
+    ordered = sorted(pieces)
+    names = {piece[:2] for piece in ordered}
+    if len(names) < len(ordered):
+        seen: set[tuple[str, str]] = set()
+        for index, piece in enumerate(ordered):
+            name = piece.name
+            while (piece.kind, name) in seen:
+                name += " (again)"
+            seen.add((piece.kind, name))
+            ordered[index] = piece._replace(name=name)
+        ordered.sort()
+    return tuple(ordered)

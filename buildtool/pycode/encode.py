@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 # Fields that say nothing of what the code does. `ctx` follows from where a name stands.
 _SILENT = frozenset({"ctx", "type_comment", "kind", "type_ignores"})
+_LEAVES = frozenset({"ctx", "op", "ops", "id", "attr", "type_comment", "kind"})  # no nodes below these
 _STATEMENTS = frozenset({"body", "orelse", "finalbody"})
 # Per class of nodes: its opening bytes, and its fields with theirs, last one first.
 _PLANS: dict[type[ast.AST], tuple[bytes, tuple[tuple[str, bytes], ...]]] = {}
@@ -62,16 +63,18 @@ def strip(root: ast.AST) -> None:
 
 
 def children(node: ast.AST) -> list[ast.AST]:
-    """The nodes right below a node, in the order of the source, without those that only say load or store."""
+    """The nodes right below a node, in the order of the source, operators and contexts left out."""
     found: list[ast.AST] = []
     for name in node._fields:
-        if name == "ctx":
+        if name in _LEAVES:
             continue
         value = getattr(node, name, None)
-        if isinstance(value, ast.AST):
+        if value.__class__ is list:
+            for item in value:
+                if isinstance(item, ast.AST):
+                    found.append(item)  # noqa: PERF401 - twice as fast as a list of its own for each field
+        elif isinstance(value, ast.AST):
             found.append(value)
-        elif isinstance(value, list):
-            found += [item for item in value if isinstance(item, ast.AST)]
     return found
 
 

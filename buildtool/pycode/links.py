@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from buildtool.pycode.imports import Imported
+from buildtool.pycode.imports import Import, Imported
 from buildtool.pycode.module import Module, Unit
 from buildtool.pycode.pure import called, is_pure, only_wraps
 from buildtool.pycode.resolve import Node, Resolved, Resolver, What
@@ -35,9 +35,9 @@ class Links:
                 module = self._resolver.source(node.module)
             if module is None:
                 found = frozenset(self._look(node))
-            elif node.what is What.NAME:
+            elif node.what == What.NAME:
                 found = frozenset(self._name(module, node.name))
-            elif node.what is What.TOP:
+            elif node.what == What.TOP:
                 found = frozenset(self._top(module))
             else:
                 found = frozenset(self._whole(module))
@@ -48,9 +48,9 @@ class Links:
 
     def _look(self, node: Node) -> Iterator[Node]:
         """What is left of a node without readable source: where it was looked for, and its packages."""
-        if node.what is What.WHOLE:
+        if node.what == What.WHOLE:
             yield Node(What.LOOK, node.module)
-        elif node.what is What.LOOK and self._parent(node.module):
+        elif node.what == What.LOOK and self._parent(node.module):
             yield Node(What.LOOK, self._parent(node.module))
 
     def _parent(self, name: str) -> str:
@@ -71,8 +71,8 @@ class Links:
             yield Node(What.TOP, parent)
         for unit in module.effects:
             yield from self._unit(module, unit)
-        for item in module.unused_imports():
-            yield from self._run(module, item.runs)
+        for item in module.imports():
+            yield from self._passive(module, item)
         for _, item in module.stars:
             yield from self._star(module, item.target, item.line)
         yield from self._registrations(module)[0]
@@ -106,6 +106,17 @@ class Links:
         yield from resolved.nodes
         for name in resolved.values:
             yield from _as_whole(name, module, seen.line, seen.how)
+
+    def _passive(self, module: Module, item: Import) -> Iterator[Node]:
+        """An import at the top, as far as it counts without being used: for what it runs, if it is unused."""
+        name = item.runs.absolute(module.package)
+        if name is None:
+            return
+        top = name.partition(".")[0]
+        if not self._finder.find(top).local:
+            yield Node(What.LOOK, top)
+        elif not module.is_used(item):
+            yield from self._run(module, item.runs)
 
     def _run(self, module: Module, target: Imported) -> Iterator[Node]:
         """An import for what it runs: the tops of the modules of the project that it executes."""
@@ -177,7 +188,7 @@ class Links:
         root, attributes = unroll(inner)
         if isinstance(root, ast.Name):
             resolved = self._resolver.chain(module, (root.id, *attributes))
-            looks = {node for node in resolved.nodes if node.what is What.LOOK}
+            looks = {node for node in resolved.nodes if node.what == What.LOOK}
             found = self._resolver.definitions(resolved)
             if found and all(only_wraps(node, calls, where.origins) for where, node in found):
                 return looks
@@ -207,7 +218,7 @@ class Links:
             return False, frozenset()
         resolved = self._resolver.chain(module, (root.id, *attributes))
         watches = False
-        looks = frozenset(node for node in resolved.nodes if node.what is What.LOOK)
+        looks = frozenset(node for node in resolved.nodes if node.what == What.LOOK)
         for where, found in self._resolver.definitions(resolved):
             if isinstance(found, ast.ClassDef):
                 above, deeper = self._enrols(where, found)

@@ -178,15 +178,17 @@ class Module:
             pending += children(node)
         return found
 
-    def unused_imports(self) -> Iterator[Import]:
-        """Imports at the top that are never used by name: they are there for what they run, or to be passed on."""
+    def imports(self) -> Iterator[Import]:
+        """Every import at the top, star imports left out."""
         for found in self.names.values():
-            for _, item in found.imports:
-                parts = {item.name}
-                if item.runs.name is None and item.runs != item.target:
-                    parts.update(item.runs.module.split("."))
-                if not parts <= self.mentioned:
-                    yield item
+            yield from (item for _, item in found.imports)
+
+    def is_used(self, item: Import) -> bool:
+        """Whether an import is used by name; else it is there for what it runs, or to be passed on."""
+        parts = {item.name}
+        if item.runs.name is None and item.runs != item.target:
+            parts.update(item.runs.module.split("."))
+        return parts <= self.mentioned
 
     @cached_property
     def set_from_within(self) -> dict[str, list[Unit]]:

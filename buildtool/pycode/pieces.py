@@ -39,18 +39,18 @@ class Pieces:
         return found
 
     def _make(self, node: Node) -> tuple[Piece, ...]:
-        if node.what is What.PACKAGE:
+        if node.what == What.PACKAGE:
             return self._package(node.module)
-        if node.what is What.UNKNOWN:
+        if node.what == What.UNKNOWN:
             return (Piece("package", node.module, digest("package", node.module, None), "not installed"),)
         if node.what in {What.LOOK, What.WHY}:
             return ()
         module = self._resolver.source(node.module)
         if module is None:
             return (self._unread(node.module),)
-        if node.what is What.NAME:
+        if node.what == What.NAME:
             return (_name(module, node.name),)
-        return _top(module) if node.what is What.TOP else (_whole(module),)
+        return _top(module) if node.what == What.TOP else (_whole(module),)
 
     def _package(self, top: str) -> tuple[Piece, ...]:
         found = self._packages.distributions(top) or ((top, "no version known"),)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import builtins
-from enum import Enum
 from typing import NamedTuple
 
 from buildtool.paths import canonical
@@ -45,22 +44,22 @@ _GIVEN = frozenset(
 )
 
 
-class What(Enum):
-    """What a node of the graph of code is."""
+class What:
+    """What a node of the graph of code is. Plain texts, since nodes are hashed very often."""
 
-    NAME = "a global name of a module, with all that binds it"
-    TOP = "what a module does when it is imported, its bindings aside"
-    WHOLE = "a module as a whole"
-    WHY = "a reason why it is taken as a whole"
-    LOOK = "where a module was looked for"
-    PACKAGE = "a top-level name from outside"
-    UNKNOWN = "a top-level name that is nowhere"
+    NAME = "name"  # a global name of a module, with all that binds it
+    TOP = "top"  # what a module does when it is imported, its bindings aside
+    WHOLE = "whole"  # a module as a whole
+    WHY = "why"  # a reason why it is taken as a whole
+    LOOK = "look"  # where a module was looked for
+    PACKAGE = "package"  # a top-level name from outside
+    UNKNOWN = "unknown"  # a top-level name that is nowhere
 
 
 class Node(NamedTuple):
     """A node of the graph of code."""
 
-    what: What
+    what: str  # one of `What`
     module: str
     name: str = ""  # of NAME: the name; of WHY: the reason
 
@@ -130,7 +129,7 @@ class Resolver:
         """The statements that define what a name led to, re-exports left out; later ones last."""
         found = []
         for node in sorted(resolved.nodes, key=lambda node: node[1:]):
-            module = self.source(node.module) if node.what is What.NAME else None
+            module = self.source(node.module) if node.what == What.NAME else None
             if module is not None and node.name in module.names:
                 found += [(module, unit.node) for unit in module.names[node.name].units]
         return found

@@ -148,8 +148,9 @@ class _Search:
             return describe(module, ".".join(chain), node)
         value = _value(node, chain[0])
         root, attributes = unroll(value) if value is not None else (None, ())
-        if isinstance(root, ast.Name) and root.id in module.names and (module.name, chain) not in self._seen:
-            self._seen.add((module.name, chain))
+        step = (module.name + " alias", chain)
+        if isinstance(root, ast.Name) and root.id in module.names and step not in self._seen:
+            self._seen.add(step)
             return self._in_source(self._finder.find(module.name), module, (root.id, *attributes, *chain[1:]))
         if len(chain) == 1 and is_no_callable(value):
             raise self._not_callable(f"{module.source.path}:{statement.lineno} gives it a plain value")

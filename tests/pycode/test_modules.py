@@ -50,7 +50,7 @@ def test_both_ways_of_a_fallback_count(bench: Bench) -> None:
         {
             "fast": "def f(): return 1",
             "slow": "def f(): return 2",
-            "steps": "try:\n    from fast import f\nexcept ImportError:\n    from slow import f\ndef main(): return f()",
+            "steps": "try:\n from fast import f\nexcept ImportError:\n from slow import f\ndef main(): return f()",
         }
     )
     assert {"fast.f", "slow.f"} <= bench.names()

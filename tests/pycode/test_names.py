@@ -123,8 +123,8 @@ def test_classes_count_with_their_bases_and_methods(bench: Bench) -> None:
     bench.write(
         {
             "base": "class Base:\n    def run(self): return help()\ndef help(): return 1\nclass Other: pass",
-            "steps": "from dataclasses import dataclass\nimport base\n@dataclass\nclass Job(base.Base):\n    n: int = 1\n"
-            "    def go(self): return K\nK = 1\ndef main(): return Job().run()",
+            "steps": "from dataclasses import dataclass\nimport base\n@dataclass\nclass Job(base.Base):\n n: int = 1\n"
+            " def go(self): return K\nK = 1\ndef main(): return Job().run()",
         }
     )
     expected = {
