@@ -79,6 +79,7 @@ class _Graph:
         self, root: str, folders: tuple[str, ...], sources: Sources, packages: Packages, disk: Disk
     ) -> None:
         self._root = root
+        self._paths: dict[frozenset[str], tuple[tuple[str, ...], tuple[str, ...]]] = {}
         self.resolver = Resolver(Finder(root, folders), sources)
         self.targets = Targets(self.resolver, [canonical(folder, root) for folder in folders])
         self._links = Links(self.resolver)
@@ -106,18 +107,21 @@ class _Graph:
         for node in seen:
             if node.module not in whole or node.what in {What.WHOLE, What.PACKAGE}:
                 pieces.update(self._pieces.of(node))
-        files, absent = self._looked({node.module for node in seen if node.what == What.LOOK})
+        files, absent = self._looked(frozenset(node.module for node in seen if node.what == What.LOOK))
         why: dict[str, str] = {}
         for node in sorted(node for node in seen if node.what == What.WHY):
             why.setdefault(node.module, node.name)
         return Reach(_distinct(pieces), files, absent, tuple(sorted(why.items())))
 
-    def _looked(self, names: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def _looked(self, names: frozenset[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The files that were read in looking modules up, and the paths where there was nothing."""
-        found = [self.resolver.finder.find(name) for name in names]
-        files = {canonical(one.path, self._root) for one in found if one.path}
-        absent = {canonical(path, self._root) for one in found for path in one.absent}
-        return tuple(sorted(files)), tuple(sorted(absent))
+        known = self._paths.get(names)
+        if known is None:
+            found = [self.resolver.finder.find(name) for name in names]
+            files = {canonical(one.path, self._root) for one in found if one.path}
+            absent = {canonical(path, self._root) for one in found for path in one.absent}
+            known = self._paths[names] = (tuple(sorted(files)), tuple(sorted(absent)))
+        return known
 
 
 def _distinct(pieces: Collection[Piece]) -> tuple[Piece, ...]:

@@ -126,15 +126,16 @@ class Module:
                     inner for inner in children(node) if isinstance(inner, ast.stmt | ast.ExceptHandler)
                 ]
                 pending += getattr(node, "cases", [])
-            elif isinstance(node, ast.ExceptHandler | ast.match_case):
+            elif isinstance(node, ast.ExceptHandler | ast.match_case | ast.ClassDef):
                 pending += node.body
             elif self._does_something(node):
                 return True
         return False
 
     def _does_something(self, node: ast.AST) -> bool:
-        if isinstance(node, ast.Expr):
-            return not isinstance(node.value, ast.Constant)
+        if isinstance(node, ast.Expr):  # what is exported is a definition, however it is put together
+            root = unroll(node.value.func)[0] if isinstance(node.value, ast.Call) else None
+            return not isinstance(node.value, ast.Constant) and getattr(root, "id", "") != "__all__"
         if isinstance(node, ast.Delete | ast.Raise | ast.Assert):
             return True
         if isinstance(node, ast.AugAssign):

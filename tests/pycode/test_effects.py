@@ -25,6 +25,7 @@ from support.bench import Bench
         "_ = f(K)",
         "while f(): pass",
         "TABLE[0] += K",
+        "class C:\n    TABLE[0] = f",
         "import sys\nsys.path.insert(0, 'lib')",
     ],
 )
@@ -50,6 +51,7 @@ def test_statements_with_an_effect_count(bench: Bench, statement: str) -> None:
         "if __name__ == '__main__':\n    f()",
         "...",
         "'text'",
+        "__all__ = ['main']\n__all__ += ['f']\n__all__.extend(['K'])",
         "K2: int",
     ],
 )

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from hypothesis import given
 from hypothesis import strategies as st
 
+from buildtool.errors import TaskfileError
 from support.bench import Bench, Texts
 
 NOISE = ["", "\n\n", "# words\n", "'''words'''\n", "pass\n", "...\n", "\t\n"]
@@ -140,8 +141,6 @@ def test_noise_is_no_difference(program: Program, noise: random.Random) -> None:
 
 @given(st.binary(max_size=60) | st.text(max_size=60).map(lambda text: text.encode("utf-8", "surrogatepass")))
 def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
-    from buildtool.errors import TaskfileError
-
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder))
         (bench.root / "run.py").write_bytes(raw)
