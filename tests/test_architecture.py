@@ -13,7 +13,7 @@ FLOORS: tuple[set[str], ...] = (
     {"errors", "text", "runtime"},
     {"paths"},
     {"graph", "files", "depfile", "signals"},
-    {"taskfile", "fingerprint"},
+    {"taskfile", "fingerprint", "pycode"},
     {"expand", "state", "plan"},
     {"check", "environment", "executors"},
     {"project", "recover", "report"},

@@ -1,0 +1,238 @@
+"""The graph of code: from each name or module to all that it reaches next.
+
+Does not know where a search begins, nor how what it finds is shown.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from buildtool.pycode.imports import Import, Imported
+from buildtool.pycode.module import Module, Unit
+from buildtool.pycode.pure import called, is_pure, only_wraps
+from buildtool.pycode.resolve import Node, Resolved, Resolver, What
+from buildtool.pycode.uses import Seen, origin, unroll
+
+
+class Links:
+    """The arrows of the graph, each worked out once."""
+
+    def __init__(self, resolver: Resolver) -> None:
+        self._resolver = resolver
+        self._finder = resolver.finder
+        self._known: dict[Node, frozenset[Node]] = {}
+        self._units: dict[tuple[str, int], frozenset[Node]] = {}
+        self._entered: dict[str, tuple[set[Node], dict[str, set[Node]]]] = {}
+        self._enrolling: dict[tuple[str, str], tuple[bool, frozenset[Node]]] = {}
+
+    def next(self, node: Node) -> frozenset[Node]:
+        """What a node leads to."""
+        found = self._known.get(node)
+        if found is None:
+            module = None
+            if node.what in {What.NAME, What.TOP, What.WHOLE}:
+                module = self._resolver.source(node.module)
+            if module is None:
+                found = frozenset(self._look(node))
+            elif node.what == What.NAME:
+                found = frozenset(self._name(module, node.name))
+            elif node.what == What.TOP:
+                found = frozenset(self._top(module))
+            else:
+                found = frozenset(self._whole(module))
+            self._known[node] = found
+        return found
+
+    # -- nodes -----------------------------------------------------------------------------------------------
+
+    def _look(self, node: Node) -> Iterator[Node]:
+        """What is left of a node without readable source: where it was looked for, and its packages."""
+        if node.what == What.WHOLE:
+            yield Node(What.LOOK, node.module)
+        elif node.what == What.LOOK and self._parent(node.module):
+            yield Node(What.LOOK, self._parent(node.module))
+
+    def _parent(self, name: str) -> str:
+        found = self._finder.find(name)
+        return "" if found.script else name.rpartition(".")[0]
+
+    def _name(self, module: Module, name: str) -> Iterator[Node]:
+        yield Node(What.TOP, module.name)
+        bindings = module.names.get(name)
+        for unit in bindings.units if bindings else module.set_from_within[name]:
+            yield from self._unit(module, unit)
+        yield from self._registrations(module)[1].get(name, ())
+
+    def _top(self, module: Module) -> Iterator[Node]:
+        yield Node(What.LOOK, module.name)
+        parent = self._parent(module.name)
+        if parent and self._resolver.source(parent):
+            yield Node(What.TOP, parent)
+        for unit in module.effects:
+            yield from self._unit(module, unit)
+        for item in module.imports():
+            yield from self._passive(module, item)
+        for _, item in module.stars:
+            yield from self._star(module, item.target, item.line)
+        yield from self._registrations(module)[0]
+
+    def _whole(self, module: Module) -> Iterator[Node]:
+        yield Node(What.TOP, module.name)
+        for unit in module.units:
+            yield from self._unit(module, unit)
+
+    # -- statements ------------------------------------------------------------------------------------------
+
+    def _unit(self, module: Module, unit: Unit) -> frozenset[Node]:
+        key = (module.name, unit.index)
+        found = self._units.get(key)
+        if found is None:
+            found = self._units[key] = frozenset(self._statement(module, unit))
+        return found
+
+    def _statement(self, module: Module, unit: Unit) -> Iterator[Node]:
+        uses = module.uses(unit)
+        for chain, seen in uses.chains.items():
+            yield from self._used(module, self._resolver.chain(module, chain), seen)
+        for (target, attributes), seen in uses.imports.items():
+            yield from self._used(module, self._resolver.imported(module, target, attributes), seen)
+        for target in uses.runs:
+            yield from self._run(module, target)
+        if uses.dynamic is not None:
+            yield from _as_whole(module.name, module, uses.dynamic.line, uses.dynamic.how)
+
+    def _used(self, module: Module, resolved: Resolved, seen: Seen) -> Iterator[Node]:
+        yield from resolved.nodes
+        for name in resolved.values:
+            yield from _as_whole(name, module, seen.line, seen.how)
+
+    def _passive(self, module: Module, item: Import) -> Iterator[Node]:
+        """An import at the top, as far as it counts without being used: for what it runs, if it is unused."""
+        name = item.runs.absolute(module.package)
+        if name is None:
+            return
+        top = name.partition(".")[0]
+        if not self._finder.find(top).local:
+            yield Node(What.LOOK, top)
+        elif not module.is_used(item):
+            yield from self._run(module, item.runs)
+
+    def _run(self, module: Module, target: Imported) -> Iterator[Node]:
+        """An import for what it runs: the tops of the modules of the project that it executes."""
+        for node in self._resolver.imported(module, target, ()).nodes:
+            unread = node.what in {What.WHOLE, What.WHY} and self._resolver.source(node.module) is None
+            if node.what in {What.LOOK, What.TOP} or unread:
+                yield node
+
+    def _star(self, module: Module, target: Imported, line: int) -> Iterator[Node]:
+        name = target.absolute(module.package)
+        if name is None:
+            return
+        resolved = self._resolver.imported(module, Imported(name), ())
+        yield from self._used(module, resolved, Seen(line, "star import"))
+        inner = self._resolver.source(name)
+        for unit in inner.names["__all__"].units if inner and "__all__" in inner.names else ():
+            for word in ast.walk(unit.node):  # `__all__` may name submodules, which a star import loads
+                if isinstance(word, ast.Constant) and isinstance(word.value, str):
+                    resolved = self._resolver.imported(module, Imported(name, 0, word.value), ())
+                    yield from self._used(module, resolved, Seen(line, "star import"))
+
+    # -- registries ------------------------------------------------------------------------------------------
+
+    def _registrations(self, module: Module) -> tuple[set[Node], dict[str, set[Node]]]:
+        """Definitions that are entered somewhere when the module is imported.
+
+        First those that always count; then, by name, those that count when that name is reached: it alone can
+        hold them, since it is an object of the module that something from outside made.
+        """
+        found = self._entered.get(module.name)
+        if found is None:
+            always, by_name = found = self._entered[module.name] = (set(), {})
+            for name, decorator in module.decorated():
+                root, _ = unroll(called(decorator))
+                holder = root.id if isinstance(root, ast.Name) else ""
+                if is_pure(decorator, module.origins):
+                    continue
+                if self._holds(module, holder):
+                    by_name.setdefault(holder, set()).add(Node(What.NAME, module.name, name))
+                else:
+                    always |= self._decorated(module, name, decorator)
+            for unit in module.units:
+                if isinstance(unit.node, ast.ClassDef):
+                    enrols, looks = self._enrols(module, unit.node)
+                    always |= looks
+                    if enrols:
+                        always.add(Node(What.NAME, module.name, unit.node.name))
+        return found
+
+    def _holds(self, module: Module, name: str) -> bool:
+        """Whether what is registered with a global name stays with it: `app = Flask()`, a `singledispatch`."""
+        bindings = module.names.get(name)
+        if bindings is None or bindings.imports or len(bindings.units) != 1:
+            return False
+        node = bindings.units[0].node
+        if isinstance(node, ast.FunctionDef):
+            words = [origin(decorator, module.origins) for decorator in node.decorator_list]
+            return "functools.singledispatch" in words
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+            made_by = origin(called(node.value), module.origins) or "."
+            return not (made_by.startswith(".") or self._finder.find(made_by.partition(".")[0]).local)
+        return False
+
+    def _decorated(self, module: Module, name: str, decorator: ast.expr) -> set[Node]:
+        calls, inner = 1, decorator
+        while isinstance(inner, ast.Call):
+            calls, inner = calls + 1, inner.func
+        looks: set[Node] = set()
+        root, attributes = unroll(inner)
+        if isinstance(root, ast.Name):
+            resolved = self._resolver.chain(module, (root.id, *attributes))
+            looks = {node for node in resolved.nodes if node.what == What.LOOK}
+            found = self._resolver.definitions(resolved)
+            if found and all(only_wraps(node, calls, where.origins) for where, node in found):
+                return looks
+        return looks | {Node(What.NAME, module.name, name)}
+
+    def _enrols(self, module: Module, node: ast.ClassDef) -> tuple[bool, frozenset[Node]]:
+        """Whether a class is made known to others by being defined: a base or a metaclass sees to it.
+
+        With it, where that was looked for.
+        """
+        key = (module.name, node.name)
+        found = self._enrolling.get(key)
+        if found is None:
+            self._enrolling[key] = (
+                False,
+                frozenset(),
+            )  # while it is worked out: a class that is its own base
+            answers = [self._watches(module, base) for base in _bases(node)]
+            looks = frozenset[Node]().union(*(looks for _, looks in answers))
+            found = self._enrolling[key] = (any(watches for watches, _ in answers), looks)
+        return found
+
+    def _watches(self, module: Module, base: ast.expr) -> tuple[bool, frozenset[Node]]:
+        """Whether a base or metaclass, as named in a module, sees the classes that are made from it."""
+        root, attributes = unroll(base)
+        if not isinstance(root, ast.Name):
+            return False, frozenset()
+        resolved = self._resolver.chain(module, (root.id, *attributes))
+        watches = False
+        looks = frozenset(node for node in resolved.nodes if node.what == What.LOOK)
+        for where, found in self._resolver.definitions(resolved):
+            if isinstance(found, ast.ClassDef):
+                above, deeper = self._enrols(where, found)
+                methods = {getattr(inner, "name", "") for inner in found.body}
+                is_metaclass = "type" in {getattr(inner, "id", "") for inner in found.bases}
+                watches = watches or above or is_metaclass or "__init_subclass__" in methods
+                looks |= deeper
+        return watches, looks
+
+
+def _bases(node: ast.ClassDef) -> list[ast.expr]:
+    return [*node.bases, *(word.value for word in node.keywords if word.arg == "metaclass")]
+
+
+def _as_whole(name: str, module: Module, line: int, how: str) -> Iterator[Node]:
+    yield Node(What.WHOLE, name)
+    yield Node(What.WHY, name, f"{how} in {module.source.path} line {line}")

@@ -1,0 +1,291 @@
+"""One module's top level: its statements, what each binds, and which of them do more than that.
+
+Does not know other modules, nor where any lie.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import NamedTuple
+
+from buildtool.pycode.encode import canonical, children, does_nothing
+from buildtool.pycode.imports import Import, parse_import
+from buildtool.pycode.scopes import DEFINITIONS, bound_by
+from buildtool.pycode.source import Source
+from buildtool.pycode.uses import Uses, unroll, uses_of
+
+# Methods that change what they are called on; `x = TABLE.pop()` is more than a definition of `x`.
+_CHANGING = frozenset(
+    {
+        *(
+            "add",
+            "add_argument",
+            "append",
+            "appendleft",
+            "clear",
+            "connect",
+            "discard",
+            "extend",
+            "insert",
+            "pop",
+        ),
+        *(
+            "popitem",
+            "popleft",
+            "put",
+            "register",
+            "remove",
+            "reverse",
+            "setdefault",
+            "sort",
+            "subscribe",
+            "update",
+        ),
+    }
+)
+_COMPOUND = (ast.If, ast.For, ast.While, ast.Try, ast.TryStar, ast.With, ast.Match)
+_PLAIN = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+class Unit:
+    """One top-level statement that counts, with all it binds."""
+
+    def __init__(self, node: ast.stmt, index: int, effects_before: int) -> None:
+        self.node = node
+        self.index = index
+        self.effects_before = effects_before
+        self.bound = bound_by([node])
+
+    @cached_property
+    def raw(self) -> bytes:
+        """The bytes that stand for the statement."""
+        return canonical([self.node])
+
+    @property
+    def runs_at_once(self) -> bool:
+        """Whether its value depends on what ran before it: all but plain functions."""
+        return not isinstance(self.node, _PLAIN) or bool(self.node.decorator_list)
+
+
+class Bindings(NamedTuple):
+    """All that binds one name of a module, each in the order of the source."""
+
+    units: list[Unit]
+    imports: list[tuple[int, Import]]
+
+
+class Module:
+    """The top level of one file. `package` is what its relative imports start from."""
+
+    def __init__(self, name: str, package: str, source: Source, *, script: bool = False) -> None:
+        self.name = name
+        self.package = package
+        self.source = source
+        self.names: dict[str, Bindings] = {}
+        self.stars: list[tuple[int, Import]] = []
+        self.effects: list[Unit] = []
+        self.units: list[Unit] = []
+        self.statements = list(_statements(source.tree.body if source.tree else [], script=script))
+        self._uses: dict[int, Uses] = {}
+        for index, statement in enumerate(self.statements):
+            self._add(index, statement)
+
+    def _add(self, index: int, statement: ast.stmt) -> None:
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            self._add_imports(index, parse_import(statement))
+            return
+        unit = Unit(statement, index, len(self.effects))
+        self.units.append(unit)
+        self._add_imports(index, unit.bound.imports)
+        if self._has_effect(unit):
+            self.effects.append(unit)
+        for name in unit.bound.names - {"*"}:
+            self._bindings(name).units.append(unit)
+
+    def _add_imports(self, index: int, found: Iterable[Import]) -> None:
+        for item in found:
+            if item.name == "*":
+                self.stars.append((index, item))
+            else:
+                self._bindings(item.name).imports.append((index, item))
+
+    def _bindings(self, name: str) -> Bindings:
+        return self.names.setdefault(name, Bindings([], []))
+
+    def _has_effect(self, unit: Unit) -> bool:
+        """Whether a statement does more than bind names."""
+        if isinstance(unit.node, _COMPOUND) and not unit.bound.names:
+            return True
+        pending: list[ast.AST] = [unit.node]
+        while pending:
+            node = pending.pop()
+            if isinstance(node, _COMPOUND):
+                pending += [
+                    inner for inner in children(node) if isinstance(inner, ast.stmt | ast.ExceptHandler)
+                ]
+                pending += getattr(node, "cases", [])
+            elif isinstance(node, ast.ExceptHandler | ast.match_case | ast.ClassDef):
+                pending += node.body
+            elif self._does_something(node):
+                return True
+        return False
+
+    def _does_something(self, node: ast.AST) -> bool:
+        if isinstance(node, ast.Expr):  # what is exported is a definition, however it is put together
+            root = unroll(node.value.func)[0] if isinstance(node.value, ast.Call) else None
+            return not isinstance(node.value, ast.Constant) and getattr(root, "id", "") != "__all__"
+        if isinstance(node, ast.Delete | ast.Raise | ast.Assert):
+            return True
+        if isinstance(node, ast.AugAssign):
+            known = self.names.get(getattr(node.target, "id", ""))
+            return known is None or bool(known.imports)
+        if not isinstance(node, ast.Assign | ast.AnnAssign):
+            return False
+        targets = _flat(node.targets if isinstance(node, ast.Assign) else [node.target])
+        if any(not isinstance(target, ast.Name) for target in targets):
+            return True
+        return all(target.id == "_" for target in targets if isinstance(target, ast.Name)) or _changes(
+            node.value
+        )
+
+    @cached_property
+    def origins(self) -> dict[str, str]:
+        """What the global names stand for: dotted text for imports, "" for all else."""
+        return {
+            name: found.imports[0][1].target.dotted if found.imports else ""
+            for name, found in self.names.items()
+        }
+
+    def uses(self, unit: Unit) -> Uses:
+        """What a statement uses."""
+        found = self._uses.get(unit.index)
+        if found is None:
+            found = self._uses[unit.index] = uses_of([unit.node], self.origins)
+        return found
+
+    @cached_property
+    def mentioned(self) -> set[str]:
+        """Every name that is read anywhere in the file, and every attribute."""
+        found: set[str] = set()
+        pending: list[ast.AST] = list(self.statements)
+        while pending:
+            node = pending.pop()
+            if isinstance(node, ast.Name):
+                found.add(node.id)
+            elif isinstance(node, ast.Attribute):
+                found.add(node.attr)
+            pending += children(node)
+        return found
+
+    def imports(self) -> Iterator[Import]:
+        """Every import at the top, star imports left out."""
+        for found in self.names.values():
+            yield from (item for _, item in found.imports)
+
+    def is_used(self, item: Import) -> bool:
+        """Whether an import is used by name; else it is there for what it runs, or to be passed on."""
+        parts = {item.name}
+        if item.runs.name is None and item.runs != item.target:
+            parts.update(item.runs.module.split("."))
+        return parts <= self.mentioned
+
+    @cached_property
+    def set_from_within(self) -> dict[str, list[Unit]]:
+        """Names that no top-level statement binds, but functions do that declare them `global`."""
+        found: dict[str, list[Unit]] = {}
+        for unit in self.units:
+            pending: list[ast.AST] = [unit.node]
+            names: set[str] = set()
+            while pending:
+                node = pending.pop()
+                if isinstance(node, ast.Global):
+                    names.update(node.names)
+                pending += children(node)
+            for name in names:
+                found.setdefault(name, []).append(unit)
+        return found
+
+    def decorated(self) -> Iterator[tuple[str, ast.expr]]:
+        """Every decorator at the top level, in its blocks and in class bodies, with the global name it is for.
+
+        Decorators that belong to the class itself (`@size.setter`) are left out.
+        """
+        pending: list[ast.AST] = [unit.node for unit in self.units]
+        while pending:
+            node = pending.pop()
+            if isinstance(node, ast.ExceptHandler | ast.match_case):
+                pending += node.body
+            elif isinstance(node, _COMPOUND):
+                pending += children(node)
+            elif isinstance(node, DEFINITIONS):
+                yield from ((node.name, decorator) for decorator in node.decorator_list)
+            if isinstance(node, ast.ClassDef):
+                own = bound_by(node.body).names
+                for inner in node.body:
+                    for decorator in inner.decorator_list if isinstance(inner, DEFINITIONS) else ():
+                        if getattr(unroll(decorator)[0], "id", None) not in own:
+                            yield node.name, decorator
+
+
+def _statements(body: list[ast.stmt], *, script: bool) -> Iterator[ast.stmt]:
+    """The statements that an import runs: without those for a main program, and as a type checker sees them."""
+    pending = body[::-1]
+    while pending:
+        statement = pending.pop()
+        if does_nothing(statement) or isinstance(statement, ast.Global):
+            continue
+        if isinstance(statement, ast.If) and not script and _is_main(statement.test):
+            pending += statement.orelse[::-1]
+        elif isinstance(statement, ast.If) and unroll_name(statement.test) == "TYPE_CHECKING":
+            pending += statement.orelse[::-1] + statement.body[::-1]
+        else:
+            yield statement
+
+
+def unroll_name(node: ast.AST) -> str | None:
+    """The last word of a name with attributes."""
+    root, attributes = unroll(node)
+    return attributes[-1] if attributes else getattr(root, "id", None)
+
+
+def _is_main(test: ast.expr) -> bool:
+    """Whether it is `__name__ == "__main__"`, either way round."""
+    if not (isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], ast.Eq)):
+        return False
+    sides = [test.left, test.comparators[0]]
+    names = [getattr(side, "id", None) or getattr(side, "value", None) for side in sides]
+    return sorted(map(str, names)) == ["__main__", "__name__"]
+
+
+def _flat(targets: Iterable[ast.expr]) -> list[ast.expr]:
+    """The targets of an assignment, tuples unpacked."""
+    found: list[ast.expr] = []
+    pending = list(targets)
+    while pending:
+        target = pending.pop()
+        if isinstance(target, ast.Tuple | ast.List):
+            pending += target.elts
+        elif isinstance(target, ast.Starred):
+            pending.append(target.value)
+        else:
+            found.append(target)
+    return found
+
+
+def _changes(value: ast.AST | None) -> bool:
+    """Whether an expression calls a method that is known to change a thing that has a name."""
+    pending = [value] if value is not None else []
+    while pending:
+        node = pending.pop()
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in _CHANGING
+            and isinstance(unroll(node.func)[0], ast.Name)
+        ):
+            return True
+        if not isinstance(node, ast.Lambda):
+            pending += children(node)
+    return False
