@@ -23,6 +23,9 @@ from buildtool.taskfile.template import dedent_command
 from buildtool.text import printable
 
 
+OURSELVES = ("package", "buildtool")  # scripts import their job from it: a new `bt` is no reason to run them
+
+
 class Memory(Protocol):
     """What the check reads from the state."""
 
@@ -79,7 +82,9 @@ class Checker:
     secrets: tuple[str, ...] = ()
     salt: str = ""
     now: float = field(default_factory=time.time)
-    codes: dict[str, tuple[Item, ...]] = field(default_factory=dict)  # parts of the code of jobs, by its digest
+    codes: dict[str, tuple[Item, ...]] = field(
+        default_factory=dict
+    )  # parts of the code of jobs, by its digest
     _code: dict[int, tuple[Reach, Item]] = field(default_factory=dict)  # by id of what was reached
     made: dict[JobId, dict[str, str]] = field(default_factory=dict)  # what settled jobs left: path, digest
     uncertain: dict[JobId, str] = field(
@@ -200,9 +205,11 @@ class Checker:
         reach = self.functions.reach(task)
         known = self._code.get(id(reach))
         if known is None:
-            parts = tuple(Item(*piece) for piece in reach.pieces)
+            parts = tuple(Item(*piece) for piece in reach.pieces if piece[:2] != OURSELVES)
             whole = digest("code", *(text for part in parts for text in part[:3]))
-            item = Item("code", task.spec.call or task.spec.script or "", whole, whole)  # its text names its parts
+            item = Item(
+                "code", task.spec.call or task.spec.script or "", whole, whole
+            )  # its text names its parts
             known = self._code[id(reach)] = (reach, item)
             self.codes[whole] = parts
         return known[1]
@@ -214,7 +221,9 @@ class Checker:
                 yield reason
                 continue
             old, new = self.memory.code(reason.old or ""), self.codes[reason.new or ""]
-            yield from Fingerprint(new).diff(Fingerprint(old)) if old else (reason._replace(old=None, new=None),)
+            yield from (
+                Fingerprint(new).diff(Fingerprint(old)) if old else (reason._replace(old=None, new=None),)
+            )
 
     def _variable(self, kind: str, name: str, value: str | None) -> Item:
         if name in self.secrets and value is not None:

@@ -33,7 +33,8 @@ def digest(kind: str, *parts: str | bytes | None) -> str:
 class Item(NamedTuple):
     """One thing that decides. Two items with the same kind and name are the same thing at two times."""
 
-    kind: str  # input, need, found, track.file; command, code, shell, cwd, param, value, env, track.env, track.cmd; output
+    # input, need, found, track.file; command, code, shell, cwd, param, value, env, track.env, track.cmd; output
+    kind: str
     name: str
     digest: str | None  # None: it was not there
     text: str | None = None  # the value itself where it is short enough to show

@@ -72,6 +72,7 @@ class Performer:
         self.build = build
         self._run = run
         self._parts = checker.codes
+        self._code = checker.code
         self._number = 0
         self._inside: dict[str, bool] = {}  # folders of outputs: whether they lie in the project
         self._garbage: list[str] = []  # moved aside, and not needed once the state is committed
@@ -217,11 +218,11 @@ class Performer:
             return Outcome(Status.RAN, again=True, requires=early)
         if changed:
             if attempt.repeats:
-                cause = f"input {printable(changed)} changed while it ran, twice"
+                cause = f"{printable(changed)} changed while it ran, twice"
                 self.put_back(attempt)
                 return Outcome(Status.FAILED, self._failures.describe(attempt.job, attempt.command, cause))
             attempt.repeats += 1
-            attempt.notes.append(f"input {printable(changed)} changed while it ran; running once more")
+            attempt.notes.append(f"{printable(changed)} changed while it ran; running once more")
             self.put_back(attempt)
             return Outcome(Status.RAN, again=True)
         made = self._made(attempt)
@@ -271,24 +272,28 @@ class Performer:
         )
 
     def _changed(self, attempt: Attempt, found: Iterable[Item]) -> str | None:
-        """The first input that is not any more what it was when the job began."""
+        """The first input, or code, that is not any more what it was when the job began."""
+        task = self.project.renderer.task(attempt.job)
+        for item in attempt.look.items:
+            if item.kind == "code" and self._code(task) != item:
+                return f"code of {item.name}"
         looked = {item.name: item for item in attempt.look.items if item.kind == "found"}
         for item in attempt.look.items:
             if item.kind in ("input", "need", "track.file") and self.disk.digest(item.name) != item.digest:
-                return item.name
+                return f"input {item.name}"
         begun = int(attempt.started * 1e9) - TICK // 2
         for item in found:
             before = looked.get(item.name)
             if before is not None:
                 if before.digest != item.digest:
-                    return item.name
+                    return f"input {item.name}"
                 continue
             known = self.project.expander.graph.by_path.get(item.name)
             if known is not None and self.project.expander.graph.files[known].producer is not None:
                 continue
             stamp = self.disk.memory.get(item.name)
             if stamp is not None and stamp[2] > begun:
-                return item.name
+                return f"input {item.name}"
         return None
 
     def _made(self, attempt: Attempt) -> tuple[Made, ...]:

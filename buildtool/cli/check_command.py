@@ -24,9 +24,9 @@ def command(context: Context, verbose: bool) -> int:
         if verbose:
             put(commands_for_values(project))
         wrong = problems(project)
+        raise_all(wrong)
         for idle in idle_tasks(project.expander):
             remark(f"warning: {idle}")
-        raise_all(wrong)
         jobs = sum(job.kind is not Kind.GROUP for job in project.graph_jobs)
     name = printable(project.taskfile.path)
     put([f"{name}: {count(len(project.taskfile.tasks), 'task')}, {count(jobs, 'job')}, nothing wrong"])

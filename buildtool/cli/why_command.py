@@ -6,11 +6,13 @@ import json
 
 import click
 
+from buildtool.check import Look
 from buildtool.cli.complete import complete_target
 from buildtool.cli.context import Context
-from buildtool.fingerprint import Fresh, Maybe
+from buildtool.errors import TaskfileError
+from buildtool.fingerprint import Fresh, Item, Maybe
 from buildtool.foresee import Forecast, foresee
-from buildtool.graph import JobId
+from buildtool.graph import Job, JobId
 from buildtool.project import Project
 from buildtool.report.why import Explained, as_json, render_why
 
@@ -51,10 +53,27 @@ def explain(project: Project, forecast: Forecast, job: JobId, seen: set[JobId]) 
         before = project.expander.graph.prerequisites(known) - set(known.after)
         causes = [p for p in sorted(before) if not isinstance(forecast.looks[p].verdict, Fresh)]
     history = project.reader.history(key=known.key, limit=1)
+    code, whole = code_of(project, known, look)
     return Explained(
         known.name,
         look.verdict,
         look.record,
         tuple(explain(project, forecast, cause, seen) for cause in causes),
         tuple(history),
+        code=code,
+        whole=whole,
     )
+
+
+def code_of(project: Project, job: Job, look: Look) -> tuple[tuple[Item, ...], tuple[tuple[str, str], ...]]:
+    """The parts of the code that a job was made by, and the modules that count as a whole today."""
+    items = look.record.fingerprint.items if look.record is not None else ()
+    digests = [item.digest for item in items if item.kind == "code" and item.digest is not None]
+    parts = tuple(part for digest in digests for part in project.reader.code(digest))
+    task = project.renderer.task(job)
+    if task.spec.call is None and task.spec.script is None:
+        return parts, ()
+    try:
+        return parts, project.functions.reach(task).whole
+    except TaskfileError:
+        return parts, ()  # told already, as the reason why it will fail

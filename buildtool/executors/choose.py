@@ -33,10 +33,14 @@ def check_executor(taskfile: Taskfile, name: str) -> str | None:
 def executors_of(taskfile: Taskfile, jobs: int, mask: tuple[bytes, ...] = ()) -> Dispatch:
     """All executors of a Taskfile, each made when it is first used; `jobs` at a time where nothing else is said."""
     specs = {name: ExecutorSpec(name, _NOWHERE, name, {}) for name in BACKENDS} | dict(taskfile.executors)
-    return Dispatch(Commands(mask=mask), {name: _maker(spec, taskfile, jobs, mask) for name, spec in specs.items()})
+    return Dispatch(
+        Commands(mask=mask), {name: _maker(spec, taskfile, jobs, mask) for name, spec in specs.items()}
+    )
 
 
-def _maker(spec: ExecutorSpec, taskfile: Taskfile, jobs: int, mask: tuple[bytes, ...]) -> Callable[[], Executor]:
+def _maker(
+    spec: ExecutorSpec, taskfile: Taskfile, jobs: int, mask: tuple[bytes, ...]
+) -> Callable[[], Executor]:
     workers = int(spec.options.get("workers", jobs))
     if spec.backend == "local":
         return lambda: Workers(most=workers, mask=mask)
@@ -66,7 +70,7 @@ def _processes(workers: int) -> Pool:
 
 def _loky(workers: int) -> Pool:
     try:
-        from loky import ProcessPoolExecutor
+        from loky import ProcessPoolExecutor  # type: ignore[import-untyped]  # it has no types
     except ImportError:
         raise ExecutorError(
             "the executor `loky` needs a package that is not installed", hint="pip install 'buildtool[loky]'"

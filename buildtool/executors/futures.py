@@ -18,6 +18,7 @@ from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from dataclasses import dataclass
 from types import ModuleType
 
+from buildtool.errors import ExecutorError
 from buildtool.executors import processes
 from buildtool.executors.calls import Running, data_of, ended_of
 from buildtool.executors.channel import Channel
@@ -153,17 +154,30 @@ class Futures:
 
     def _send(self, run: Running) -> None:
         work = run.work
-        if self._pool is None:
-            self._pool = self._factory(self._workers)
+        data = data_of(work, run.call, self._channel.address, shared=False)
         try:
-            data = data_of(work, run.call, self._channel.address, shared=False)
-            with bare_main():
-                future = self._pool.submit(perform, data)
+            future = self._submit(data)
+        except ExecutorError:
+            raise
         except Exception as error:  # noqa: BLE001  the pool may be anybody's
-            self._told += run.end(Ended(work.id, None, None, 0.0, 0, error=f"the executor does not take it: {error}"))
+            self._told += run.end(
+                Ended(work.id, None, None, 0.0, 0, error=f"the executor does not take it: {error}")
+            )
             return
         self._sent[work.id] = _Sent(run, future)
         future.add_done_callback(lambda _: self._note_done(work.id))
+
+    def _submit(self, data: Data) -> Future[Data]:
+        """Give a job to the pool, or to a new one if this one turns out to be broken."""
+        for _ in range(2):
+            if self._pool is None:
+                self._pool = self._factory(self._workers)
+            try:
+                with bare_main():
+                    return self._pool.submit(perform, data)
+            except BrokenExecutor:
+                self._drop_pool()
+        raise RuntimeError("its workers die as soon as they start")
 
     def _note_done(self, job: int) -> None:
         """Called in a thread of the pool's."""
@@ -217,7 +231,9 @@ class Futures:
             broken = True
             ended = self._lost(job, sent)
         except BaseException as error:  # noqa: BLE001  the pool may be anybody's
-            ended = Ended(job, None, None, 0.0, 0, error=f"the executor failed: {type(error).__name__}: {error}")
+            ended = Ended(
+                job, None, None, 0.0, 0, error=f"the executor failed: {type(error).__name__}: {error}"
+            )
         self._told += self._start(sent)
         self._listen_to(job, sent)
         self._told += sent.run.end(ended)

@@ -10,7 +10,9 @@ import ast
 from collections.abc import Iterator
 from typing import Any
 
-_LISTS = frozenset({"list", "List", "Sequence", "Iterable", "Collection", "MutableSequence", "Container", "Reversible"})
+_LISTS = frozenset(
+    {"list", "List", "Sequence", "Iterable", "Collection", "MutableSequence", "Container", "Reversible"}
+)
 _PATHS = frozenset({"Path", "PosixPath", "PurePath", "PurePosixPath", "PathLike"})
 _TABLES = frozenset({"dict", "Dict", "Mapping", "MutableMapping"})
 # What a value of a kind may be called; an annotation outside of `_PLAIN` may mean anything.

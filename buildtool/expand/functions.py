@@ -124,7 +124,9 @@ class Functions:
             return []
         place = task.spec.at("call")
         facts = (("function", f"{printable(function.path)}:{function.line}"),) if function.path else ()
-        found = [TaskfileError(text, place=place, facts=facts, hint=hint) for text, hint in misfits(task, function)]
+        found = [
+            TaskfileError(text, place=place, facts=facts, hint=hint) for text, hint in misfits(task, function)
+        ]
         return list(found)
 
     # -- what it is given ------------------------------------------------------------------------------------
@@ -134,7 +136,8 @@ class Functions:
         folder = self._renderer.cwd(job)
         paths = self._expander.graph.paths
         return tuple(
-            (part.name, tuple(_relative(path, folder) for path in paths(part.files)), part.many) for part in parts
+            (part.name, tuple(_relative(path, folder) for path in paths(part.files)), part.many)
+            for part in parts
         )
 
     def wildcards(self, job: Job) -> dict[str, Any]:
@@ -250,7 +253,10 @@ def misfits(task: Task, function: Function) -> Iterable[tuple[str, str | None]]:
         if name not in offered:
             if parameter.required and not open_ended:
                 known = listing([f"`{word}`" for word in sorted(offered)])
-                yield f"nothing can fill `{name}` of `{target}`", did_you_mean(name, offered) or f"there is {known}"
+                yield (
+                    f"nothing can fill `{name}` of `{target}`",
+                    did_you_mean(name, offered) or f"there is {known}",
+                )
             continue
         if len(sources[name]) > 1:
             both = listing(sources[name])

@@ -18,7 +18,8 @@ NOUNS = {
     "need": "needed file",
     "found": "found input",
     "output": "output",
-    "code": "function",
+    "code": "code of",
+    "value": "value of",
     "package": "package",
 }
 PLAIN = {
@@ -48,10 +49,10 @@ def describe(reason: Reason) -> str:
     noun = NOUNS.get(reason.kind, reason.kind)
     subject = f"{noun} {name}" if name else noun
     if reason.change is Change.ADDED:
-        return f"new {noun.removeprefix('the ')} {name}".rstrip()
+        return f"new {noun.removeprefix('the ').removesuffix(' of')} {name}".rstrip()
     if reason.change is Change.REMOVED:
         return f"{subject} is gone"
-    valued = reason.kind in ("param", "env", "track.env") and reason.old != reason.new
+    valued = reason.kind in ("param", "value", "env", "track.env", "package") and reason.old != reason.new
     if valued and _fits(reason.old) and _fits(reason.new):
         return f"{subject} changed from {_value(reason.old)} to {_value(reason.new)}"
     return f"{subject} changed"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
+import textwrap
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from buildtool.fingerprint import Fingerprint, Fresh, Maybe, Reason, Stale, Verdict
+from buildtool.fingerprint import Fresh, Item, Maybe, Reason, Stale, Verdict
 from buildtool.report.paint import Paint
 from buildtool.report.reasons import describe
 from buildtool.state.records import HistoryRecord, JobRecord
@@ -25,6 +27,8 @@ class Explained:
     causes: tuple[Explained, ...] = ()
     history: tuple[HistoryRecord, ...] = ()
     seen: bool = False  # explained further up already
+    code: tuple[Item, ...] = ()  # the parts of its recorded code
+    whole: tuple[tuple[str, str], ...] = ()  # modules that count as a whole, each with the reason
 
 
 def render_why(job: Explained, paint: Paint, now: float | None = None) -> list[str]:
@@ -45,6 +49,8 @@ def _stale(job: Explained, paint: Paint, indent: str) -> list[str]:
         for reason in verdict.reasons:
             lines.append(f"{indent}  {describe(reason)}")
             lines += [f"{indent}    {line}" for line in _difference(reason, paint)]
+        if any(reason.kind == "code" for reason in verdict.reasons):
+            lines += [f"{indent}  {printable(name)} counts as a whole: {why}" for name, why in job.whole]
     elif isinstance(verdict, Maybe):
         first = printable(verdict.causes[0])
         more = f" and {count(len(verdict.causes) - 1, 'other job')}" if len(verdict.causes) > 1 else ""
@@ -58,13 +64,23 @@ def _difference(reason: Reason, paint: Paint) -> list[str]:
     """Old against new, where both are known and the reason does not say it already."""
     if reason.old is None and reason.new is None:
         return []
-    if reason.kind in ("param", "env", "track.env") and " from " in describe(reason):
+    if " from " in describe(reason):
         return []
-    old = [] if reason.old is None else reason.old.split("\n")[:LINES]
-    new = [] if reason.new is None else reason.new.split("\n")[:LINES]
-    shared = [line for line in old if line in new]
-    lines = [paint.red(f"- {printable(line)}") for line in old if line not in shared]
-    return lines + [paint.green(f"+ {printable(line)}") for line in new if line not in shared]
+    old = [] if reason.old is None else reason.old.split("\n")
+    new = [] if reason.new is None else reason.new.split("\n")
+    lines = [line for line in difflib.unified_diff(old, new, n=1, lineterm="") if line[:3] not in ("---", "+++")]
+    if len(lines) == len(old) + len(new) + 1 or len(old) == len(new) == 1:
+        lines = lines[1:]  # all of it changed: where it did is no news
+    more = [paint.dim(f"… {count(len(lines) - LINES, 'more line')}")] if len(lines) > LINES else []
+    return [_painted(line, paint) for line in lines[:LINES]] + more
+
+
+def _painted(line: str, paint: Paint) -> str:
+    """A line of a difference, with its sign apart."""
+    text = f"{line[:1]} {printable(line[1:])}".rstrip()
+    if line.startswith("@@"):
+        return paint.dim(printable(line))
+    return paint.red(text) if line.startswith("-") else paint.green(text) if line.startswith("+") else text
 
 
 def _fresh(job: Explained, paint: Paint, now: float) -> list[str]:
@@ -86,13 +102,25 @@ def _fresh(job: Explained, paint: Paint, now: float) -> list[str]:
     if job.history and job.history[0].reasons:
         facts.append(("because", "; ".join(printable(r) for r in job.history[0].reasons)))
     lines += [f"  {label:<10} {text}" for label, text in facts]
-    return lines + _items(record.fingerprint, paint)
+    return lines + _items(record.fingerprint.items, job, paint)
 
 
-def _items(fingerprint: Fingerprint, paint: Paint) -> list[str]:
+def _code(job: Explained) -> list[str]:
+    """What a job's code consists of."""
+    names = [printable(part.name) for part in job.code if part.kind == "code"]
+    packages = [f"{printable(part.name)} {part.text or ''}".rstrip() for part in job.code if part.kind == "package"]
+    lines = [f"  {'code':<10} {line}" for line in textwrap.wrap(", ".join(names), 80, break_on_hyphens=False)]
+    if packages:
+        lines.append(f"  {'packages':<10} {', '.join(packages)}")
+    return lines + [f"  {'':<10} {printable(name)} counts as a whole: {why}" for name, why in job.whole]
+
+
+def _items(items: Sequence[Item], job: Explained, paint: Paint) -> list[str]:
     lines = []
-    for item in fingerprint.items:
-        if item.kind == "output":
+    for item in items:
+        if item.kind == "code" and job.code:
+            lines += _code(job)
+        elif item.kind == "output":
             lines.append(f"  {item.kind:<10} {printable(item.name)}")
         elif item.kind in ("input", "need", "found", "track.file"):
             value = item.digest[:13] if item.digest is not None else "missing"

@@ -125,6 +125,7 @@ def _show(error: BaseException, data: Data) -> tuple[str, int] | None:
     frames = error.__traceback__
     while frames is not None and frames.tb_frame.f_code.co_filename in _OURS:
         frames = frames.tb_next
+    flush()
     linecache.checkcache()
     lines = traceback.format_exception(type(error), error, frames, limit=_FRAMES)
     sys.stderr.write("".join(lines))

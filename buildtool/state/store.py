@@ -26,22 +26,22 @@ from buildtool.state.rows import (
     UNREADABLE,
     Stamp,
     code_row,
-    text_row,
-    to_parts,
-    to_texts,
     history_row,
     job_row,
     pack_digest,
     running_row,
     stamp_rows,
+    text_row,
     to_build,
     to_bytes,
     to_history,
     to_job,
     to_json,
+    to_parts,
     to_running,
     to_stamps,
     to_text,
+    to_texts,
     unpack_digest,
 )
 from buildtool.state.snapshot import Snapshot
@@ -138,7 +138,9 @@ class StateReader:
         for at in range(0, len(parts), _MANY):
             wanted = [pack_digest(part.digest) for part in parts[at : at + _MANY] if part.digest is not None]
             marks = ", ".join("?" * len(wanted))
-            found |= self._read(f"SELECT digest, text FROM texts WHERE digest IN ({marks})", to_texts, *wanted)
+            found |= self._read(
+                f"SELECT digest, text FROM texts WHERE digest IN ({marks})", to_texts, *wanted
+            )
         return tuple(part._replace(text=found.get(part.digest or "")) for part in parts)
 
     def keys(self) -> list[str]:
@@ -365,7 +367,11 @@ class State(StateReader):
         if rows[0][0] <= CODES_KEPT or rows[0][0] <= 2 * len(self._database.rows(used)):
             return
         self._database.write(f"DELETE FROM codes WHERE digest NOT IN ({used})")
-        parts = [part for (stored,) in self._database.rows("SELECT parts FROM codes") for part in to_parts(stored, {})]
+        parts = [
+            part
+            for (stored,) in self._database.rows("SELECT parts FROM codes")
+            for part in to_parts(stored, {})
+        ]
         kept = {part.digest for part in parts}
         texts = [digest for (digest,) in self._database.rows("SELECT digest FROM texts")]
         gone = ((digest,) for digest in texts if unpack_digest(digest) not in kept)

@@ -299,7 +299,8 @@ def test_output_comes_while_it_runs(bench: Bench) -> None:
 def test_an_exception_fails_it_with_its_place(bench: Bench) -> None:
     ended = bench.run("fail")
     assert ended.cause == "ValueError: no good"
-    line = 1 + [n for n, text in enumerate(bench.read("steps.py").splitlines()) if "no good" in text][0]
+    lines = bench.read("steps.py").splitlines()
+    line = 1 + next(n for n, text in enumerate(lines) if "no good" in text)
     assert ended.where == (str(bench.folder / "steps.py"), line)
     text = bench.output(1).decode()
     assert 'raise ValueError("no good")' in text
@@ -427,7 +428,9 @@ def test_each_work_goes_to_the_executor_of_its_name(tmp_path: Path) -> None:
 
     dispatch = Dispatch(Commands(), {"local": MAKERS["local"], "pool": MAKERS["processes"]})
     bench = Bench(tmp_path, dispatch, "dispatch")
-    works = [bench.submit("remember", output=f"o{name}", executor=name) for name in ("local", "pool", "local")]
+    works = [
+        bench.submit("remember", output=f"o{name}", executor=name) for name in ("local", "pool", "local")
+    ]
     assert [bench.ended(work).code for work in works] == [0, 0, 0]
     assert bench.read("olocal").split()[0] != bench.read("opool").split()[0]
     dispatch.close()

@@ -1,0 +1,590 @@
+"""Functions and scripts as tasks: what runs again after which edit, and what a job is given."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from support.project import Project
+
+STEPS = """
+    import functools
+    import json
+    from pathlib import Path
+
+    import helpers
+    from helpers import words
+
+    FACTOR = 3
+    UNUSED = 1
+
+
+    def loud(function):
+        @functools.wraps(function)
+        def inner(**given):
+            return function(**given)
+        return inner
+
+
+    @loud
+    def count(reads: Path, output: Path, k: int, extra=FACTOR):
+        '''Count words.'''
+        from late import scale
+        output.write_text(str(len(words(reads)) * k * extra * scale(1)))  # a comment
+
+
+    def other(inputs, output):
+        output.write_text(" ".join(path.read_text() for path in inputs) + helpers.END)
+"""
+HELPERS = """
+    END = "."
+
+
+    def words(path):
+        return split(path.read_text())
+
+
+    def split(text):
+        return text.split()
+
+
+    def nobody():
+        return 1
+"""
+TASKFILE = """
+    [tasks.count]
+    inputs = { reads = "raw/{s}.txt" }
+    outputs = "build/{s}"
+    call = "steps:count"
+    params = { k = 2 }
+
+    [tasks.other]
+    inputs = "build/*"
+    outputs = "all"
+    call = "steps:other"
+"""
+
+
+@pytest.fixture
+def steps(project: Project) -> Project:
+    """A project of two functions and their helpers, built."""
+    project.taskfile(TASKFILE)
+    project.write("steps.py", STEPS)
+    project.write("helpers.py", HELPERS)
+    project.write("late.py", "def scale(x):\n    return x\n")
+    project.write("raw/a.txt", "one two")
+    project.write("raw/b.txt", "three")
+    assert project.build().ran == ["count a", "count b", "other"]
+    assert project.read("all") == "12 6."
+    assert project.build().ran == []
+    return project
+
+
+COUNTS = ["count a", "count b"]
+EDITS = {
+    "the function": ("steps.py", "* k * extra", "* k * extra * 1", COUNTS),
+    "a comment": ("steps.py", "# a comment", "# another", []),
+    "a docstring": ("steps.py", "Count words.", "Count all words.", []),
+    "the layout": ("steps.py", "str(len(words(reads))", "str( len( words( reads ) )", []),
+    "a helper": ("helpers.py", "split(path.read_text())", "split(path.read_text() + '')", COUNTS),
+    "a helper of a helper": ("helpers.py", "text.split()", "text.split(None)", COUNTS),
+    "a helper of nobody": ("helpers.py", "return 1", "return 2", []),
+    "a constant": ("steps.py", "FACTOR = 3", "FACTOR = 4", [*COUNTS, "other"]),
+    "a constant of nobody": ("steps.py", "UNUSED = 1", "UNUSED = 2", []),
+    "an attribute of a module": ("helpers.py", 'END = "."', 'END = "!"', ["other"]),
+    "an import in a body": ("late.py", "return x", "return x + 0", COUNTS),
+    "a decorator": ("steps.py", "return function(**given)", "return (function(**given))or None", COUNTS),
+    "a default": ("steps.py", "extra=FACTOR", "extra=FACTOR + 0", COUNTS),
+    "an unrelated import": ("steps.py", "import json", "import csv", []),
+    "a parameter": ("Taskfile.toml", "k = 2", "k = 3", [*COUNTS, "other"]),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edit_runs_what_reaches_it(steps: Project, edit: str) -> None:
+    name, old, new, expected = EDITS[edit]
+    text = steps.read(name)
+    assert text.count(old) == 1
+    before = (steps.folder / name).stat()
+    steps.write(name, text.replace(old, new).encode())
+    if len(old) == len(new):
+        os.utime(steps.folder / name, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert steps.build().ran == expected
+    assert steps.build().ran == []
+
+
+def test_why_names_what_changed_and_shows_it(steps: Project) -> None:
+    steps.write("helpers.py", HELPERS.replace("text.split()", "text.split(',')"))
+    shown = steps.look("why", "all").out
+    assert "code of helpers.split changed" in shown
+    assert "-     return text.split()" in shown
+    assert "+     return text.split(',')" in shown
+    assert steps.build().reasons["count a"] == ["code of helpers.split changed"]
+    shown = steps.look("why", "build/a").out
+    assert "helpers.split, helpers.words" in shown
+    assert "helpers.nobody" not in shown
+
+
+def test_what_cannot_be_followed_counts_as_a_whole_and_says_so(steps: Project) -> None:
+    text = steps.read("steps.py")
+    steps.write("steps.py", text.replace("helpers.END", "getattr(helpers, 'E' + 'ND')").encode())
+    assert steps.build().ran == ["other"]
+    steps.write("helpers.py", HELPERS.replace("return 1", "return 2"))
+    assert "helpers counts as a whole" in steps.look("why", "all").out
+    assert steps.build().ran == ["other"]
+
+
+def test_looking_never_imports(steps: Project) -> None:
+    steps.write("helpers.py", HELPERS + "\n    open('imported', 'w').close()\n")
+    for words in (
+        ("list",),
+        ("why", "all"),
+        ("status",),
+        ("build", "-n"),
+        ("check",),
+        ("graph",),
+        ("log", "all"),
+        ("history",),
+    ):
+        steps.look(*words)
+    assert not steps.exists("imported")
+    steps.build()
+    assert steps.exists("imported")
+
+
+def test_renaming_a_task_runs_nothing(steps: Project) -> None:
+    steps.write("Taskfile.toml", steps.read("Taskfile.toml").replace("tasks.count", "tasks.tally").encode())
+    assert steps.build().ran == []
+
+
+# Wrong calls
+
+
+WRONG = {
+    '"nomodule:count"': "no module `nomodule`",
+    '"steps:cuont"': "no function `cuont`",
+    '"steps:FACTOR"': "FACTOR",
+    '"steps"': "module:function",
+    '"broken:f"': "broken.py",
+}
+
+
+@pytest.mark.parametrize("target", WRONG)
+def test_a_target_that_is_not_there(steps: Project, target: str) -> None:
+    steps.write("broken.py", "def f(:\n")
+    text = steps.read("Taskfile.toml").replace('"steps:count"', target)
+    steps.write("Taskfile.toml", text.encode())
+    run = steps.bt("build")
+    assert run.code == 2
+    assert WRONG[target].replace("`", "") in run.err.replace("`", "")
+    assert "Taskfile.toml:4" in run.err
+    assert "Traceback" not in run.err
+    if target == '"steps:cuont"':
+        assert "did you mean `count`?" in run.err
+
+
+SIGNATURES = {
+    "def count(reads, output, kk): ...": ["nothing can fill `kk`", "did you mean `k`?"],
+    "def count(reads: list, output: Path): ...": ["`reads` is one file, a `Path`", "wants `list`"],
+    "def count(inputs: Path): ...": ["`inputs` is a list of files"],
+    "def count(k: str): ...": ["`k` is `int`", "wants `str`"],
+    "def count(s: int): ...": ["`s` is text", "convert it in the function"],
+    "def count(reads, /): ...": ["takes `reads` by position only"],
+    "def count(reads):\n    yield 1": ["is a generator"],
+}
+
+
+@pytest.mark.parametrize("signature", SIGNATURES)
+def test_a_signature_that_does_not_fit(steps: Project, signature: str) -> None:
+    steps.write("steps.py", "from pathlib import Path\n" + signature + "\ndef other(inputs, output): ...\n")
+    run = steps.bt("build")
+    assert run.code == 2
+    for words in SIGNATURES[signature]:
+        assert words in run.err
+    assert "Taskfile.toml:4" in run.err
+    assert "steps.py:2" in run.err
+    assert steps.look("check", code=2).err == run.err
+
+
+@pytest.mark.parametrize(
+    "signature",
+    [
+        "def count(*args, **kwargs): ...",
+        "def count(reads: 'Path', outputs: list[Path], s: str, params: dict, k: float, missing=1): ...",
+        "def count(reads: Path | None, input: object, k: int | str, *, output): ...",
+        "async def count(reads): ...",
+        "count = lambda reads, output: None",
+    ],
+)
+def test_a_signature_that_fits(steps: Project, signature: str) -> None:
+    steps.write("steps.py", "from pathlib import Path\n" + signature + "\ndef other(inputs, output): ...\n")
+    assert steps.look("check").code == 0
+
+
+def test_one_name_with_two_meanings(project: Project) -> None:
+    project.taskfile("""
+        [tasks.a]
+        inputs = { ref = "in" }
+        outputs = "out"
+        params = { ref = 1 }
+        call = "steps:a"
+    """)
+    project.write("in", "")
+    project.write("steps.py", "def a(ref): ...\n")
+    run = project.bt("build")
+    assert run.code == 2
+    assert "`ref`, which `steps:a` asks for, is an input and a parameter" in run.err
+
+
+# What a job is given, and what it leaves
+
+
+def test_values_of_foreach_keep_their_types(project: Project) -> None:
+    project.taskfile("""
+        [tasks.a]
+        foreach = [{ name = "x", n = 1, flag = true }, { name = "y", n = 2, flag = false }]
+        outputs = "{name}"
+        call = "steps:a"
+    """)
+    project.write("steps.py", "def a(output, n: int, flag: bool): output.write_text(repr((n, flag)))\n")
+    assert project.build().ran == ["a x", "a y"]
+    assert project.read("x") == "(1, True)"
+    text = project.read("Taskfile.toml")
+    project.write("Taskfile.toml", text.replace("n = 1", "n = 10").encode())
+    assert project.build().reasons == {"a x": ["value of n changed from 1 to 10"]}
+    assert project.read("x") == "(10, True)"
+
+
+def test_the_lines_of_a_made_file_are_values(project: Project) -> None:
+    project.taskfile("""
+        [tasks.split]
+        inputs = "words"
+        outputs = "list"
+        run = "tr ' ' '\\n' < {input} > {output}"
+
+        [tasks.one]
+        foreach = { w = "@list" }
+        outputs = "out/{w}"
+        call = "steps:one"
+
+        [tasks.all]
+        inputs = "out/*"
+        outputs = "all"
+        run = "cat {input} > {output}"
+    """)
+    project.write("steps.py", "def one(w, output): output.write_text(w + ' ')\n")
+    project.write("words", "b a")
+    assert project.build().ran == ["all", "one a", "one b", "split"]
+    project.write("words", "a c")
+    assert project.build().ran == ["all", "one c", "split"]
+    assert project.read("all") == "a c "
+    assert project.build().ran == []
+
+
+def test_a_script_is_told_of_its_job_and_followed(project: Project) -> None:
+    project.taskfile("""
+        [tasks.plot]
+        inputs = { data = "data", more = ["b", "a"] }
+        outputs = "plot"
+        params = { title = "T" }
+        script = "scripts/plot.py"
+    """)
+    project.write(
+        "scripts/plot.py",
+        """
+        from buildtool import job
+        from beside import line
+        # a comment
+        more = [str(path) for path in job.inputs.more]
+        job.output.write_text(line(f"{job.params.title} {job.inputs.data} {more}"))
+        """,
+    )
+    project.write("scripts/beside.py", "def line(text): return text + '\\n'\n")
+    for name in ("data", "a", "b"):
+        project.write(name, "")
+    assert project.build().ran == ["plot"]
+    assert project.read("plot") == "T data ['b', 'a']\n"
+    project.write("scripts/plot.py", project.read("scripts/plot.py").replace("# a comment", "").encode())
+    assert project.build().ran == []
+    project.write("scripts/beside.py", "def line(text): return text + '.'\n")
+    assert project.build().reasons == {"plot": ["code of beside.line changed"]}
+
+
+def test_python_path(project: Project) -> None:
+    project.taskfile("""
+        [bt]
+        python_path = ["src"]
+        [tasks.a]
+        outputs = "out"
+        call = "mine.steps:a"
+    """)
+    project.write("src/mine/__init__.py", "")
+    project.write("src/mine/steps.py", "from .deep import text\ndef a(output): output.write_text(text())\n")
+    project.write("src/mine/deep.py", "def text(): return 'x'\n")
+    assert project.build().ran == ["a"]
+    project.write("src/mine/deep.py", "def text(): return 'y'\n")
+    assert project.build().ran == ["a"]
+    assert project.read("out") == "y"
+
+
+def one(project: Project, body: str, keys: str = "", target: str = "out") -> None:
+    """A project of one function `f`."""
+    project.taskfile(f'[tasks.f]\noutputs = "{target}"\ncall = "steps:f"\n{keys}\n')
+    project.write("steps.py", f"import os, sys, time\nfrom pathlib import Path\n{body}\n")
+
+
+def test_environment_and_directory(project: Project) -> None:
+    one(
+        project,
+        "def f(output): output.write_text(os.getcwd() + ' ' + os.environ['X'] + str('HIDDEN' in os.environ))",
+        'cwd = "deep"\nenv = { X = "1" }\n',
+        "deep/out",
+    )
+    (project.folder / "deep").mkdir()
+    project.build(env={"HIDDEN": "1"})
+    assert project.read("deep/out") == f"{project.folder}/deep 1False"
+    project.write("Taskfile.toml", project.read("Taskfile.toml").replace('X = "1"', 'X = "2"').encode())
+    assert project.build().ran == ["f"]
+
+
+def test_a_failure_tells_where(project: Project) -> None:
+    one(project, "def f(output):\n    output.write_text('half')\n    print('hello')\n    raise ValueError('no good')")
+    run = project.bt("build")
+    assert run.code == 1
+    event = run.finished["f"]
+    assert event["error"] == "ValueError: no good"
+    assert event["details"] == ["at steps.py:6"]
+    assert not project.exists("out")
+    shown = project.bt("log", "f").out
+    assert shown.startswith("hello\nTraceback")
+    assert "buildtool" not in shown
+    plain = subprocess.run(
+        [sys.executable, "-m", "buildtool", "build"],
+        cwd=project.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+    for words in ("f: ValueError: no good", "at steps.py:6", "Taskfile.toml:3", "again      bt build out"):
+        assert words in plain
+
+
+def test_an_exit_without_outputs_is_a_failure(project: Project) -> None:
+    one(project, "def f(output): Path('uot').write_text('')")
+    run = project.bt("build")
+    assert run.code == 1
+    assert any("uot" in line for line in run.finished["f"]["details"])
+
+
+def test_retries(project: Project) -> None:
+    one(
+        project,
+        "def f(output):\n"
+        "    with open('tries', 'a') as file: file.write('x')\n"
+        "    if os.path.getsize('tries') < 3: raise OSError('not yet')\n"
+        "    output.write_text('')",
+        "retries = 2",
+    )
+    assert project.build().ran == ["f"]
+    assert project.read("tries") == "xxx"
+
+
+def test_a_time_limit(project: Project) -> None:
+    one(project, "def f(output):\n    while True: time.sleep(0.01)", "timeout = 0.5")
+    run = project.bt("build")
+    assert run.code == 1
+    assert run.finished["f"]["error"] == "timed out after 0.5 s"
+
+
+@pytest.mark.parametrize("executor", ["local", "threads", "processes", "loky"])
+def test_a_job_that_kills_its_process_fails_alone(project: Project, executor: str) -> None:
+    project.taskfile("""
+        [tasks.good]
+        foreach = { n = [1, 2, 3, 4] }
+        outputs = "good/{n}"
+        call = "steps:good"
+        [tasks.bad]
+        outputs = "bad"
+        call = "steps:bad"
+        priority = 1
+    """)
+    project.write(
+        "steps.py",
+        "import os, time\ndef good(n, output):\n    time.sleep(0.05)\n    output.write_text(str(n))\n"
+        "def bad(output):\n    time.sleep(0.05)\n    os._exit(7)\n",
+    )
+    run = project.bt("build", "-k", "-j2", "-e", executor)
+    assert run.code == 1
+    assert run.failed == ["bad"]
+    assert run.ran == [f"good {n}" for n in (1, 2, 3, 4)]
+    assert project.bt("build", "-k", "-e", executor).ran == []
+
+
+def test_ctrl_c_lets_a_function_clean_up(project: Project) -> None:
+    one(
+        project,
+        "def f(output):\n    output.write_text('half')\n    try:\n        Path('begun').write_text('x')\n"
+        "        time.sleep(60)\n    finally:\n        Path('cleaned').write_text('')",
+    )
+    os.mkfifo(project.folder / "begun")
+    process = project.start("build")
+    try:
+        project.read("begun")
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+    finally:
+        process.kill()
+        process.communicate()
+    assert process.returncode == 130
+    assert project.exists("cleaned")
+    assert not project.exists("out")
+
+
+def test_code_that_changes_while_it_runs(project: Project) -> None:
+    one(
+        project,
+        "TEXT = 'old'\ndef f(output):\n    if TEXT == 'old':\n        Path('begun').write_text('x')\n"
+        "        Path('go').read_text()\n    output.write_text(TEXT)",
+    )
+    for name in ("begun", "go"):
+        os.mkfifo(project.folder / name)
+    process = project.start("build", "--json")
+    try:
+        project.read("begun")
+        project.write("steps.py", project.read("steps.py").replace("'old'\n", "'new'\n", 1).encode())
+        (project.folder / "go").write_text("x")
+        out, err = process.communicate(timeout=20)
+    finally:
+        process.kill()
+        process.communicate()
+    assert process.returncode == 0, out + err
+    assert project.read("out") == "new"
+    assert project.build().ran == []
+
+
+def test_jobs_that_print_together_have_logs_of_their_own(project: Project) -> None:
+    project.taskfile("""
+        [tasks.f]
+        foreach = { n = ["a", "b", "c"] }
+        outputs = "{n}"
+        call = "steps:f"
+    """)
+    project.write(
+        "steps.py",
+        "import time\ndef f(n, output):\n    for _ in range(100):\n        print(n)\n        time.sleep(0.001)\n"
+        "    output.write_text('')\n",
+    )
+    run = project.build("-j3")
+    for name in "abc":
+        printed = "".join(e["text"] for e in run.events if e["event"] == "output" and e["job"] == f"f {name}")
+        assert printed == f"{name}\n" * 100
+        assert project.bt("log", name).out.strip() == "\n".join([name] * 100)
+
+
+# Executors
+
+
+def where(project: Project, keys: str, head: str = "") -> None:
+    """One function that tells in which process and thread it ran."""
+    one(
+        project,
+        "import threading, multiprocessing\ndef f(output):\n"
+        "    output.write_text(f'{threading.current_thread() is threading.main_thread()} {os.getppid()} '"
+        "     + str(multiprocessing.parent_process() is not None))",
+        keys,
+    )
+    project.write("Taskfile.toml", (head + project.read("Taskfile.toml")).encode())
+
+
+@pytest.mark.parametrize(
+    ("head", "keys", "words", "name"),
+    [
+        ("", "", (), "local"),
+        ('[bt]\nexecutor = "threads"\n', "", (), "threads"),
+        ("", 'executor = "processes"', (), "processes"),
+        ('[executors.pool]\nbackend = "loky"\nworkers = 1\n', 'executor = "pool"', (), "pool"),
+        ("", 'executor = "processes"', ("-e", "threads"), "threads"),
+        ('[executors.mine]\nbackend = "custom"\nfactory = "pools:make"\n', 'executor = "mine"', (), "mine"),
+    ],
+)
+def test_the_executor_is_chosen(project: Project, head: str, keys: str, words: tuple[str, ...], name: str) -> None:
+    where(project, keys, head)
+    project.write(
+        "pools.py",
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "def make(workers):\n    open('made', 'w').write(str(workers))\n    return ThreadPoolExecutor(workers)\n",
+    )
+    run = project.build("-j3", *words)
+    assert run.finished["f"]["executor"] == name
+    main, _, child = project.read("out").split()
+    assert main == str(name not in ("threads", "mine"))
+    assert child == str(name in ("processes", "pool"))
+    assert project.exists("made") is (name == "mine")
+    assert f"on {name}" in project.look("why", "out").out
+
+
+def test_an_executor_that_is_not_there(project: Project) -> None:
+    where(project, 'executor = "porcesses"')
+    run = project.bt("build")
+    assert run.code == 2
+    assert "did you mean `processes`?" in run.err
+    where(project, "")
+    run = project.bt("build", "-e", "porcesses")
+    assert run.code == 2
+    assert "did you mean `processes`?" in run.err
+    assert not project.exists("out")
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [("raise ValueError('no')", "ValueError: no"), ("return 3", "gives a int, which is no executor")],
+)
+def test_a_factory_that_makes_nothing(project: Project, body: str, words: str) -> None:
+    where(project, 'executor = "mine"', '[executors.mine]\nbackend = "custom"\nfactory = "pools:make"\n')
+    project.write("pools.py", f"def make(workers):\n    {body}\n")
+    run = project.bt("build")
+    assert run.code == 7
+    assert words in run.err
+    assert "Traceback" not in run.err
+    project.write(
+        "pools.py", "from concurrent.futures import ThreadPoolExecutor\ndef make(n): return ThreadPoolExecutor(n)\n"
+    )
+    assert project.build().ran == ["f"]
+
+
+def test_every_executor_makes_the_same_bytes(steps: Project) -> None:
+    expected = {name: steps.read(name) for name in ("build/a", "build/b", "all")}
+    for executor in ("local", "threads", "processes", "loky"):
+        run = steps.build("-B", "-j3", "-e", executor)
+        assert run.by_status("unchanged") == [*COUNTS, "other"]
+        assert {name: steps.read(name) for name in expected} == expected
+
+
+def test_workers_of_an_executor_are_its_own_limit(project: Project) -> None:
+    project.taskfile("""
+        [executors.many]
+        backend = "threads"
+        workers = 4
+        [tasks.f]
+        foreach = { n = [1, 2, 3, 4] }
+        outputs = "{n}"
+        call = "steps:f"
+        executor = "many"
+    """)
+    project.write(
+        "steps.py",
+        "import threading\ntogether = threading.Barrier(4)\n"
+        "def f(output):\n    together.wait(20)\n    output.write_text('')\n",
+    )
+    assert len(project.build("-j1").ran) == 4
+
+
+def test_json_carries_the_call(steps: Project) -> None:
+    record = json.loads(steps.look("why", "build/a", "--json").out)
+    kinds = {item[0] for item in record["built_from"]}
+    assert {"code", "command", "input", "param", "output"} <= kinds
