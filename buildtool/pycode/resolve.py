@@ -39,7 +39,7 @@ _GIVEN = frozenset(
             "license",
             "quit",
         ),
-        *("PythonFinalizationError", "WindowsError", "_IncompleteInputError", "reveal_type"),
+        *("PythonFinalizationError", "WindowsError", "_IncompleteInputError", "get_ipython", "reveal_type"),
     }
 )
 

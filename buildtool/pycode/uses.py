@@ -142,7 +142,7 @@ class _Reader:
             if not safe and (stands_for := origin(node, self._origins, scope)) is not None:
                 self._check_open(stands_for, node)
             where = owner(root.id, scope)
-            if where is None:
+            if where is None and not self._is_bound_somehow(root.id, scope):
                 self.uses.chains.setdefault((root.id, *attributes), seen)
             for item in where.imports.get(root.id, ()) if where else ():
                 self.uses.imports.setdefault((item.target, attributes), seen)
@@ -150,6 +150,10 @@ class _Reader:
             self._fetch(root, target, attributes, scope)
         else:
             self.push(scope, root)
+
+    def _is_bound_somehow(self, name: str, scope: Scope | None) -> bool:
+        """Whether a name is bound in a block of a class body and nowhere else, as the target of a loop may be."""
+        return isinstance(scope, ClassScope) and name in scope.names and name not in self._origins
 
     def _check_open(self, stands_for: str, node: ast.expr) -> None:
         name = "sys.modules" if stands_for.startswith("sys.modules.") else stands_for
@@ -204,6 +208,11 @@ class _Reader:
         called = origin(node.func, self._origins, scope)
         if target := self._constant_import(node, scope):
             self._fetch(node, target, (), scope)
+        elif called == "sys.modules.get" and node.args and isinstance(node.args[0], ast.Constant):
+            self.use(node.func, scope, safe=True)
+            self.uses.imports.setdefault(
+                (Imported(str(node.args[0].value)), ()), Seen(node.lineno, "`sys.modules`")
+            )
         elif called in {"vars", "builtins.vars"} and arguments:
             self.use(node.func, scope, safe=True)
             if isinstance(node.args[0] if node.args else None, ast.Name | ast.Attribute):
@@ -235,6 +244,16 @@ class _Reader:
             self.push(scope, *word.elts[1:])
         else:
             self.push(scope, word, annotation=annotation and not literal)
+
+    def compare(self, node: ast.Compare, scope: Scope | None, _annotation: bool) -> None:
+        """A comparison; `"x" in sys.modules` gives nothing away."""
+        for side in (node.left, *node.comparators):
+            if origin(side, self._origins, scope) == "sys.modules" and isinstance(
+                side, ast.Name | ast.Attribute
+            ):
+                self.use(side, scope, safe=True)
+            else:
+                self.push(scope, side)
 
     def constant(self, node: ast.Constant, scope: Scope | None, annotation: bool) -> None:
         """A string in an annotation is an annotation itself."""
@@ -324,6 +343,7 @@ _HANDLERS: dict[type[ast.AST], Callable[..., None]] = {
     ast.Call: _Reader.call,
     ast.Subscript: _Reader.subscript,
     ast.Constant: _Reader.constant,
+    ast.Compare: _Reader.compare,
     ast.AnnAssign: _Reader.annotated,
     ast.Import: _Reader.imported,
     ast.ImportFrom: _Reader.imported,

@@ -190,6 +190,13 @@ def test_things_that_only_look_dynamic(bench: Bench) -> None:
     assert bench.names() == {"steps.main", "steps.eval"}
 
 
+def test_asking_what_is_loaded_is_not_dynamic(bench: Bench) -> None:
+    bench.write(
+        {"steps": "import sys\ndef main(): return 'numpy' in sys.modules and sys.modules.get('json')\nX = 1"}
+    )
+    assert bench.names() == {"steps.main", "steps.sys"}
+
+
 def test_a_module_getattr_takes_the_whole_module(bench: Bench) -> None:
     bench.write(
         {"lazy": "def __getattr__(name): return 1\nX = 1", "steps": "import lazy\ndef main(): return lazy.y"}

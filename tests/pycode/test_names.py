@@ -62,6 +62,7 @@ def reached(bench: Bench, text: str) -> set[str]:
         ("class main:\n A = [1]\n x = [B for y in A]", "B"),
         ("class main:\n A = [1]\n x = [A for y in B]", "AB"),
         ("class main:\n if B: A = 1\n x = A", "AB"),
+        ("class main:\n for zz in A:\n  x = zz", "A"),
         ("class main(A, metaclass=B): pass", "AB"),
         ("@A\ndef main(): pass", "A"),
         ("@A(B)\nclass main:\n @C\n def f(self): pass", "ABC"),
