@@ -22,7 +22,6 @@ from buildtool.state.records import JobRecord
 from buildtool.taskfile.template import dedent_command
 from buildtool.text import printable
 
-
 OURSELVES = ("package", "buildtool")  # scripts import their job from it: a new `bt` is no reason to run them
 
 

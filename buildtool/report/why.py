@@ -68,7 +68,9 @@ def _difference(reason: Reason, paint: Paint) -> list[str]:
         return []
     old = [] if reason.old is None else reason.old.split("\n")
     new = [] if reason.new is None else reason.new.split("\n")
-    lines = [line for line in difflib.unified_diff(old, new, n=1, lineterm="") if line[:3] not in ("---", "+++")]
+    lines = [
+        line for line in difflib.unified_diff(old, new, n=1, lineterm="") if line[:3] not in ("---", "+++")
+    ]
     if len(lines) == len(old) + len(new) + 1 or len(old) == len(new) == 1:
         lines = lines[1:]  # all of it changed: where it did is no news
     more = [paint.dim(f"… {count(len(lines) - LINES, 'more line')}")] if len(lines) > LINES else []
@@ -108,7 +110,9 @@ def _fresh(job: Explained, paint: Paint, now: float) -> list[str]:
 def _code(job: Explained) -> list[str]:
     """What a job's code consists of."""
     names = [printable(part.name) for part in job.code if part.kind == "code"]
-    packages = [f"{printable(part.name)} {part.text or ''}".rstrip() for part in job.code if part.kind == "package"]
+    packages = [
+        f"{printable(part.name)} {part.text or ''}".rstrip() for part in job.code if part.kind == "package"
+    ]
     lines = [f"  {'code':<10} {line}" for line in textwrap.wrap(", ".join(names), 80, break_on_hyphens=False)]
     if packages:
         lines.append(f"  {'packages':<10} {', '.join(packages)}")

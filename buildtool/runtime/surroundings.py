@@ -60,7 +60,10 @@ def own_process(data: Data) -> Iterator[None]:
     before, environment = _directory(), dict(os.environ)
     channel = _connect(data)
     flush()
-    for stream in (sys.stdout, sys.stderr):  # lines come as they are printed, in order with those of the other
+    for stream in (
+        sys.stdout,
+        sys.stderr,
+    ):  # lines come as they are printed, in order with those of the other
         if isinstance(stream, io.TextIOWrapper) and not stream.line_buffering:
             stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
     saved = [os.dup(1), os.dup(2)] if channel is not None else []

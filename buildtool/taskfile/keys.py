@@ -148,6 +148,7 @@ def _backend(name: str) -> Table:
         required=("backend", "factory") if name == "custom" else ("backend",),
         marks=lambda v: v.get("backend") == name,
         rule=_usable,
+        shown=name in USABLE_BACKENDS,
     )
 
 
@@ -174,14 +175,33 @@ class _Executor(Text):
             return INVALID
         return name
 
+    def schema(self) -> Schema:
+        return {
+            **super().schema(),
+            "not": {"enum": [name for name in BACKENDS if name not in USABLE_BACKENDS]},
+        }
+
 
 EXECUTOR = _Executor()
 
 # --- foreach -------------------------------------------------------------------------------------
 
 
-def _is_file(value: object) -> bool:
-    return isinstance(value, str) and value.startswith("@")
+class _AtFile(Text):
+    """`"@file"`: the lines of that file."""
+
+    def check(self, value: Any, spot: Spot) -> Any:
+        text = super().check(value, spot)
+        if text is not INVALID and (text[:1] != "@" or not text[1:].strip()):
+            spot.wrong(
+                f"`{printable(spot.label)}` must be a list, or a file behind `@`",
+                'write `["…"]` or `"@file"`',
+            )
+            return INVALID
+        return text
+
+    def schema(self) -> Schema:
+        return {"type": "string", "pattern": "^@."}
 
 
 FOREACH_TABLE = Table(
@@ -190,10 +210,11 @@ FOREACH_TABLE = Table(
 )
 FOREACH_LINES = Table(
     (),
-    others=TEXT,
+    others=_AtFile(),
     names=WILDCARD,
-    marks=lambda table: any(_is_file(v) for v in table.values()),
+    marks=lambda table: any(isinstance(v, str) for v in table.values()),
     rule=rules.one_file_of_lines,
+    rules={"maxProperties": 1},
 )
 FOREACH = Either(
     (

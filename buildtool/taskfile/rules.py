@@ -37,9 +37,6 @@ def one_file_of_lines(table: Mapping[str, Any], spot: Spot) -> None:
         spot.key(extra).wrong_key(
             "the lines of a file are the values of one wildcard", "use `foreach = { from = … }` for several"
         )
-    for name, value in table.items():
-        if not value.startswith("@") or not value[1:].strip():
-            spot.key(name).wrong("the file of `foreach` has no name", 'write `"@file"`')
 
 
 def some_line(lines: list[str], spot: Spot) -> None:

@@ -353,7 +353,10 @@ def test_environment_and_directory(project: Project) -> None:
 
 
 def test_a_failure_tells_where(project: Project) -> None:
-    one(project, "def f(output):\n    output.write_text('half')\n    print('hello')\n    raise ValueError('no good')")
+    one(
+        project,
+        "def f(output):\n    output.write_text('half')\n    print('hello')\n    raise ValueError('no good')",
+    )
     run = project.bt("build")
     assert run.code == 1
     event = run.finished["f"]
@@ -512,7 +515,9 @@ def where(project: Project, keys: str, head: str = "") -> None:
         ('[executors.mine]\nbackend = "custom"\nfactory = "pools:make"\n', 'executor = "mine"', (), "mine"),
     ],
 )
-def test_the_executor_is_chosen(project: Project, head: str, keys: str, words: tuple[str, ...], name: str) -> None:
+def test_the_executor_is_chosen(
+    project: Project, head: str, keys: str, words: tuple[str, ...], name: str
+) -> None:
     where(project, keys, head)
     project.write(
         "pools.py",
@@ -552,7 +557,8 @@ def test_a_factory_that_makes_nothing(project: Project, body: str, words: str) -
     assert words in run.err
     assert "Traceback" not in run.err
     project.write(
-        "pools.py", "from concurrent.futures import ThreadPoolExecutor\ndef make(n): return ThreadPoolExecutor(n)\n"
+        "pools.py",
+        "from concurrent.futures import ThreadPoolExecutor\ndef make(n): return ThreadPoolExecutor(n)\n",
     )
     assert project.build().ran == ["f"]
 
