@@ -65,6 +65,7 @@ def accept(project: Project, state: State) -> tuple[list[str], list[tuple[str, s
         project.expander.settle(number, tuple(m.path for m in made))
         done.add(number)
     state.remember(project.disk.fresh)
+    state.add_meanings(checker.meanings.fresh)
     state.commit()
     return accepted, lacking
 

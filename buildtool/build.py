@@ -54,6 +54,7 @@ class Options:
     keep_going: bool = False
     force: bool = False
     only: bool = False
+    audit: bool = False  # tell what functions open and do not declare
     command: str = "bt build"
 
 
@@ -112,7 +113,9 @@ class Build:
             self.state.set_value("salt", secrets.token_hex(16))
         self.state.commit()
         self.checker = self.project.checker(self._is_settled, self.want)
-        self.performer = Performer(self.project, self.state, self.checker, self.number, run)
+        self.performer = Performer(
+            self.project, self.state, self.checker, self.number, run, audit=self.options.audit
+        )
         self._capacity = capacity(self.options.jobs, self.project.taskfile.settings.pools)
         for name, spec in self.project.taskfile.executors.items():
             if "workers" in spec.options:
@@ -488,9 +491,11 @@ class Build:
     def _write(self) -> None:
         disk = self.project.disk
         self.state.remember(disk.fresh)
+        self.state.add_meanings(self.checker.meanings.fresh)
         self.state.add_history(self._history)
         self.state.commit()
         disk.fresh.clear()
+        self.checker.meanings.fresh.clear()
         self._history.clear()
         self._tell_finished()
         self.performer.sweep()

@@ -10,13 +10,14 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from buildtool.errors import GraphError
+from buildtool.errors import GraphError, TaskfileError
 from buildtool.expand.expander import Expander
 from buildtool.expand.functions import Functions
 from buildtool.expand.render import Renderer, param_text
 from buildtool.expand.tasks import Task
 from buildtool.fingerprint import Change, Fingerprint, Fresh, Item, Maybe, Reason, Stale, Verdict, digest
 from buildtool.graph import FileId, Form, Job, JobId, Kind
+from buildtool.meaning import BYTES, Meanings
 from buildtool.pycode.model import Reach
 from buildtool.state.records import JobRecord
 from buildtool.taskfile.template import dedent_command
@@ -75,6 +76,7 @@ class Checker:
     memory: Memory
     tracker: Tracker
     functions: Functions
+    meanings: Meanings
     settled: Callable[[JobId], bool]
     asked: Collection[JobId] = ()
     forced: Collection[JobId] = ()
@@ -247,7 +249,22 @@ class Checker:
                 if kind == "need" and file in inputs:
                     continue
                 items += self._file_items(kind, file, record, absent, causes)
-        return items
+        return [self.meant(item) for item in items]
+
+    def meant(self, item: Item) -> Item:
+        """An input as it counts: by what the task that makes it says in `hash`."""
+        number = self.expander.graph.by_path.get(item.name)
+        producer = self.expander.graph.files[number].producer if number is not None else None
+        if producer is None or item.digest is None:
+            return item
+        spec = self.renderer.task(self.expander.graph.jobs[producer]).spec
+        if spec.hash == BYTES:
+            return item
+        try:
+            return item._replace(digest=self.meanings.of(spec.hash, item.name, item.digest))
+        except TaskfileError as error:
+            error.place = error.place or spec.at("hash")
+            raise
 
     def _file_items(
         self,

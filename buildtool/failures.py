@@ -11,6 +11,7 @@ import re
 import shlex
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 
 from buildtool.errors import Place
 from buildtool.executors.protocol import Ended, Work
@@ -18,6 +19,7 @@ from buildtool.expand.listing import matches
 from buildtool.files import Disk
 from buildtool.fingerprint import digest
 from buildtool.graph import Form, Job, Kind
+from buildtool.isolation import Box
 from buildtool.paths import canonical
 from buildtool.project import Project
 from buildtool.report.model import Failure
@@ -25,6 +27,7 @@ from buildtool.taskfile.pattern import parse_pattern
 from buildtool.text import count, duration, nearest, printable
 
 LOGS = ".bt/log/"
+_LOOKED_AT = 200  # lines of output in which files are looked for that an isolated job did not find
 TAIL = 20  # lines of output shown of a failed job
 SLACK = 0.01  # seconds by which file times may lag behind the clock
 
@@ -36,8 +39,20 @@ class Failures:
         self._project = project
         self._mask = mask
 
-    def look(self, job: Job, command: str, started: float, work: Work | None, ended: Ended) -> Failure | None:
-        """Why the run is no success; None if it is one so far."""
+    def look(
+        self, job: Job, command: str, started: float, work: Work | None, ended: Ended, box: Box | None = None
+    ) -> Failure | None:
+        """Why the run is no success; None if it is one so far. `box`: where it ran, if it was isolated."""
+        failure = self._look(job, command, started, work, ended, box)
+        if failure is None or box is None:
+            return failure
+        lines = read_tail(self._project.disk.absolute(log_path(job)), _LOOKED_AT)
+        missed = box.missed(lines, self._project.renderer.cwd(job))
+        return replace(failure, details=(*failure.details, *missed))
+
+    def _look(
+        self, job: Job, command: str, started: float, work: Work | None, ended: Ended, box: Box | None
+    ) -> Failure | None:
         if ended.error is not None:
             return self.describe(job, command, f"could not be started: {ended.error}")
         if ended.timed_out:
@@ -59,7 +74,7 @@ class Failures:
         verb = "is" if len(missing) == 1 else "are"
         cause = f"it ended well, but {count(len(missing), 'declared output')} {verb} not right"
         listed = tuple(f"missing: {printable(path)}" for path in missing)
-        return self.describe(job, command, cause, (*listed, *self._nearby(job, started)))
+        return self.describe(job, command, cause, (*listed, *self._nearby(job, started, box)))
 
     def _where(self, ended: Ended) -> tuple[str, ...]:
         """The line of the project's code at which a function failed."""
@@ -108,8 +123,9 @@ class Failures:
                 missing.append(f"{file.path} (it is no regular file)")
         return missing
 
-    def _nearby(self, job: Job, started: float) -> tuple[str, ...]:
+    def _nearby(self, job: Job, started: float, box: Box | None) -> tuple[str, ...]:
         """What the job wrote where its outputs should be, for the message."""
+        disk = box.disk if box is not None else self._project.disk
         graph = self._project.expander.graph
         declared = set(graph.paths(job.output_files()))
         folders = {path[: path.rstrip("/").rfind("/") + 1] for path in declared} | {""}
@@ -117,7 +133,7 @@ class Failures:
         for folder in sorted(folders):
             with (
                 contextlib.suppress(OSError),
-                os.scandir(self._project.disk.absolute(folder or "./")) as entries,
+                os.scandir(disk.absolute(folder or "./")) as entries,
             ):
                 for entry in entries:
                     path = folder + entry.name

@@ -1,4 +1,4 @@
-"""Values that commands print: `vars.NAME.sh` and `track.cmd`, each run once in a build, remembered for those who look.
+"""What commands of the Taskfile print that are no jobs: `vars.NAME.sh`, `track.cmd`, filters of `hash`.
 
 Does not know what the values are for.
 """
@@ -6,6 +6,9 @@ Does not know what the values are for.
 from __future__ import annotations
 
 import subprocess
+import tempfile
+
+import xxhash
 
 from buildtool.errors import TaskfileError
 from buildtool.project import Remembered
@@ -48,6 +51,35 @@ class Outside(Remembered):
             self._printed[text] = known
             self._state.set_value(f"track.cmd: {text}", known)
         return known
+
+    def filtered(self, text: str, where: str) -> str | None:
+        """A digest of what the command prints when it reads the file. Raises `TaskfileError` if it fails.
+
+        An exit code of 1 is no failure: so `grep` says that no line is left.
+        """
+        state = xxhash.xxh3_128()
+        with open(where, "rb") as source, tempfile.TemporaryFile() as errors:
+            try:
+                process = subprocess.Popen(
+                    [self._shell, "-c", text],
+                    cwd=self._root,
+                    stdin=source,
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                )
+            except OSError as error:
+                raise TaskfileError(f"`{self._shell}` cannot be started: {error.strerror}") from error
+            with process, process.stdout or source as printed:
+                while chunk := printed.read(1 << 20):
+                    state.update(chunk)
+            if process.returncode not in (0, 1):
+                errors.seek(0)
+                said = errors.read()[-300:].decode("utf-8", "replace").strip()
+                raise TaskfileError(
+                    f"the filter `{text}` failed with exit code {process.returncode}",
+                    facts=(("it said", printable(said)),) if said else (),
+                )
+        return state.hexdigest()
 
     def _run(self, text: str) -> subprocess.CompletedProcess[str]:
         try:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from buildtool.audit import undeclared
 from buildtool.check import Checker, Look
 from buildtool.depfile import parse_depfile
 from buildtool.environment import Environment
@@ -22,6 +23,7 @@ from buildtool.failures import Failures, glob_paths, log_path
 from buildtool.files import TICK, Disk
 from buildtool.fingerprint import Fingerprint, Item
 from buildtool.graph import Form, Job, JobId
+from buildtool.isolation import Box
 from buildtool.paths import canonical
 from buildtool.plan import Status
 from buildtool.project import Project
@@ -47,6 +49,7 @@ class Attempt:
     aside: list[tuple[str, str]] = field(default_factory=list)
     started: float = 0.0  # seconds since the epoch
     notes: list[str] = field(default_factory=list)
+    box: Box | None = None  # where it runs, if it is isolated
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,9 @@ class Outcome:
 class Performer:
     """Prepares attempts and judges their ends, for one build."""
 
-    def __init__(self, project: Project, state: State, checker: Checker, build: int, run: str) -> None:
+    def __init__(
+        self, project: Project, state: State, checker: Checker, build: int, run: str, *, audit: bool = False
+    ) -> None:
         self.project = project
         self._failures = Failures(project, checker.masked)
         self._settled = checker.settled
@@ -73,6 +78,8 @@ class Performer:
         self._run = run
         self._parts = checker.codes
         self._code = checker.code
+        self._meant = checker.meant
+        self._audit = audit
         self._number = 0
         self._inside: dict[str, bool] = {}  # folders of outputs: whether they lie in the project
         self._garbage: list[str] = []  # moved aside, and not needed once the state is committed
@@ -90,16 +97,19 @@ class Performer:
         call = None if spec.run is not None else self._call(job, cpus)
         command = renderer.command(job, cpus)
         attempt.command = command if command is not None else self.project.functions.text(job)
+        attempt.box = Box(self.disk, f"{self.build}-{self._number}") if spec.isolated else None
+        disk = attempt.box.disk if attempt.box is not None else self.disk
         attempt.work = Work(
             self._number,
             (*renderer.shell(job), attempt.command) if call is None else (),
-            self.disk.absolute(folder) if folder else self.disk.root,
+            disk.absolute(folder).rstrip("/") if folder else disk.root,
             {**self._environment.of(job), MARK: self._run},
             self.disk.absolute(log_path(job)),
             spec.timeout,
             spec.interactive,
             call,
             "local" if call is None else self.project.executor(spec),
+            disk.root if self._audit else "",
             attempt.alone,
         )
         outputs = self._old_outputs(attempt)
@@ -184,6 +194,9 @@ class Performer:
         depfile = self.project.renderer.depfile(attempt.job)
         if depfile is not None:
             self.disk.make_parents(depfile)
+        if attempt.box is not None:
+            inputs = [i.name for i in attempt.look.items if i.kind in ("input", "need", "track.file")]
+            attempt.box.fill(inputs, self._made_in_box(attempt.job), self.project.renderer.cwd(attempt.job))
         if spec.keep:
             for path in (*attempt.look.foreign, *attempt.look.edited):
                 where = self.disk.absolute(path)
@@ -193,12 +206,22 @@ class Performer:
                     shutil.copy2(where, self.disk.absolute(place))
                     attempt.notes.append(self._kept_note(attempt, path, place))
 
+    def _made_in_box(self, job: Job) -> tuple[str, ...]:
+        """What a job may leave in its box."""
+        depfile = self.project.renderer.depfile(job)
+        outputs = self.project.expander.graph.paths(job.output_files())
+        return outputs if depfile is None else (*outputs, depfile)
+
     # -- afterwards ------------------------------------------------------------------------------------------
 
     def finish(self, attempt: Attempt, ended: Ended) -> Outcome:
         """Judge a run that has ended, and record it if it is good; else its old outputs are put back."""
         try:
-            failure = self._failures.look(attempt.job, attempt.command, attempt.started, attempt.work, ended)
+            if attempt.box is not None and not (ended.code or ended.signal or ended.cause or ended.error):
+                attempt.box.bring_out(self._made_in_box(attempt.job))
+            failure = self._failures.look(
+                attempt.job, attempt.command, attempt.started, attempt.work, ended, attempt.box
+            )
             if failure is None:
                 return self._succeed(attempt, ended)
         except (BtError, OSError) as error:
@@ -228,9 +251,12 @@ class Performer:
         made = self._made(attempt)
         record = attempt.look.record
         same = record is not None and {*record.outputs} == {*made} and bool(made)
+        attempt.notes += undeclared(self.project, attempt.job, attempt.look.items, ended.opened)
         self._keep_strangers(attempt, made)
         self._record(attempt, ended, made, found)
         self._garbage += [place for _, place in attempt.aside if place.startswith(ASIDE)]
+        if attempt.box is not None:
+            attempt.box.remove()
         status = Status.UNCHANGED if same else Status.RAN
         return Outcome(status, made=made)
 
@@ -279,7 +305,10 @@ class Performer:
                 return f"code of {item.name}"
         looked = {item.name: item for item in attempt.look.items if item.kind == "found"}
         for item in attempt.look.items:
-            if item.kind in ("input", "need", "track.file") and self.disk.digest(item.name) != item.digest:
+            if item.kind not in ("input", "need", "track.file"):
+                continue
+            now = item._replace(digest=self.disk.digest(item.name))
+            if now != item and self._meant(now) != item:
                 return f"input {item.name}"
         begun = int(attempt.started * 1e9) - TICK // 2
         for item in found:
@@ -359,6 +388,8 @@ class Performer:
     def put_back(self, attempt: Attempt) -> None:
         """Remove what a bad run left and put the old outputs back where they were."""
         spec = self.project.renderer.task(attempt.job).spec
+        if attempt.box is not None:
+            attempt.box.remove()
         if spec.keep:
             return
         aside = dict(attempt.aside)

@@ -20,6 +20,7 @@ from buildtool.expand.tasks import ready_tasks
 from buildtool.expand.variables import Variables
 from buildtool.files import Disk
 from buildtool.graph import Job, JobId, Kind
+from buildtool.meaning import Meanings
 from buildtool.state.store import StateReader
 from buildtool.taskfile.specs import Taskfile, TaskSpec
 
@@ -49,6 +50,10 @@ class Remembered:
     def command(self, text: str) -> str | None:
         """What a tracked command printed last."""
         return self._reader.value(f"track.cmd: {text}")
+
+    def filtered(self, text: str, where: str) -> str | None:  # noqa: ARG002  those who look run nothing
+        """A digest of what a filter makes of a file: not known here."""
+        return None
 
     def variable(self, name: str) -> str | None:
         """An environment variable of this process."""
@@ -107,6 +112,7 @@ class Project:
             self.reader,
             self.outside,
             self.functions,
+            Meanings(self.disk, self.reader, self.outside.filtered),
             settled,
             asked=want.asked,
             secrets=self.taskfile.settings.secrets,

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from buildtool.executors.processes import alive, end_processes, marked
 from buildtool.files import Disk
+from buildtool.isolation import BOXES
 from buildtool.state.records import Running
 from buildtool.state.store import State
 from buildtool.text import count
@@ -40,7 +41,8 @@ def recover(state: State, disk: Disk) -> str | None:
     state.commit()
     if not state.builds(1):
         return rescue(disk)
-    shutil.rmtree(disk.absolute(ASIDE), ignore_errors=True)
+    for folder in (ASIDE, BOXES):
+        shutil.rmtree(disk.absolute(folder), ignore_errors=True)
     if not died and not running:
         return None
     words = [f"{count(kept, 'finished job')} kept"]

@@ -43,6 +43,7 @@ from buildtool.text import count, printable
     "-s", "--set", "given", multiple=True, metavar="NAME=VALUE", help="Set a variable or parameter."
 )
 @click.option("--rehash", is_flag=True, help="Read every file, whatever its times say.")
+@click.option("--audit", is_flag=True, help="Say which files functions open and do not declare.")
 @click.option("--no-wait", is_flag=True, help="Exit with 6 if another bt is at work here.")
 @click.option("--json", "as_json", is_flag=True, help="Print events as JSON, one a line.")
 @click.option("-q", "--quiet", is_flag=True, help="Print failures and the closing sentence only.")
@@ -60,6 +61,7 @@ def command(  # one parameter an option: click's way
     only: bool,
     given: tuple[str, ...],
     rehash: bool,
+    audit: bool,
     no_wait: bool,
     as_json: bool,
     quiet: bool,
@@ -94,6 +96,7 @@ def command(  # one parameter an option: click's way
             keep_going,
             force,
             only,
+            audit,
             shlex.join(["bt", "build", *words]),
         )
         return build(taskfile, request, options, reporter, wait=not no_wait)

@@ -85,6 +85,7 @@ def data_of(work: Work, call: Call, channel: str, *, shared: bool) -> Data:
         "cwd": work.cwd,
         "channel": channel,
         "code": call.code,
+        "audit": work.audit,
         "shared": shared,
     }
 
@@ -104,5 +105,6 @@ def ended_of(answer: Data, leftovers: int = 0) -> Ended:
         leftovers=leftovers,
         cause=answer["cause"] if failed else None,
         where=(where[0], where[1]) if where else None,
+        opened=tuple((path, write) for path, write in answer.get("opened", ())),
         repeat="its code changed while it ran" if status == "stale" else None,
     )

@@ -43,6 +43,7 @@ class Work:
     interactive: bool = False  # it gets the terminal of `bt` itself
     call: Call | None = None
     executor: str = "local"
+    audit: str = ""  # the directory below which it is noted what a function opens; nothing: none
     alone: bool = (
         False  # it, or a job that ran beside it, took its worker down: run it where it can hurt no other
     )
@@ -77,6 +78,7 @@ class Ended(NamedTuple):
     error: str | None = None  # why it could not be started
     cause: str | None = None  # why it failed, where no exit code tells
     where: tuple[str, int] | None = None  # absolute path and line of the code that failed
+    opened: tuple[tuple[str, bool], ...] = ()  # with `audit`: paths relative to it, and whether to write
     repeat: str | None = None  # why this run does not count and is to be done once more
     log_error: str | None = None  # why its log is not whole; the job itself went on
 

@@ -410,6 +410,8 @@ class _Maker:
         for entry in task.output_entries():
             pattern = entry.pattern
             start = pattern.prefix
+            if pattern.is_directory and task.spec.hash != "bytes":
+                self.wrong("`hash` is for files, and an output is a directory", task.spec.at("hash"))
             if start in ("", "./") and pattern.is_literal:
                 self.wrong("the project directory itself cannot be an output", entry.place)
             elif start == ".bt/" or start.startswith(".bt/"):

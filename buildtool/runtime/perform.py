@@ -6,6 +6,7 @@ What it is given and what it gives back is plain data; see `perform`.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
 import linecache
@@ -14,9 +15,11 @@ import resource
 import sys
 import threading
 import traceback
+from collections.abc import Iterator
 from types import ModuleType, TracebackType
 
 from buildtool.runtime import modules
+from buildtool.runtime.audit import watch
 from buildtool.runtime.job import BindError, Data, Job, bind, job
 from buildtool.runtime.modules import StaleError
 from buildtool.runtime.surroundings import flush, own_process, own_thread
@@ -30,11 +33,13 @@ def perform(data: Data) -> Data:
     `data`: `id`, `name`, `target` (`module:function`, or the path of a script), `script` (whether it is one),
     `path` (directories for modules), `inputs` and `outputs` (lists of name, paths, whether it is a list),
     `wildcards`, `params`, `cpus`, `env`, `cwd`, `channel` (the path of a socket that takes the output),
-    `code` (files with their signatures), `shared` (whether other jobs run in this process at the same time).
+    `code` (files with their signatures), `audit` (below which directory it is noted what the job opens, or nothing),
+    `shared` (whether other jobs run in this process at the same time).
 
     Returned: `id`; `status`: `done`, `failed`, `exit` (the job ended the process; with `code`) or `stale` (this
     process has old code and must be replaced); `cause`, `where` (file, line) of a failure; `peak`, bytes of memory
-    that the process had at most; `children`, whether it has left processes behind.
+    that the process had at most; `children`, whether it has left processes behind; with `audit`, `opened`: paths,
+    each with whether to write.
     """
     answer: Data = {"id": data["id"], "status": "done"}
     if threading.current_thread() is not threading.main_thread():
@@ -59,7 +64,8 @@ def _run(data: Data, answer: Data) -> None:
         try:
             modules.set_path(data["path"])
             modules.refuse_stale(data["code"])
-            _call(data, this)
+            with _watching(data, answer):
+                _call(data, this)
             modules.refuse_stale(data["code"])
         finally:
             job.set_current(None, shared=data["shared"])
@@ -81,6 +87,18 @@ def _run(data: Data, answer: Data) -> None:
             answer["where"] = where
     finally:
         flush()
+
+
+@contextlib.contextmanager
+def _watching(data: Data, answer: Data) -> Iterator[None]:
+    """Note in `answer` what the job opens, if that is asked for."""
+    if not data["audit"]:
+        yield
+        return
+    found: list[tuple[str, bool]] = []
+    with watch(data["audit"], found, shared=data["shared"]):
+        yield
+    answer["opened"] = found
 
 
 def _call(data: Data, this: Job) -> None:

@@ -28,6 +28,8 @@ STATEMENTS = (
     # last record of the job does not tell of the path any more
     """CREATE TABLE outputs (path BLOB PRIMARY KEY, job BLOB, position INTEGER, digest) WITHOUT ROWID""",
     "CREATE INDEX outputs_job ON outputs (job) WHERE job NOT NULL",
+    # what of a content counts, for each way to look at it
+    "CREATE TABLE meanings (how BLOB, content, meaning TEXT, PRIMARY KEY (how, content)) WITHOUT ROWID",
     """CREATE TABLE running (key BLOB PRIMARY KEY, task BLOB, outputs TEXT, aside TEXT, pid INTEGER,
     stamp BLOB) WITHOUT ROWID""",
     """CREATE TABLE builds (number INTEGER PRIMARY KEY, started REAL, ended REAL, command BLOB,

@@ -212,6 +212,15 @@ class StateReader:
             _limit(limit),
         )
 
+    def meaning(self, how: str, content: str) -> str | None:
+        """What of a content counts, if it was worked out before (see `meaning`)."""
+        return self._read(
+            "SELECT meaning FROM meanings WHERE how=? AND content=?",
+            lambda rows: str(rows[0][0]) if rows else None,
+            to_bytes(how),
+            content,
+        )
+
     def value(self, name: str) -> str | None:
         """What `set_value` kept under this name."""
         return self._read(
@@ -345,6 +354,13 @@ class State(StateReader):
         marks = ", ".join("?" * len(HistoryRecord._fields))
         sql = f"INSERT OR REPLACE INTO history ({HISTORY}) VALUES ({marks})"
         self._database.write_many(sql, (history_row(entry) for entry in entries))
+
+    def add_meanings(self, meanings: Mapping[tuple[str, str], str]) -> None:
+        """Keep what of some contents counts."""
+        self._database.write_many(
+            "INSERT OR REPLACE INTO meanings VALUES (?, ?, ?)",
+            ((to_bytes(how), content, meaning) for (how, content), meaning in meanings.items()),
+        )
 
     def set_value(self, name: str, value: str) -> None:
         """Keep a text under a name."""

@@ -282,13 +282,12 @@ TASK_KEYS = (
     Key("priority", Number(least=None), "Higher starts earlier.", 0),
     Key("temp", FLAG, "Remove the outputs after their last consumer.", default=False),
     Key("keep", FLAG, "Leave old outputs in place for the job to update.", default=False),
-    Key("isolated", FLAG, "Run it where only its declared inputs are.", default=False, supported=False),
+    Key("isolated", FLAG, "Run it where only its declared inputs are.", default=False),
     Key("always", FLAG, "Run it on every build.", default=False),
     Key("max_age", SECONDS, 'Run it when its result is older: "12h", "1d", "2w" or seconds.'),
     Key("interactive", FLAG, "Give it the terminal.", default=False),
     Key("serve", FLAG, "A process that stays up under `bt watch`.", default=False, supported=False),
-    Key("hash", TEXT, 'What of the outputs counts: "bytes", "text", "json" or a filter command.', "bytes",
-        supported=False),
+    Key("hash", TEXT, 'What of the outputs counts: "bytes", "text", "json" or a filter command.', "bytes"),
     Key("cache", FLAG, "Keep its outputs in the cache.", default=True, supported=False),
 )  # fmt: skip
 _USABLE = tuple(key.name for key in TASK_KEYS if key.supported)

@@ -17,6 +17,7 @@ _WITH_OTHERS = {
     "depfile": ("run", "outputs"),
     "temp": ("outputs",),
     "keep": ("outputs",),
+    "hash": ("outputs",),
     "shell": ("run",),
     "interactive": ("run",),
 }
@@ -79,6 +80,9 @@ def task_rule(usable: Collection[str]) -> Callable[[Mapping[str, Any], Spot], No
                 if other not in task:
                     hint = f"add `{other}`, or leave `{key}` out"
                     spot.key(key).wrong_key(f"`{key}` needs `{other}`", hint)
+        if task.get("isolated") is True and task.get("keep") is True:
+            hint = "an isolated job starts without old outputs"
+            spot.key("isolated").wrong_key("`isolated` and `keep` exclude each other", hint)
         slots = [task[key] for key in ("inputs", "outputs") if isinstance(task.get(key), dict)]
         for slot in slots[1] if len(slots) == 2 else ():
             if slot in slots[0]:

@@ -594,3 +594,38 @@ def test_json_carries_the_call(steps: Project) -> None:
     record = json.loads(steps.look("why", "build/a", "--json").out)
     kinds = {item[0] for item in record["built_from"]}
     assert {"code", "command", "input", "param", "output"} <= kinds
+
+
+# What it opens
+
+
+@pytest.mark.parametrize("executor", ["local", "threads", "processes", "loky"])
+def test_an_audit_names_what_is_not_declared(project: Project, executor: str) -> None:
+    project.taskfile("""
+        [tasks.f]
+        inputs = ["in", "folder/"]
+        outputs = ["out", "more/"]
+        call = "steps:f"
+    """)
+    project.write(
+        "steps.py",
+        """
+        import os, helpers
+        def f(input, output):
+            open("in").close(); open("folder/x").close(); open("ref.fa").close(); os.close(os.open("b", os.O_RDONLY))
+            open("/etc/hostname").close()
+            open("scratch", "w").close(); os.remove("scratch")
+            open("left", "w").close()
+            os.makedirs("more", exist_ok=True); open("more/y", "w").close()
+            output[0].write_text("")
+        """,
+    )
+    for name in ("in", "folder/x", "ref.fa", "b", "helpers.py"):
+        project.write(name, "")
+    assert project.build("-e", executor).warnings == []
+    warnings = project.build("-B", "--audit", "-e", executor).warnings
+    assert warnings == [
+        'f: reads `b`, which is not declared: add "b" to `inputs` of `[tasks.f]`',
+        'f: writes `left`, which is not declared: add "left" to `outputs` of `[tasks.f]`',
+        'f: reads `ref.fa`, which is not declared: add "ref.fa" to `inputs` of `[tasks.f]`',
+    ]

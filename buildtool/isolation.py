@@ -1,0 +1,88 @@
+"""A directory for one run of a job that holds its declared inputs alone, as links, under the same relative paths.
+
+Does not know how the job runs, nor whether what it made is right.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterable
+
+from buildtool.errors import DiskError
+from buildtool.expand.listing import matches
+from buildtool.files import Disk
+from buildtool.paths import canonical, is_outside
+from buildtool.taskfile.pattern import parse_pattern
+from buildtool.text import printable
+
+BOXES = ".bt/isolated/"
+_LOST = re.compile(r"no such file|not found|cannot (?:open|stat|access|find)|does not exist", re.IGNORECASE)
+_WORD = re.compile(r"[^\s'\"`:,;()\[\]<>=]+")
+_SHOWN = 3  # files named in a message
+
+
+class Box:
+    """The directory of one run. `name` tells it from all others of the project."""
+
+    def __init__(self, disk: Disk, name: str) -> None:
+        self.path = f"{BOXES}{name}/"
+        self._project = disk
+        self.disk = Disk(disk.absolute(self.path).rstrip("/"))
+
+    def fill(self, inputs: Iterable[str], outputs: Iterable[str], folder: str) -> None:
+        """Link to the inputs, and make the folders of the outputs and the one that the job runs in."""
+        try:
+            os.makedirs(self.disk.absolute(folder or "./"), exist_ok=True)
+            for path in inputs:
+                where = self.disk.absolute(path).rstrip("/")
+                if is_outside(path) or os.path.lexists(where):
+                    continue
+                os.makedirs(os.path.dirname(where), exist_ok=True)
+                os.symlink(self._project.absolute(path).rstrip("/"), where)
+            for path in outputs:
+                if not is_outside(path):
+                    self.disk.make_parents(path.split("*", maxsplit=1)[0])
+        except OSError as error:
+            cause = (error.strerror or str(error)).lower()
+            raise DiskError(f"cannot fill `{self.path}`: {cause}") from error
+
+    def bring_out(self, outputs: Iterable[str]) -> None:
+        """Move what the job made to where it belongs; a glob is whatever appeared."""
+        for text in outputs:
+            if is_outside(text):
+                continue
+            paths = [text]
+            if any(c in text for c in "*?["):
+                [pattern] = parse_pattern(text, self.disk.root)
+                paths = matches(self.disk, pattern)
+            for path in paths:
+                if self.disk.exists(path) and not self._is_input(path):
+                    self._project.remove(path)
+                    self._project.move(self.path + path, path)
+
+    def remove(self) -> None:
+        """Take it away, with all that is left in it; links are not followed."""
+        shutil.rmtree(self._project.absolute(self.path), ignore_errors=True)
+
+    def missed(self, lines: Iterable[str], folder: str) -> tuple[str, ...]:
+        """A sentence for each file that the job looked for in vain and that the project has."""
+        found: dict[str, None] = {}
+        for line in lines:
+            if not _LOST.search(line):
+                continue
+            for word in _WORD.findall(line):
+                path = canonical(os.path.join(folder, word), self._project.root)
+                inside = not is_outside(path) and not path.startswith(".bt/")
+                if inside and self._project.exists(path) and not self.disk.exists(path):
+                    found[path] = None
+        return tuple(
+            f"`{printable(path)}` is in the project and not among its inputs: add it to `inputs`"
+            for path in list(found)[:_SHOWN]
+        )
+
+    def _is_input(self, path: str) -> bool:
+        """Whether what is there is one of our links."""
+        where = self.disk.absolute(path).rstrip("/")
+        return os.path.islink(where) and os.readlink(where) == self._project.absolute(path).rstrip("/")
