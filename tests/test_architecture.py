@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,7 @@ FLOORS: tuple[set[str], ...] = (
 )
 # Libraries that are slow to import and are needed by few: only inside functions, or in modules loaded late.
 HEAVY = {"asyncio", "cloudpickle", "coiled", "distributed", "loky", "rich", "watchdog", "multiprocessing"}
+HEAVY_ROOMS = ("buildtool.pycode.code", "buildtool.executors.workers", "buildtool.executors.futures")
 
 
 def room(module: str) -> str:
@@ -105,3 +108,14 @@ def test_nobody_but_the_command_line_exits() -> None:
     for path in modules():
         if path.relative_to(PACKAGE).parts[0] != "cli":
             assert "sys.exit" not in path.read_text(), path
+
+
+def test_a_build_without_functions_loads_nothing_for_them(tmp_path: Path) -> None:
+    (tmp_path / "Taskfile.toml").write_text('[tasks.a]\noutputs = "a"\nrun = "echo > a"\n')
+    code = "import sys; from buildtool.cli.main import run; run(['build']); print(*sys.modules, sep='\\n')"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "buildtool.build" in loaded
+    assert not {name.split(".")[0] for name in loaded} & HEAVY
+    assert not {*loaded} & {*HEAVY_ROOMS, "concurrent.futures", "logging"}

@@ -8,18 +8,17 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor as Pool
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from buildtool.errors import ExecutorError, Place
 from buildtool.executors.commands import Commands
 from buildtool.executors.dispatch import Dispatch
-from buildtool.executors.futures import Futures, bare_main
 from buildtool.executors.protocol import Executor
-from buildtool.executors.workers import Workers
-from buildtool.runtime import modules
 from buildtool.taskfile.specs import ExecutorSpec, Taskfile
 from buildtool.text import did_you_mean
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor as Pool
 
 BACKENDS = ("local", "threads", "processes", "loky")  # those that need no more than their name
 
@@ -42,21 +41,37 @@ def _maker(
     spec: ExecutorSpec, taskfile: Taskfile, jobs: int, mask: tuple[bytes, ...]
 ) -> Callable[[], Executor]:
     workers = int(spec.options.get("workers", jobs))
-    if spec.backend == "local":
-        return lambda: Workers(most=workers, mask=mask)
-    if spec.backend == "threads":
-        return lambda: Workers(most=workers, slots=max(2, workers), mask=mask)
+    if spec.backend in ("local", "threads"):
+        slots = max(2, workers) if spec.backend == "threads" else 1
+        return lambda: _workers(workers, slots, mask)
     pools: Mapping[str, Callable[[int], Pool]] = {
         "processes": _processes,
         "loky": _loky,
         "custom": lambda count: _custom(spec, taskfile, count),
     }
-    return lambda: Futures(pools[spec.backend], workers, mask=mask)
+    return lambda: _futures(pools[spec.backend], workers, mask)
+
+
+# What follows is loaded when a function is to run: most builds have nothing to do.
+
+
+def _workers(most: int, slots: int, mask: tuple[bytes, ...]) -> Executor:
+    from buildtool.executors.workers import Workers
+
+    return Workers(most=most, slots=slots, mask=mask)
+
+
+def _futures(factory: Callable[[int], Pool], workers: int, mask: tuple[bytes, ...]) -> Executor:
+    from buildtool.executors.futures import Futures
+
+    return Futures(factory, workers, mask=mask)
 
 
 def _processes(workers: int) -> Pool:
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
+
+    from buildtool.executors.futures import bare_main
 
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["buildtool.runtime.perform"])
@@ -81,6 +96,8 @@ def _loky(workers: int) -> Pool:
 
 def _custom(spec: ExecutorSpec, taskfile: Taskfile, workers: int) -> Pool:
     """What the user's own factory makes."""
+    from buildtool.runtime import modules
+
     factory = str(spec.options["factory"])
     folders = [taskfile.root, *(os.path.join(taskfile.root, path) for path in taskfile.settings.python_path)]
     modules.set_path([os.path.normpath(folder) for folder in folders])

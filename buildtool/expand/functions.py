@@ -9,7 +9,7 @@ import os
 import posixpath
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from buildtool.errors import BtError, TaskfileError
 from buildtool.expand.annotations import fits, kind_of
@@ -18,10 +18,12 @@ from buildtool.expand.render import Renderer
 from buildtool.expand.tasks import Entries, Task
 from buildtool.expand.variables import scalar_text
 from buildtool.graph import Job, Slice
-from buildtool.pycode.code import Code
 from buildtool.pycode.model import Function, Reach
 from buildtool.taskfile.specs import Taskfile
 from buildtool.text import did_you_mean, listing, printable
+
+if TYPE_CHECKING:
+    from buildtool.pycode.code import Code
 
 Signature = tuple[int, int, int, int]  # of a file: size, mtime_ns, ctime_ns, inode
 Slot = tuple[str | None, tuple[str, ...], bool]  # name, paths, whether it is a list
@@ -67,7 +69,7 @@ class Functions:
         key = task.spec.script or task.spec.call or ""
         found = self._reached.get(key)
         if found is None:
-            code = self._code = self._code or Code(self._root, self._python_path)
+            code = self._source()
             look = code.reach if task.spec.script is None else code.reach_script
             found = self._reached[key] = _placed(task, lambda: look(key))
             for path in (*found.files, *found.absent):
@@ -80,6 +82,13 @@ class Functions:
         files = self.reach(task).files
         known = ((self._absolute(path), self._signatures[path]) for path in files)
         return tuple((path, signature) for path, signature in known if signature is not None)
+
+    def _source(self) -> Code:
+        """What reads source, made when it is first needed: few builds have functions."""
+        from buildtool.pycode.code import Code
+
+        self._code = self._code or Code(self._root, self._python_path)
+        return self._code
 
     def _refresh(self) -> None:
         """Forget what was read if a file of it has changed since."""
@@ -109,7 +118,7 @@ class Functions:
         if task.spec.call is None:
             return None
         self._refresh()
-        code = self._code = self._code or Code(self._root, self._python_path)
+        code = self._source()
         target = task.spec.call
         return _placed(task, lambda: code.function(target))
 
