@@ -193,8 +193,7 @@ class Checker:
     def _call_items(self, job: Job) -> Iterable[Item]:
         """What decides about a function or script: its code, what it is called with, and typed values."""
         task = self.renderer.task(job)
-        slots = (self.functions.slots(job, job.inputs), self.functions.slots(job, job.outputs))
-        call = param_text([task.spec.call, task.spec.script, slots])
+        call = param_text([task.spec.call, task.spec.script, self.functions.slots(job)])
         yield Item("command", "", digest("call", call), self.masked(self.functions.text(job)))
         yield self.code(task)
         for name, value in self.functions.asked(job).items():

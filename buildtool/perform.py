@@ -124,13 +124,14 @@ class Performer:
     def _call(self, job: Job, cpus: str) -> Call:
         """A function or script with all that it can ask for."""
         functions, task = self.project.functions, self.project.renderer.task(job)
+        inputs, outputs = functions.slots(job)
         return Call(
             job.name,
             functions.target(task),
             task.spec.script is not None,
             functions.path(task),
-            functions.slots(job, job.inputs),
-            functions.slots(job, job.outputs),
+            inputs,
+            outputs,
             functions.wildcards(job),
             task.spec.params,
             cpus,

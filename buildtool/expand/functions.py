@@ -17,7 +17,7 @@ from buildtool.expand.expander import Expander
 from buildtool.expand.render import Renderer
 from buildtool.expand.tasks import Entries, Task
 from buildtool.expand.variables import scalar_text
-from buildtool.graph import Job, Slice
+from buildtool.graph import Job, JobId
 from buildtool.pycode.model import Function, Reach
 from buildtool.taskfile.specs import Taskfile
 from buildtool.text import did_you_mean, listing, printable
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 Signature = tuple[int, int, int, int]  # of a file: size, mtime_ns, ctime_ns, inode
 Slot = tuple[str | None, tuple[str, ...], bool]  # name, paths, whether it is a list
 _PATIENCE = 0.05  # seconds for which the look at source files counts as new
+_KEPT = 1000  # jobs whose paths are remembered between the look at them and their start
 _SHOWN = 3  # paths of a list in a message
 T = TypeVar("T")
 
@@ -44,6 +45,7 @@ class Functions:
         self._reached: dict[str, Reach] = {}
         self._signatures: dict[str, Signature | None] = {}
         self._looked = 0.0
+        self._slots: dict[JobId, tuple[Job, tuple[tuple[Slot, ...], tuple[Slot, ...]]]] = {}
 
     # -- source ----------------------------------------------------------------------------------------------
 
@@ -140,14 +142,24 @@ class Functions:
 
     # -- what it is given ------------------------------------------------------------------------------------
 
-    def slots(self, job: Job, parts: tuple[Slice, ...]) -> tuple[Slot, ...]:
-        """Inputs or outputs as the function sees them: relative to the directory that it runs in."""
+    def slots(self, job: Job) -> tuple[tuple[Slot, ...], tuple[Slot, ...]]:
+        """Inputs and outputs as the function sees them: relative to the directory that it runs in."""
+        known = self._slots.get(job.id)
+        if known is not None and known[0] is job:
+            return known[1]
         folder = self._renderer.cwd(job)
         paths = self._expander.graph.paths
-        return tuple(
-            (part.name, tuple(_relative(path, folder) for path in paths(part.files)), part.many)
-            for part in parts
+        found, made = (
+            tuple(
+                (part.name, tuple(_relative(path, folder) for path in paths(part.files)), part.many)
+                for part in parts
+            )
+            for parts in (job.inputs, job.outputs)
         )
+        if len(self._slots) >= _KEPT:
+            self._slots.clear()
+        self._slots[job.id] = (job, (found, made))
+        return found, made
 
     def wildcards(self, job: Job) -> dict[str, Any]:
         """The values of wildcards and of `foreach`, with the types that they were written with."""
@@ -168,8 +180,7 @@ class Functions:
     def text(self, job: Job) -> str:
         """The call as a person would write it."""
         task = self._renderer.task(job)
-        words = [_shown(slot) for slot in self.slots(job, job.inputs)]
-        made = [_shown(slot) for slot in self.slots(job, job.outputs)]
+        words, made = ([_shown(slot) for slot in slots] for slots in self.slots(job))
         arrow = " → " if made else ""
         return f"{task.spec.call or task.spec.script}({', '.join(words)}){arrow}{', '.join(made)}"
 
