@@ -28,7 +28,17 @@ from buildtool.taskfile.specs import Taskfile
 from buildtool.text import count, printable
 
 
-@click.command("build")
+class Behind(click.Command):
+    """A command whose words behind the first `--` are no options and no targets: they come as `behind`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does with what stands before the `--`."""
+        at = args.index("--") if "--" in args else len(args)
+        ctx.params["behind"] = tuple(args[at + 1 :])
+        return super().parse_args(ctx, args[:at])
+
+
+@click.command("build", cls=Behind)
 @click.argument("targets", nargs=-1, shell_complete=complete_target)
 @click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Run N jobs at a time.")
 @click.option(
@@ -62,12 +72,12 @@ def command(  # one parameter an option: click's way
     as_json: bool,
     quiet: bool,
     verbose: bool,
+    behind: tuple[str, ...],
 ) -> int:
     """Bring targets (tasks or files) up to date; without any, the default ones.
 
     What stands behind `--` is what `{args}` means in the commands.
     """
-    words, args = split_args(targets)
     reporter: Reporter = (
         JsonLines(own_stdout())
         if as_json
@@ -76,7 +86,7 @@ def command(  # one parameter an option: click's way
     begun = time.monotonic()
     try:
         taskfile = context.taskfile()
-        request = Request(words, context.folder(taskfile), settings(given), args, rehash)
+        request = Request(targets, context.folder(taskfile), settings(given), behind, rehash)
         if check and not dry_run_:
             raise UsageError("`--check` goes with `--dry-run`")
         if dry_run_:
@@ -90,7 +100,7 @@ def command(  # one parameter an option: click's way
             keep_going,
             force,
             only,
-            shlex.join(["bt", "build", *words]),
+            shlex.join(["bt", "build", *targets]),
         )
         return build(taskfile, request, options, reporter, wait=not no_wait)
     except BtError as error:
@@ -105,14 +115,6 @@ def own_stdout() -> TextIO:
     stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     return stream
-
-
-def split_args(words: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The targets, and what stands behind `--` on the command line (click takes the `--` itself away)."""
-    if "--" not in sys.argv:
-        return words, ()
-    behind = sys.argv[sys.argv.index("--") + 1 :]
-    return words[: len(words) - len(behind)], tuple(behind)
 
 
 def build(taskfile: Taskfile, request: Request, options: Options, reporter: Reporter, *, wait: bool) -> int:
