@@ -58,7 +58,10 @@ class Options:
 
 @dataclass(slots=True)
 class Build:
-    """One build of some wanted jobs. The lock is held, and what dead builds left is put right already."""
+    """One build of some wanted jobs. The lock is held, and what dead builds left is put right already.
+
+    The closing word is the caller's, who may have more to say before it: `counts` and `seconds` are for that.
+    """
 
     project: Project
     want: Wanted
@@ -72,12 +75,14 @@ class Build:
     plan: Plan = field(init=False)
     performer: Performer = field(init=False)
     number: int = 0
+    seconds: float = 0.0  # that it took, once it has ended
     _todo: deque[Instruction] = field(default_factory=deque)
     _attempts: dict[JobId, Attempt] = field(default_factory=dict)
     _running: dict[int, Attempt] = field(default_factory=dict)
     _history: list[HistoryRecord] = field(default_factory=list)
     _untold: list[tuple[JobReport, tuple[str, ...]]] = field(default_factory=list)
     _absent: dict[JobId, Look] = field(default_factory=dict)
+    _begun: dict[JobId, Attempt] = field(default_factory=dict)  # told as started, and not yet how it came out
     _dirty: bool = False  # something is not committed
     _capacity: dict[str, float] = field(default_factory=dict)
     _expected: dict[str, float] = field(default_factory=dict)  # seconds, by key
@@ -97,9 +102,9 @@ class Build:
             self._give_up(error)
         finally:
             self._close(code)
+        self.seconds = time.monotonic() - begun
         if self._broken is not None:
             raise self._broken
-        self.reporter.summary(self.counts, time.monotonic() - begun, code)
         return code
 
     def _prepare(self) -> None:
@@ -270,6 +275,7 @@ class Build:
             work = attempt.work
             if work is not None:
                 self._running[work.id] = attempt
+                self._begun[attempt.job.id] = attempt
                 self.reporter.started(self._report(attempt.job, attempt.look, Status.RAN))
                 self.executor.submit(work)
 
@@ -296,7 +302,7 @@ class Build:
             if self.project.renderer.task(job).spec.keep and attempt.look.record is not None:
                 self.performer.record_failure(attempt, ended.seconds)
             self._touch()
-            # Nobody is told of each job that an interrupted build leaves undone; they are counted.
+            # What an interrupted build leaves undone is counted; it is told of as far as it had begun.
             self.counts[Status.SKIPPED.value] += 1 + len(self.plan.handle(Finished(job.id, Status.SKIPPED)))
             return
         try:
@@ -365,6 +371,7 @@ class Build:
         notes: Iterable[str] = (),
     ) -> None:
         report = self._report(job, look, status, seconds, failure)
+        self._begun.pop(job.id, None)
         if job.kind is Kind.GROUP and status is not Status.FAILED:
             return  # it stands for others, and these are told of
         self.counts[status.value] += 1
@@ -482,6 +489,11 @@ class Build:
             self.performer.put_back(attempt)
             self.state.stop(attempt.job.key)
         self._running.clear()
+        for attempt in self._begun.values():
+            broken_off = Failure("interrupted")
+            self.reporter.finished(
+                self._report(attempt.job, attempt.look, Status.SKIPPED, failure=broken_off)
+            )
         if self._broken is not None:
             return  # what could not be written stays as it is: the next build puts it right
         self._write()

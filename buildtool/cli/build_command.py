@@ -104,7 +104,8 @@ def command(  # one parameter an option: click's way
         )
         return build(taskfile, request, options, reporter, wait=not no_wait)
     except BtError as error:
-        if as_json:
+        if isinstance(reporter, JsonLines):
+            reporter.error(error)
             reporter.summary({}, time.monotonic() - begun, error.exit_code)
         raise
 
@@ -136,8 +137,10 @@ def build(taskfile: Taskfile, request: Request, options: Options, reporter: Repo
         os.chdir(taskfile.root)  # jobs that run in the root start faster when this process is there, too
         secrets = (os.environ.get(name, "") for name in taskfile.settings.secrets)
         executor = Commands(mask=tuple(os.fsencode(value) for value in secrets if value))
-        code = Build(project, want, state, executor, reporter, signals, options).run()
+        done = Build(project, want, state, executor, reporter, signals, options)
+        code = done.run()
         report_orphans(project, state, reporter, complete=not request.targets and not request.given)
+        reporter.summary(done.counts, done.seconds, code)
         return int(code)
 
 

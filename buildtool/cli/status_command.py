@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 
 import click
@@ -14,6 +13,7 @@ from buildtool.fingerprint import Maybe, Stale
 from buildtool.foresee import Forecast, foresee
 from buildtool.graph import Kind
 from buildtool.project import Project
+from buildtool.report.data import render_json
 from buildtool.report.status import STATES, render_status
 from buildtool.state.lock import Holder, read_holder
 
@@ -36,7 +36,7 @@ def command(
     forecast = foresee(project, want)
     table = by_task(project, forecast, busy=holder is not None)
     if as_json:
-        click.echo(json.dumps({"tasks": table, "building": _told(holder)}))
+        click.echo(render_json({"tasks": table, "building": _told(holder)}, None))
     else:
         builds = project.reader.builds(1)
         paint = context.paint()

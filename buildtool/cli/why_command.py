@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from buildtool.cli.complete import complete_target
@@ -12,6 +10,7 @@ from buildtool.fingerprint import Fresh, Maybe
 from buildtool.foresee import Forecast, foresee
 from buildtool.graph import JobId
 from buildtool.project import Project
+from buildtool.report.data import render_json
 from buildtool.report.why import Explained, as_json, render_why
 
 
@@ -31,7 +30,7 @@ def command(context: Context, targets: tuple[str, ...], given: tuple[str, ...], 
     for job in want.roots:
         explained = explain(project, forecast, job, set())
         if as_json_:
-            click.echo(json.dumps(as_json(explained), ensure_ascii=True))
+            click.echo(render_json(as_json(explained), None))
         else:
             click.echo("\n".join(render_why(explained, paint)), color=paint.colour)
     if not want.roots:
