@@ -145,6 +145,9 @@ class Build:
             for event in self.executor.events():
                 self._handle(event)
             self._commit()
+            if self.reporter.gone is not None:
+                self.signals.end(self.reporter.gone.exit_code)
+                self._interrupt()
 
     def _obey(self) -> list[Attempt]:
         """Carry out what the plan wants; checks are many, so they are broken off now and then."""

@@ -21,6 +21,7 @@ class ExitCode(IntEnum):
     LOCKED = 6  # another `bt` holds the lock, with `--no-wait`
     EXECUTOR = 7  # the executor or cluster is in trouble
     INTERRUPTED = 130
+    CLOSED = 141  # whoever read standard output has gone
     TERMINATED = 143
 
 
@@ -84,6 +85,12 @@ class StateError(BtError):
 
 class DiskError(StateError):
     """A file or directory of the project cannot be read, written or moved."""
+
+
+class ClosedError(BtError):
+    """Whoever read standard output has gone."""
+
+    exit_code = ExitCode.CLOSED
 
 
 class LockedError(BtError):

@@ -13,8 +13,9 @@ import click
 from buildtool.build import Build, Options
 from buildtool.cli.complete import complete_target
 from buildtool.cli.context import Context, settings, usable_cpus
+from buildtool.cli.printing import refused
 from buildtool.cli.session import writing
-from buildtool.errors import BtError, UsageError
+from buildtool.errors import BtError, DiskError, ExitCode, UsageError
 from buildtool.executors.commands import Commands
 from buildtool.expand.targets import idle_tasks
 from buildtool.outside import Outside
@@ -103,11 +104,13 @@ def command(  # one parameter an option: click's way
             shlex.join(["bt", "build", *targets]),
         )
         return build(taskfile, request, options, reporter, wait=not no_wait)
-    except BtError as error:
-        if isinstance(reporter, JsonLines):
-            reporter.error(error)
-            reporter.summary({}, time.monotonic() - begun, error.exit_code)
-        raise
+    except (BtError, OSError) as error:
+        if isinstance(error, BrokenPipeError) or not isinstance(reporter, JsonLines):
+            raise
+        told = error if isinstance(error, BtError) else refused(error)
+        reporter.error(told)
+        reporter.summary({}, time.monotonic() - begun, told.exit_code)
+        raise told from None
 
 
 def own_stdout() -> TextIO:
@@ -141,7 +144,9 @@ def build(taskfile: Taskfile, request: Request, options: Options, reporter: Repo
         code = done.run()
         report_orphans(project, state, reporter, complete=not request.targets and not request.given)
         reporter.summary(done.counts, done.seconds, code)
-        return int(code)
+        if isinstance(reporter.gone, DiskError):
+            raise reporter.gone
+        return int(ExitCode.CLOSED if reporter.gone is not None and code is ExitCode.DONE else code)
 
 
 def report_orphans(project: Project, state: State, reporter: Reporter, *, complete: bool) -> None:

@@ -6,6 +6,7 @@ import os
 import time
 
 from buildtool.cli.context import STATE, Context
+from buildtool.cli.printing import put
 from buildtool.errors import ExitCode
 from buildtool.fingerprint import Maybe, Stale
 from buildtool.foresee import Forecast, foresee
@@ -41,7 +42,7 @@ def dry_run(
         reporter.forecast(jobs, request.targets)
         reporter.summary({"fresh": sum(job.word == "fresh" for job in jobs)}, time.monotonic() - begun, code)
     else:
-        print("\n".join(render_forecast(jobs, context.paint(), verbose=verbose)))
+        put(render_forecast(jobs, context.paint(), verbose=verbose))
     return int(code)
 
 

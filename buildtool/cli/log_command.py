@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 
 import click
 
 from buildtool.cli.complete import complete_target
 from buildtool.cli.context import STATE, Context
 from buildtool.cli.jobs import jobs_of_target
-from buildtool.cli.printing import remark
+from buildtool.cli.printing import remark, standard_output
 from buildtool.errors import ExitCode
 from buildtool.failures import log_path
 from buildtool.graph import Job, JobId, Kind
@@ -66,24 +65,23 @@ def last_run(reader: StateReader, job: Job) -> Job | None:
 
 def show(root: str, jobs: list[Job], never: int, *, only_path: bool) -> int:
     """Print the logs, with a header for each if there are several."""
-    sys.stdout.flush()
-    out = sys.stdout.buffer
     silent = 0
-    for job in jobs:
-        path = os.path.join(root, log_path(job))
-        try:
-            log = open(path, "rb")  # noqa: SIM115 -- closed below; only the opening may fail quietly
-        except FileNotFoundError:
-            silent += 1
-            continue
-        with log:
-            if only_path:
-                out.write(os.fsencode(path) + b"\n")
+    with standard_output() as out:
+        for job in jobs:
+            path = os.path.join(root, log_path(job))
+            try:
+                log = open(path, "rb")  # noqa: SIM115 -- closed below; only the opening may fail quietly
+            except FileNotFoundError:
+                silent += 1
                 continue
-            if len(jobs) + never > 1:
-                out.write(f"==> {printable(job.name)} <==\n".encode())
-            shutil.copyfileobj(log, out)
-    out.flush()
+            with log:
+                if only_path:
+                    out.write(os.fsencode(path) + b"\n")
+                    continue
+                if len(jobs) + never > 1:
+                    out.write(f"==> {printable(job.name)} <==\n".encode())
+                shutil.copyfileobj(log, out)
+        out.flush()
     if silent:
         which = f"`{printable(jobs[0].name)}`" if len(jobs) == 1 else count(silent, "job")
         remark(f"{which} printed nothing")

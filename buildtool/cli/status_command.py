@@ -8,6 +8,7 @@ import click
 
 from buildtool.cli.complete import complete_target
 from buildtool.cli.context import STATE, Context
+from buildtool.cli.printing import put
 from buildtool.errors import ExitCode
 from buildtool.fingerprint import Maybe, Stale
 from buildtool.foresee import Forecast, foresee
@@ -36,12 +37,12 @@ def command(
     forecast = foresee(project, want)
     table = by_task(project, forecast, busy=holder is not None)
     if as_json:
-        click.echo(render_json({"tasks": table, "building": _told(holder)}, None))
+        put([render_json({"tasks": table, "building": _told(holder)}, None)])
     else:
         builds = project.reader.builds(1)
         paint = context.paint()
         lines = render_status(table, holder, builds[0] if builds else None, paint)
-        click.echo("\n".join(lines), color=paint.colour)
+        put(lines)
     work = any(counts[state] for counts in table.values() for state in STATES if state != "fresh")
     return int(ExitCode.WORK if check and work else ExitCode.DONE)
 

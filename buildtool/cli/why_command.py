@@ -6,6 +6,7 @@ import click
 
 from buildtool.cli.complete import complete_target
 from buildtool.cli.context import Context
+from buildtool.cli.printing import put
 from buildtool.fingerprint import Fresh, Maybe
 from buildtool.foresee import Forecast, foresee
 from buildtool.graph import JobId
@@ -30,11 +31,11 @@ def command(context: Context, targets: tuple[str, ...], given: tuple[str, ...], 
     for job in want.roots:
         explained = explain(project, forecast, job, set())
         if as_json_:
-            click.echo(render_json(as_json(explained), None))
+            put([render_json(as_json(explained), None)])
         else:
-            click.echo("\n".join(render_why(explained, paint)), color=paint.colour)
+            put(render_why(explained, paint))
     if not want.roots:
-        click.echo(f"{', '.join(targets)}: a source; nothing makes it")
+        put([f"{', '.join(targets)}: a source; nothing makes it"])
     return 0
 
 

@@ -10,6 +10,7 @@ from buildtool.errors import BtError, Problems
 from buildtool.report.data import render_json
 from buildtool.report.forecast import Foreseen
 from buildtool.report.model import JobReport
+from buildtool.report.outlet import Outlet
 
 STATUSES = ("ran", "unchanged", "restored", "fresh", "failed", "skipped")
 
@@ -18,7 +19,12 @@ class JsonLines:
     """Writes events to a text stream as they come."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+        self._outlet = Outlet(stream)
+
+    @property
+    def gone(self) -> BtError | None:
+        """Why nothing more can be written."""
+        return self._outlet.gone
 
     def planned(self, jobs: int, targets: tuple[str, ...]) -> None:
         """`plan`: how many jobs will be looked at, and for which targets (none: the default)."""
@@ -86,12 +92,9 @@ class JsonLines:
         """`summary`, the last line: jobs by status, and the exit code."""
         by_status = {status: counts.get(status, 0) for status in STATUSES}
         self._write("summary", **by_status, seconds=round(seconds, 6), exit_code=int(exit_code))
-        self._stream.flush()
 
     def _write(self, event: str, **values: object) -> None:
-        self._stream.write(render_json({"event": event, "time": time.time(), **values}, None) + "\n")
-        if event != "output":
-            self._stream.flush()
+        self._outlet.write(render_json({"event": event, "time": time.time(), **values}, None) + "\n")
 
 
 def _job(job: JobReport) -> dict[str, object]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Mapping
 from typing import TextIO
 
+from buildtool.errors import BtError
 from buildtool.report.model import Failure, JobReport
+from buildtool.report.outlet import Outlet
 from buildtool.report.paint import Paint
 from buildtool.text import duration, printable, visible
 
@@ -19,14 +20,18 @@ class Plain:
     """Writes to a text stream. `quiet`: failures and the closing sentence only; `verbose`: outputs, too."""
 
     def __init__(self, stream: TextIO, paint: Paint, *, quiet: bool = False, verbose: bool = False) -> None:
-        self._stream = stream
+        self._outlet = Outlet(stream)
         self._paint = paint
         self._quiet = quiet
         self._verbose = verbose
         self._failed: list[JobReport] = []
-        self._gone = False
         self._speaker: str | None = None  # whose output is printed as it comes
         self._held: dict[str, bytearray] = {}
+
+    @property
+    def gone(self) -> BtError | None:
+        """Why nothing more can be written."""
+        return self._outlet.gone
 
     def planned(self, jobs: int, targets: tuple[str, ...]) -> None:
         """Nothing is said before something happens."""
@@ -93,26 +98,11 @@ class Plain:
 
     def summary(self, counts: Mapping[str, int], seconds: float, _exit_code: int) -> None:
         """Failures once more, then the closing sentence."""
-        for job in self._failed:
-            for line in render_failure(job, self._paint):
-                self._write(line)
-        if self._failed:
-            self._write("")
-        self._write(closing(counts, seconds))
-        if not self._gone:
-            self._stream.flush()
+        lines = [line for job in self._failed for line in render_failure(job, self._paint)]
+        self._write(*lines, *[""] * bool(lines), closing(counts, seconds))
 
-    def _write(self, line: str) -> None:
-        if self._gone:
-            return
-        try:
-            self._stream.write(line + "\n")
-            if self._stream.isatty():
-                self._stream.flush()
-        except OSError as error:
-            if error.errno != errno.EIO:
-                raise
-            self._gone = True  # the terminal was closed: the build still ends in order
+    def _write(self, *lines: str) -> None:
+        self._outlet.write("".join(f"{line}\n" for line in lines))
 
 
 def _because(job: JobReport) -> str:

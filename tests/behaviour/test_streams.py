@@ -1,0 +1,86 @@
+"""Standard output that ends before `bt` does."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+import pytest
+
+from support.project import BT, Project, clean_environment
+
+TASKFILE = """
+    [tasks.slow]
+    inputs = "in"
+    outputs = "slow"
+    run = "cat {input} > {output}; if test -p begun; then echo > begun; sleep 60; fi"
+    [tasks.quick]
+    outputs = "quick"
+    run = "if test -p begun; then until test -e go; do sleep 0.02; done; fi; echo one; touch {output}"
+    [tasks.later]
+    inputs = "slow"
+    outputs = "later"
+    run = "touch {output}"
+"""
+
+
+def into(project: Project, line: str) -> subprocess.CompletedProcess[str]:
+    """A line of bash in which `bt` is this one, the exit code is that of the first command of a pipe."""
+    script = f'bt() {{ {" ".join(BT)} "$@"; }}\n{line}\nexit "${{PIPESTATUS[0]}}"'
+    return subprocess.run(
+        ["bash", "-c", script],
+        cwd=project.folder,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("option", ["--json", "--verbose"])
+def test_a_build_whose_reader_leaves_ends_in_order(project: Project, option: str) -> None:
+    project.taskfile(TASKFILE)
+    project.write("in", "old")
+    project.build("slow")
+    project.write("in", "new")
+    os.mkfifo(project.folder / "begun")
+    process = project.start("build", "-j2", option, "slow", "quick", "later")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    with open(project.folder / "begun"):  # as soon as `slow` has written its output
+        process.stdout.close()
+    project.write("go", "")  # now `quick` ends, and there is nobody to be told
+    assert process.wait(timeout=60) == 141
+    with process.stderr:
+        assert process.stderr.read() == ""
+    assert project.read("slow") == "old"
+    assert not project.exists("later")
+    assert '"exit_code": 141' in project.bt("history", "-n1", "--json").out
+    project.remove("begun")
+    again = project.build("slow")
+    assert again.warnings == []
+    assert project.read("slow") == "new"
+
+
+@pytest.mark.parametrize(
+    "words", ["--help", "history", "graph", "list", "check", "log", "status", "why slow"]
+)
+def test_nobody_reads_the_answer(project: Project, words: str) -> None:
+    project.taskfile(TASKFILE)
+    project.write("in", "old")
+    project.build("slow", "quick", "-j1")
+    end = into(project, f"bt {words} | true")
+    assert end.stderr == ""
+    assert end.returncode == 141
+
+
+@pytest.mark.parametrize("words", ["graph", "log quick", "build -n", "build -B slow", "status"])
+def test_a_full_disk_takes_no_answer(project: Project, words: str) -> None:
+    project.taskfile(TASKFILE)
+    project.write("in", "old")
+    project.build("slow", "quick", "-j1")
+    end = into(project, f"bt {words} > /dev/full")
+    assert "error: cannot write to standard output: no space left on device" in end.stderr
+    assert "Traceback" not in end.stderr
+    assert end.returncode == 5
