@@ -53,10 +53,12 @@ def visible(line: str) -> str:
     """A line of a job's output, safe to show: colours stay, other control sequences do not."""
     if line.isprintable():
         return line
-    kept = _OTHER_ESCAPES.sub("", line).replace("\t", "    ")
-    return "".join(c if c.isprintable() or c == "\x1b" else _escape(c) for c in kept) + (
-        "\x1b[0m" if "\x1b" in kept else ""
-    )
+    kept = line.replace("\t", "    ")
+    if "\x1b" in line or "\r" in line:
+        kept = _OTHER_ESCAPES.sub("", kept)
+    if not kept.replace("\x1b", "").isprintable():
+        kept = "".join(c if c.isprintable() or c == "\x1b" else _escape(c) for c in kept)
+    return kept + "\x1b[0m" if "\x1b" in kept else kept
 
 
 def _escape(character: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TextIO
 
-from buildtool.errors import BtError
+from buildtool.errors import BtError, ExitCode
 from buildtool.report.model import Failure, JobReport
 from buildtool.report.outlet import Outlet
 from buildtool.report.paint import Paint
@@ -13,6 +13,7 @@ from buildtool.text import duration, printable, visible
 
 ORDER = ("ran", "unchanged", "restored", "fresh", "failed", "skipped")
 HELD = 1 << 20  # bytes of output kept for later of one job; all of it is in the log
+BROKEN_OFF: Mapping[int, str] = {ExitCode.INTERRUPTED: "interrupted", ExitCode.TERMINATED: "terminated"}
 WORDS = {"unchanged": "unchanged after running"}
 
 
@@ -51,8 +52,9 @@ class Plain:
         held += data
         if self._speaker == job.name:
             end = held.rfind(b"\n") + 1
-            self._say(bytes(held[:end]))
-            del held[:end]
+            if end:
+                self._say(bytes(held[:end]))
+                del held[:end]
         elif len(held) > HELD:
             del held[: len(held) - HELD]
 
@@ -65,8 +67,7 @@ class Plain:
             self._speaker = None
 
     def _say(self, data: bytes) -> None:
-        for line in data.decode("utf-8", "replace").splitlines():
-            self._write(f"  {visible(line)}")
+        self._outlet.write(indented(data.decode("utf-8", "replace")))
 
     def finished(self, job: JobReport) -> None:
         """One line for a job that did something."""
@@ -96,13 +97,21 @@ class Plain:
         if not self._quiet:
             self._write(f"{self._paint.cyan('note:')} {text}")
 
-    def summary(self, counts: Mapping[str, int], seconds: float, _exit_code: int) -> None:
+    def summary(self, counts: Mapping[str, int], seconds: float, exit_code: int) -> None:
         """Failures once more, then the closing sentence."""
         lines = [line for job in self._failed for line in render_failure(job, self._paint)]
-        self._write(*lines, *[""] * bool(lines), closing(counts, seconds))
+        self._write(*lines, *[""] * bool(lines), closing(counts, seconds, exit_code))
 
     def _write(self, *lines: str) -> None:
         self._outlet.write("".join(f"{line}\n" for line in lines))
+
+
+def indented(text: str) -> str:
+    """Lines of a job's output, safe to show. They can be millions: those with nothing to escape go by as one."""
+    plain = text.replace("\t", "    ").removesuffix("\n")
+    if plain.replace("\n", "").isprintable():
+        return "  " + plain.replace("\n", "\n  ") + "\n"
+    return "".join(f"  {visible(line)}\n" for line in text.splitlines())
 
 
 def _because(job: JobReport) -> str:
@@ -112,10 +121,11 @@ def _because(job: JobReport) -> str:
     return f"  ({job.reasons[0]}{more})"
 
 
-def closing(counts: Mapping[str, int], seconds: float) -> str:
+def closing(counts: Mapping[str, int], seconds: float, exit_code: int = 0) -> str:
     """The sentence at the end: `12 ran, 3 unchanged after running, 985 fresh, 1 failed in 4.2 s`."""
     words = [f"{counts[status]} {WORDS.get(status, status)}" for status in ORDER if counts.get(status)]
-    return f"{', '.join(words) or 'nothing to do'} in {duration(seconds)}"
+    broken_off = f"{BROKEN_OFF[exit_code]}: " if exit_code in BROKEN_OFF else ""
+    return f"{broken_off}{', '.join(words) or 'nothing to do'} in {duration(seconds)}"
 
 
 def render_failure(job: JobReport, paint: Paint) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 
 import pytest
@@ -84,3 +85,24 @@ def test_a_full_disk_takes_no_answer(project: Project, words: str) -> None:
     assert "error: cannot write to standard output: no space left on device" in end.stderr
     assert "Traceback" not in end.stderr
     assert end.returncode == 5
+
+
+def test_what_a_command_prints_is_safe_to_show(project: Project) -> None:
+    project.write("said", b"plain\n\n\ttab\nred \x1b[31mink\nup \x1b[2A\r\x07\nbyte \xff\nend")
+    project.taskfile("[tasks.say]\nrun = 'cat said; exit'\n")
+    process = project.start("build", "say")
+    out, _ = process.communicate(timeout=60)
+    shown = ["plain", "", "    tab", "red \x1b[31mink\x1b[0m", "up ", "\\x07", "byte \ufffd", "end"]
+    assert out.split("\n")[:8] == [f"  {line}" for line in shown]
+
+
+def test_an_interrupted_build_says_so(project: Project) -> None:
+    project.taskfile('[tasks.slow]\noutputs = "x"\nrun = "echo > begun; sleep 60"\n')
+    os.mkfifo(project.folder / "begun")
+    process = project.start("build")
+    with open(project.folder / "begun"):
+        pass
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert out.splitlines()[0] == "skipped    slow  interrupted"
+    assert out.splitlines()[-1].startswith("interrupted: 1 skipped in ")
