@@ -106,3 +106,23 @@ def test_an_interrupted_build_says_so(project: Project) -> None:
     out, _ = process.communicate(timeout=60)
     assert out.splitlines()[0] == "skipped    slow  interrupted"
     assert out.splitlines()[-1].startswith("interrupted: 1 skipped in ")
+
+
+def test_the_tail_of_a_failure_is_bounded(project: Project) -> None:
+    project.taskfile("""
+        [tasks.long]
+        run = "head -c 3000000 /dev/zero | tr '\\\\0' x; exit 3"
+        [tasks.wide]
+        run = "for n in 1 2; do head -c 3000 /dev/zero | tr '\\\\0' $n; echo; done; echo end; exit 3"
+        [tasks.many]
+        run = "seq 10000; exit 3"
+    """)
+    for name, lines in {
+        "long": [f"    … {'x' * 400}"],
+        "wide": [f"    {'1' * 400} …", f"    {'2' * 400} …", "    end"],
+        "many": [f"    {number}" for number in range(9981, 10001)],
+    }.items():
+        process = project.start("build", "-q", name)
+        out, _ = process.communicate(timeout=60)
+        told = out.partition("last lines of its output:\n")[2].splitlines()
+        assert told[:-2] == lines
