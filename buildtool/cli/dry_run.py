@@ -6,7 +6,7 @@ import os
 import time
 
 from buildtool.cli.context import STATE, Context
-from buildtool.cli.printing import put
+from buildtool.cli.printing import put, remark
 from buildtool.errors import ExitCode
 from buildtool.fingerprint import Maybe, Stale
 from buildtool.foresee import Forecast, foresee
@@ -33,7 +33,13 @@ def dry_run(
 ) -> int:
     """Print the forecast; the exit code, which is 4 with `check` if anything would or may run."""
     begun = time.monotonic()
-    project = Project(taskfile, StateReader.open(os.path.join(taskfile.root, STATE)), request)
+    reader = StateReader.open(os.path.join(taskfile.root, STATE))
+    project = Project(taskfile, reader, request)
+    for warning in reader.warnings:
+        if isinstance(reporter, JsonLines):
+            reporter.warning(warning)
+        else:
+            remark(f"warning: {warning}")
     forecast = foresee(project, project.want(), force=force, only=only)
     jobs = foreseen(project, forecast)
     work = any(job.word != "fresh" for job in jobs)

@@ -29,6 +29,8 @@ def command(context: Context, target: str | None, only_path: bool) -> int:
     root = os.path.dirname(context.taskfile_path())
     if target is None:
         with StateReader.open(os.path.join(root, STATE)) as reader:
+            for warning in reader.warnings:
+                remark(f"warning: {warning}")
             last = last_job(reader)
         if last is None:
             remark("no job has run here yet")
@@ -83,8 +85,10 @@ def show(root: str, jobs: list[Job], never: int, *, only_path: bool) -> int:
                 shutil.copyfileobj(log, out)
         out.flush()
     if silent:
-        which = f"`{printable(jobs[0].name)}`" if len(jobs) == 1 else count(silent, "job")
-        remark(f"{which} printed nothing")
+        one = len(jobs) == 1
+        which = f"`{printable(jobs[0].name)}`" if one else count(silent, "job")
+        why = "it printed nothing, or its log was" if one else "they printed nothing, or their logs were"
+        remark(f"no output of {which} is kept: {why} removed")
     if never:
         has = "has" if never == 1 else "have"
         remark(f"{count(never, 'job') if jobs or never > 1 else 'it'} {has} not run yet")
