@@ -138,7 +138,9 @@ def _clean_state(taskfile: Taskfile, *, dry_run: bool, yes: bool) -> int:
     if not yes:
         if not sys.stdin.isatty():
             raise UsageError("`--state` makes the next build run every job", hint="say `--yes` to do it")
-        click.confirm("forget everything, so that the next build runs every job?", abort=True)
+        if not click.confirm("forget everything, so that the next build runs every job?"):
+            put(["nothing removed"])
+            return 0
     with acquire(where, "bt clean --state", True, lambda _holder: None):
         _put_right(taskfile)
         for name in os.listdir(where):

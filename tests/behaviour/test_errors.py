@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from support.project import Project
+from support.project import BT, Project
 
 RULE = '[tasks.t]\ninputs = "in"\noutputs = "out"\nrun = "cp {input} {output}"\n'
 
@@ -137,6 +137,21 @@ def test_wrong_use(project: Project, words: list[str], code: int, fragment: str)
     assert run.code == code
     assert fragment in run.err
     assert "Traceback" not in run.err
+
+
+def test_no_is_an_answer(project: Project) -> None:
+    project.write("Taskfile.toml", RULE)
+    project.write("in", "x")
+    project.build()
+    terminal, inside = os.openpty()
+    os.write(terminal, b"n\n")
+    asked = [*BT, "clean", "--state"]
+    run = subprocess.run(asked, cwd=project.folder, stdin=inside, capture_output=True, text=True, check=False)
+    os.close(inside)
+    os.close(terminal)
+    assert run.returncode == 0
+    assert run.stdout.endswith("nothing removed\n")
+    assert project.exists(".bt/state.db")
 
 
 def test_no_taskfile(project: Project) -> None:
