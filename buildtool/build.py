@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from buildtool.check import Checker, Look
 from buildtool.errors import BtError, DiskError, ExitCode, StateError
-from buildtool.executors.protocol import Ended, Executor, Output, Started
+from buildtool.executors.protocol import Ended, Event, Executor, Held, Output, Started
 from buildtool.expand.targets import Wanted, cycle_error
 from buildtool.fingerprint import Fresh, Stale
 from buildtool.graph import Form, Job, JobId, Kind
@@ -282,7 +282,7 @@ class Build:
                 self.reporter.started(self._report(attempt.job, attempt.look, Status.RAN))
                 self.executor.submit(work)
 
-    def _handle(self, event: Started | Output | Ended) -> None:
+    def _handle(self, event: Event) -> None:
         attempt = self._running.get(event.id)
         if attempt is None:
             return
@@ -293,6 +293,8 @@ class Build:
                     self._touch()
             case Output(_, data):
                 self.reporter.output(self._report(attempt.job, attempt.look, Status.RAN), data)
+            case Held(_, why):
+                self.reporter.warning(f"fewer jobs at a time from now on: {why}")
             case Ended():
                 del self._running[event.id]
                 self._ended(attempt, event)

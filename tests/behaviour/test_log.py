@@ -55,7 +55,10 @@ def test_a_task_a_file_and_a_group(project: Project) -> None:
 def test_nothing_to_show(project: Project) -> None:
     built(project)
     run = project.look("log", "mute")
-    assert (run.out, run.err) == ("", "no output of `mute` is kept: it printed nothing, or its log was removed\n")
+    assert (run.out, run.err) == (
+        "",
+        "no output of `mute` is kept: it printed nothing, or its log was removed\n",
+    )
     assert project.look("log", "never", code=3).err == "it has not run yet\n"
     assert project.look("log", "in/A", code=3).err == "`in/A` is a source: no job makes it\n"
     assert "no task makes `nope`" in project.look("log", "nope", code=3).err
