@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from buildtool.errors import BtError, GraphError, Place, TaskfileError, UsageError
 from buildtool.expand.expander import Expander
+from buildtool.expand.variables import line_place
 from buildtool.graph import FileId, Form, JobId, Kind
 from buildtool.paths import canonical
 from buildtool.taskfile.pattern import PatternError, parse_pattern
@@ -176,11 +177,13 @@ def missing_files(expander: Expander) -> list[BtError]:
         name = expander.graph.jobs[job].name if job is not None else ""
         folder = path[: path.rfind("/") + 1]
         beside = [folder + entry.name for entry in expander.disk.entries(folder)]
-        found = nearest(path, [*beside, *expander.index.names()])
+        place, is_waited_for = _place_of(path, expander, job)
+        tasks = expander.tasks if is_waited_for else ()
+        found = nearest(path, [*beside, *expander.index.names(), *tasks])
         errors.append(
             GraphError(
                 f"`{printable(path)}`: no such file, and no task makes it",
-                place=_place_of(path, expander, job),
+                place=place,
                 facts=(("needed by", f"`{printable(name)}`"),) if name else (),
                 hint=f"did you mean `{printable(found)}`?" if found and found != path else None,
             )
@@ -188,18 +191,27 @@ def missing_files(expander: Expander) -> list[BtError]:
     return errors
 
 
-def _place_of(path: str, expander: Expander, job: JobId | None) -> Place | None:
-    """Where the pattern stands that asks for the path."""
+def _place_of(path: str, expander: Expander, job: JobId | None) -> tuple[Place | None, bool]:
+    """Where the path or its pattern is written, and whether it could be meant for a task."""
     if job is None:
-        return None
+        rows = [task.rows_from for task in expander.tasks.values() if task.rows_from is not None]
+        return next((entry.place for entry in rows if entry.pattern.prefix == path), None), False
     known = expander.tasks[expander.graph.jobs[job].task]
+    values = expander.values[job]
     for entry in known.input_entries():
-        if entry.pattern.fill(expander.values[job]).match(path) is not None:
-            return entry.place
-    for word in known.needs:
-        if not isinstance(word, str) and word.pattern.fill(expander.values[job]).match(path) is not None:
-            return word.place
-    return known.spec.at("inputs")
+        pattern = entry.pattern.fill(values)
+        if pattern.match(path) is not None:
+            return entry.place, False
+        if entry.is_list:
+            line = line_place(
+                expander.disk, pattern.prefix, lambda t: canonical(t, expander.disk.root) == path
+            )
+            if line is not None:
+                return line, False
+    for word in (*known.needs, *known.after):
+        if not isinstance(word, str) and word.pattern.fill(values).match(path) is not None:
+            return word.place, True
+    return known.spec.at("dotenv" if path in known.dotenv else "inputs"), False
 
 
 def cycle_error(expander: Expander, roots: list[JobId]) -> TaskfileError | GraphError | None:

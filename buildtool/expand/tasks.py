@@ -269,10 +269,11 @@ class _Maker:
         try:
             template = parse_command(text)
         except TemplateError as error:
-            self.wrong(str(error), self.spec.at("run"))
+            self.wrong(str(error), self.spec.in_run(error.offset, error.length))
             return None
         for placeholder in template.placeholders:
-            self.placeholder(placeholder, known, inputs, outputs, anything, "run")
+            place = self.spec.in_run(placeholder.offset, placeholder.length)
+            self.placeholder(placeholder, known, inputs, outputs, anything, place)
         return template
 
     def placeholder(
@@ -282,12 +283,11 @@ class _Maker:
         inputs: tuple[Entries, ...],
         outputs: tuple[Entries, ...],
         anything: bool,
-        key: str,
+        place: Place,
     ) -> None:
         """Check that a placeholder will have a value."""
         name = placeholder.name
         head, _, tail = name.partition(".")
-        place = self.spec.at(key)
         if head in ("input", "inputs", "output", "outputs"):
             slots, word = (inputs, "inputs") if head.startswith("input") else (outputs, "outputs")
             slot_names = [slot.name for slot in slots if slot.name is not None]
@@ -327,7 +327,7 @@ class _Maker:
                     continue
                 found[name] = template
                 for placeholder in template.placeholders if key else ():
-                    self.placeholder(placeholder, known, (), (), anything, "env")
+                    self.placeholder(placeholder, known, (), (), anything, self.spec.at("env"))
         return found
 
     # -- meaning ---------------------------------------------------------------------------------------------

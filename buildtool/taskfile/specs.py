@@ -5,7 +5,7 @@ Texts are kept as written (patterns and templates are parsed where variables are
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -63,6 +63,7 @@ class TaskSpec:
     inputs: tuple[Slot, ...] = ()
     outputs: tuple[Slot, ...] = ()
     run: str | None = None  # a list of lines is joined with newlines
+    run_place: Callable[[int, int], Place] | None = field(default=None, compare=False)  # of a stretch of it
     call: str | None = None
     script: str | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -94,6 +95,10 @@ class TaskSpec:
     def at(self, key: str) -> Place:
         """The place of a key, or of the table where the key is not written."""
         return self.places.get(key, self.place)
+
+    def in_run(self, offset: int, length: int) -> Place:
+        """The place of a stretch of `run`."""
+        return self.at("run") if self.run_place is None else self.run_place(offset, length)
 
 
 @dataclass(frozen=True, slots=True)
