@@ -55,9 +55,14 @@ class Context:
         relative = os.path.relpath(self.start(), taskfile.root)
         return "" if relative in (".", "..") or relative.startswith("../") else relative
 
-    def look(self, targets: tuple[str, ...] = (), given: tuple[str, ...] = ()) -> Project:
+    def look(
+        self,
+        targets: tuple[str, ...] = (),
+        given: tuple[str, ...] = (),
+        taskfile: Taskfile | None = None,
+    ) -> Project:
         """The project, opened to look at it: nothing is run or changed."""
-        taskfile = self.taskfile()
+        taskfile = taskfile or self.taskfile()
         reader = StateReader.open(os.path.join(taskfile.root, STATE))
         request = Request(targets, self.folder(taskfile), settings(given))
         project = Project(taskfile, reader, request)

@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from buildtool.errors import BtError, GraphError, Place, TaskfileError, UsageError
+from buildtool.errors import BtError, GraphError, Place, TaskfileError, UsageError, raise_all
 from buildtool.expand.expander import Expander
 from buildtool.expand.variables import line_place
 from buildtool.graph import FileId, Form, JobId, Kind
@@ -40,10 +40,16 @@ def wanted(taskfile: Taskfile, expander: Expander, words: Sequence[str], folder:
             if any(c.is_glob for c in expander.index.candidates(path)):
                 found.paths.append(path)
     elif taskfile.settings.default is not None:
+        errors: list[BtError] = []
         for default in taskfile.settings.default:
-            jobs = target(taskfile, expander, default.text, "", default)
+            try:
+                jobs = target(taskfile, expander, default.text, "", default)
+            except BtError as error:
+                errors.append(error)
+                continue
             found.roots += jobs
             found.asked.update(jobs)
+        raise_all(errors)
     else:
         found.roots = _everything(expander)
     expander.drain()

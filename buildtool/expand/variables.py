@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from buildtool.errors import BtError, GraphError, Place, TaskfileError
+from buildtool.errors import BtError, GraphError, Place, Problems, ReportedError, TaskfileError
 from buildtool.expand.listing import matches
 from buildtool.files import Disk
 from buildtool.taskfile.pattern import Part, PatternError, parse_parts, parse_pattern
@@ -31,7 +31,8 @@ def scalar_text(value: Scalar) -> str:
 class Variables:
     """`[vars]`, with the values given on the command line in front.
 
-    `command` gives what a shell command prints (or None where nothing may be run).
+    `command` gives what a shell command prints (or None where nothing may be run). `wrong` are names that the
+    Taskfile has, and that are reported as wrong already.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Variables:
         disk: Disk,
         command: Callable[[str, str], str | None],
         given: Mapping[str, Any] | None = None,
+        wrong: Collection[str] = (),
     ) -> None:
         self.specs = {**specs}
         for name, value in (given or {}).items():
@@ -47,6 +49,7 @@ class Variables:
             self.specs[name] = (
                 VarSpec(place, items=tuple(value)) if isinstance(value, list) else VarSpec(place, value=value)
             )
+        self._wrong = wrong
         self._disk = disk
         self._command = command
         self._values: dict[str, str | list[str]] = {}
@@ -77,6 +80,8 @@ class Variables:
 
     def _load(self, name: str, place: Place) -> str | list[str]:
         spec = self.specs.get(name)
+        if spec is None and name in self._wrong:
+            raise ReportedError(f"`vars.{name}` is wrong", place=place)
         if spec is None:
             raise TaskfileError(
                 f"no variable `{name}` in `[vars]`", place=place, hint=did_you_mean(name, self.specs)
@@ -214,5 +219,7 @@ def collect(errors: list[BtError], action: Callable[[], object]) -> None:
     """Do something and put its error, if any, with the others."""
     try:
         action()
+    except Problems as several:
+        errors += several.errors
     except BtError as error:
         errors.append(error)

@@ -52,7 +52,7 @@ def settings(table: Mapping[str, Any], places: Places) -> Settings:
         given["default"] = words(table["default"], places, ("bt", "default"))
     if "executor" in table:
         given["executor"] = Word(table["executor"], places.value(("bt", "executor")))
-    return Settings(**given)
+    return Settings(**given, wrong=getattr(table, "wrong", frozenset()))
 
 
 def variable(name: str, value: Any, places: Places) -> VarSpec:
@@ -93,7 +93,8 @@ def task(name: str, table: Mapping[str, Any], places: Places) -> TaskSpec:
         given["track"] = _track(table["track"], places, (*path, "track"))
     if "foreach" in table:
         given["foreach"] = _foreach(table["foreach"], places, (*path, "foreach"))
-    return TaskSpec(name, places.key(path), places.table(path), **given)
+    wrong: frozenset[str] = getattr(table, "wrong", frozenset())
+    return TaskSpec(name, places.key(path), places.table(path), **given, wrong=wrong)
 
 
 def _texts(value: str | list[str]) -> tuple[str, ...]:

@@ -91,6 +91,7 @@ class TaskSpec:
     serve: bool = False
     hash: str = "bytes"
     cache: bool = True
+    wrong: frozenset[str] = frozenset()  # keys that did not pass; they are left out
 
     def at(self, key: str) -> Place:
         """The place of a key, or of the table where the key is not written."""
@@ -138,6 +139,7 @@ class Settings:
     allow: tuple[str, ...] = ()  # directories outside the project that outputs may lie in
     secrets: tuple[str, ...] = ()
     pass_env: tuple[str, ...] = ()  # more variables that jobs are given, untracked; may hold `*`
+    wrong: frozenset[str] = frozenset()  # keys that did not pass; they are left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,3 +154,4 @@ class Taskfile:
     env: Mapping[str, str] = field(default_factory=dict)
     executors: Mapping[str, ExecutorSpec] = field(default_factory=dict)
     tasks: Mapping[str, TaskSpec] = field(default_factory=dict)
+    wrong: frozenset[tuple[str, str]] = frozenset()  # names, each with its table, of which nothing passed
