@@ -17,7 +17,7 @@ from buildtool.cli.printing import refused
 from buildtool.cli.session import writing
 from buildtool.errors import BtError, DiskError, ExitCode, UsageError
 from buildtool.executors.commands import Commands
-from buildtool.expand.targets import idle_tasks
+from buildtool.expand.targets import idle_tasks, open_tasks
 from buildtool.outside import Outside
 from buildtool.project import Project, Request
 from buildtool.report.jsonl import JsonLines
@@ -135,7 +135,7 @@ def build(taskfile: Taskfile, request: Request, options: Options, reporter: Repo
         if request.args and not any("{args}" in (t.spec.run or "") for t in project.expander.tasks.values()):
             raise UsageError("no task uses `{args}`, so nothing can stand behind `--`")
         if not request.targets and taskfile.settings.default is None:
-            for idle in idle_tasks(project.expander):
+            for idle in (*idle_tasks(project.expander), *open_tasks(project.expander)):
                 reporter.note(idle)
         os.chdir(taskfile.root)  # jobs that run in the root start faster when this process is there, too
         secrets = (os.environ.get(name, "") for name in taskfile.settings.secrets)

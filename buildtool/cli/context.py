@@ -15,6 +15,7 @@ from buildtool.report.paint import Paint, wants_colour
 from buildtool.state.store import StateReader
 from buildtool.taskfile.load import find_taskfile, load_taskfile
 from buildtool.taskfile.specs import Taskfile
+from buildtool.text import printable
 
 STATE = ".bt"
 
@@ -38,7 +39,12 @@ class Context:
         """The absolute path of the Taskfile. Raises `UsageError` if there is none."""
         start = self.start()
         if self.file is not None:
-            return os.path.realpath(os.path.join(start, self.file))
+            path = os.path.realpath(os.path.join(start, self.file))
+            if os.path.isdir(path):
+                raise UsageError(
+                    f"`{printable(self.file)}` is a directory", hint="name the Taskfile in it, or use `-C`"
+                )
+            return path
         found = find_taskfile(start)
         if found is None:
             raise UsageError(

@@ -8,8 +8,9 @@ import click
 
 from buildtool.cli.complete import complete_target
 from buildtool.cli.context import STATE, Context
-from buildtool.cli.printing import put
+from buildtool.cli.printing import put, remark
 from buildtool.errors import ExitCode
+from buildtool.expand.targets import missing_files
 from buildtool.fingerprint import Maybe, Stale
 from buildtool.foresee import Forecast, foresee
 from buildtool.graph import Kind
@@ -33,8 +34,10 @@ def command(
     """Say for each task how many of its jobs are fresh, stale, failed or running."""
     project = context.look(targets, given)
     holder = read_holder(os.path.join(project.taskfile.root, STATE))
-    want = project.want()
-    forecast = foresee(project, want)
+    want = project.want(keep_going=True)
+    forecast = foresee(project, want, lenient=True)
+    for error in missing_files(project.expander):
+        remark(f"missing: {error.summary}")
     table = by_task(project, forecast, busy=holder is not None)
     if as_json:
         put([render_json({"tasks": table, "building": _told(holder)}, None)])

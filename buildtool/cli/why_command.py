@@ -25,8 +25,8 @@ from buildtool.report.why import Explained, as_json, render_why
 def command(context: Context, targets: tuple[str, ...], given: tuple[str, ...], as_json_: bool) -> int:
     """Say why a target is stale, down to the root cause; of a fresh one, what it was built from."""
     project = context.look(targets, given)
-    want = project.want()
-    forecast = foresee(project, want)
+    want = project.want(keep_going=True)
+    forecast = foresee(project, want, lenient=True)
     paint = context.paint()
     for job in want.roots:
         explained = explain(project, forecast, job, set())

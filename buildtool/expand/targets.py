@@ -13,7 +13,7 @@ from buildtool.graph import FileId, Form, JobId, Kind
 from buildtool.paths import canonical
 from buildtool.taskfile.pattern import PatternError, parse_pattern
 from buildtool.taskfile.specs import Taskfile, Word
-from buildtool.text import nearest, printable
+from buildtool.text import meant, nearest, printable
 
 
 @dataclass(slots=True)
@@ -78,6 +78,16 @@ def idle_tasks(expander: Expander) -> list[str]:
         for name, task in expander.tasks.items()
         if name not in used and task.rows is None and task.rows_from is None
         for entry in list(task.input_entries())[:1]
+    ]
+
+
+def open_tasks(expander: Expander) -> list[str]:
+    """A sentence for each task that has no job because nobody asks for one of its files."""
+    used = {job.task for job in expander.graph.jobs}
+    return [
+        f"task `{name}` has nothing to do: it makes files only when they are asked for; `foreach` gives them names"
+        for name, task in expander.tasks.items()
+        if name not in used and task.names and not task.inputs and task.spec.foreach is None
     ]
 
 
@@ -171,7 +181,7 @@ def no_such_target(taskfile: Taskfile, expander: Expander, text: str, place: Pla
     return GraphError(
         f"no task makes `{printable(text)}`, and there is no such file or task",
         place=place,
-        hint=f"did you mean `{printable(found)}`?" if found else "`bt list` shows the tasks",
+        hint=meant(text, found) if found else "`bt list` shows the tasks",
     )
 
 
@@ -191,7 +201,7 @@ def missing_files(expander: Expander) -> list[BtError]:
                 f"`{printable(path)}`: no such file, and no task makes it",
                 place=place,
                 facts=(("needed by", f"`{printable(name)}`"),) if name else (),
-                hint=f"did you mean `{printable(found)}`?" if found and found != path else None,
+                hint=meant(path, found) if found and found != path else None,
             )
         )
     return errors

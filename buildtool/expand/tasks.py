@@ -323,6 +323,8 @@ class _Maker:
                 self.wrong(
                     f"`{{{name}}}`: `{word}` has no name `{tail}`", place, did_you_mean(tail, slot_names)
                 )
+        elif head in ("params", "vars") and not tail:
+            self.wrong(f"`{{{head}}}` is a table", place, f"write `{{{head}.NAME}}` for one of its values")
         elif head == "params":
             if tail not in self.spec.params and "params" not in self.spec.wrong:
                 self.wrong(
@@ -460,8 +462,15 @@ class _Maker:
 
     def check_outputs(self, task: Task) -> None:
         """Outputs must lie in the project, or in a directory that `[bt] allow` names."""
+        read = {entry.pattern for entry in task.input_entries() if not entry.pattern.is_glob}
         for entry in task.output_entries():
             pattern = entry.pattern
+            if pattern.names and pattern in read:
+                self.wrong(
+                    f"task `{task.name}` would feed itself: it reads and writes `{printable(pattern.text)}`",
+                    entry.place,
+                    "write to another folder, or under another ending",
+                )
             start = pattern.prefix
             if start in ("", "./") and pattern.is_literal:
                 self.wrong("the project directory itself cannot be an output", entry.place)

@@ -27,6 +27,9 @@ LARGEST = 64_000_000  # bytes; nobody writes that, and a mistaken name should no
 
 _NOUNS = {"vars": "variable", "env": "environment variable", "executors": "executor", "tasks": "task"}
 _SYNTAX_HINTS = (
+    ("Illegal character '\\n'", 'close the text with a quote; between `"""` it may have several lines'),
+    ('Expected "\'"', "a text that begins with `'` ends on the same line"),
+    ("Unterminated string", "close the text with the quotes that it begins with"),
     ("Invalid value", "text stands in quotes"),
     ("Unescaped '\\'", "in single quotes a backslash stands for itself"),
     ("Cannot overwrite", "a name can be given only once in its table"),
@@ -273,6 +276,8 @@ def _syntax(text: str, name: str, error: tomli.TOMLDecodeError) -> TaskfileError
     column = min(error.colno, len(line) + 1)
     place = Place(name, error.lineno, column, min(column + 1, len(line) + 1), line)
     summary = error.msg[:1].lower() + error.msg[1:]
+    if error.msg.startswith("Illegal character '\\n'"):
+        summary = "a text has no closing quote"
     hint = next((hint for start, hint in _SYNTAX_HINTS if error.msg.startswith(start)), None)
     if error.msg.startswith("Cannot declare") and not line.lstrip().startswith("[["):
         return _declared_twice(text, place)
