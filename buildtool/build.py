@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from buildtool.check import Checker, Look
 from buildtool.errors import BtError, DiskError, ExitCode, StateError
-from buildtool.executors.protocol import Ended, Executor, Output, Started
+from buildtool.executors.protocol import Ended, Event, Executor, Held, Output, Started
 from buildtool.expand.targets import Wanted, cycle_error
 from buildtool.fingerprint import Fresh, Stale
 from buildtool.graph import Form, Job, JobId, Kind
@@ -60,7 +60,10 @@ class Options:
 
 @dataclass(slots=True)
 class Build:
-    """One build of some wanted jobs. The lock is held, and what dead builds left is put right already."""
+    """One build of some wanted jobs. The lock is held, and what dead builds left is put right already.
+
+    The closing word is the caller's, who may have more to say before it: `counts` and `seconds` are for that.
+    """
 
     project: Project
     want: Wanted
@@ -74,12 +77,14 @@ class Build:
     plan: Plan = field(init=False)
     performer: Performer = field(init=False)
     number: int = 0
+    seconds: float = 0.0  # that it took, once it has ended
     _todo: deque[Instruction] = field(default_factory=deque)
     _attempts: dict[JobId, Attempt] = field(default_factory=dict)
     _running: dict[int, Attempt] = field(default_factory=dict)
     _history: list[HistoryRecord] = field(default_factory=list)
     _untold: list[tuple[JobReport, tuple[str, ...]]] = field(default_factory=list)
     _absent: dict[JobId, Look] = field(default_factory=dict)
+    _begun: dict[JobId, Attempt] = field(default_factory=dict)  # told as started, and not yet how it came out
     _dirty: bool = False  # something is not committed
     _capacity: dict[str, float] = field(default_factory=dict)
     _expected: dict[str, float] = field(default_factory=dict)  # seconds, by key
@@ -99,9 +104,9 @@ class Build:
             self._give_up(error)
         finally:
             self._close(code)
+        self.seconds = time.monotonic() - begun
         if self._broken is not None:
             raise self._broken
-        self.reporter.summary(self.counts, time.monotonic() - begun, code)
         return code
 
     def _prepare(self) -> None:
@@ -147,6 +152,9 @@ class Build:
             for event in self.executor.events():
                 self._handle(event)
             self._commit()
+            if self.reporter.gone is not None:
+                self.signals.end(self.reporter.gone.exit_code)
+                self._interrupt()
 
     def _obey(self) -> list[Attempt]:
         """Carry out what the plan wants; checks are many, so they are broken off now and then."""
@@ -279,10 +287,11 @@ class Build:
             work = attempt.work
             if work is not None:
                 self._running[work.id] = attempt
+                self._begun[attempt.job.id] = attempt
                 self.reporter.started(self._report(attempt.job, attempt.look, Status.RAN))
                 self.executor.submit(work)
 
-    def _handle(self, event: Started | Output | Ended) -> None:
+    def _handle(self, event: Event) -> None:
         attempt = self._running.get(event.id)
         if attempt is None:
             return
@@ -293,6 +302,8 @@ class Build:
                     self._touch()
             case Output(_, data):
                 self.reporter.output(self._report(attempt.job, attempt.look, Status.RAN), data)
+            case Held(_, why):
+                self.reporter.warning(f"fewer jobs at a time from now on: {why}")
             case Ended():
                 del self._running[event.id]
                 self._ended(attempt, event)
@@ -307,7 +318,7 @@ class Build:
             if self.project.renderer.task(job).spec.keep and attempt.look.record is not None:
                 self.performer.record_failure(attempt, ended.seconds)
             self._touch()
-            # Nobody is told of each job that an interrupted build leaves undone; they are counted.
+            # What an interrupted build leaves undone is counted; it is told of as far as it had begun.
             self.counts[Status.SKIPPED.value] += 1 + len(self.plan.handle(Finished(job.id, Status.SKIPPED)))
             return
         try:
@@ -389,6 +400,7 @@ class Build:
         notes: Iterable[str] = (),
     ) -> None:
         report = self._report(job, look, status, seconds, failure)
+        self._begun.pop(job.id, None)
         if job.kind is Kind.GROUP and status is not Status.FAILED:
             return  # it stands for others, and these are told of
         self.counts[status.value] += 1
@@ -508,6 +520,11 @@ class Build:
             self.performer.put_back(attempt)
             self.state.stop(attempt.job.key)
         self._running.clear()
+        for attempt in self._begun.values():
+            broken_off = Failure("interrupted")
+            self.reporter.finished(
+                self._report(attempt.job, attempt.look, Status.SKIPPED, failure=broken_off)
+            )
         if self._broken is not None:
             return  # what could not be written stays as it is: the next build puts it right
         self._write()

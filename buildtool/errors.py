@@ -21,6 +21,7 @@ class ExitCode(IntEnum):
     LOCKED = 6  # another `bt` holds the lock, with `--no-wait`
     EXECUTOR = 7  # the executor or cluster is in trouble
     INTERRUPTED = 130
+    CLOSED = 141  # whoever read standard output has gone
     TERMINATED = 143
 
 
@@ -70,6 +71,10 @@ class TaskfileError(BtError):
     exit_code = ExitCode.USAGE
 
 
+class ReportedError(TaskfileError):
+    """What cannot be told because of a mistake that is reported already; it is not shown itself."""
+
+
 class GraphError(BtError):
     """The jobs cannot be put in order: a file nothing makes, no such target, a cycle."""
 
@@ -84,6 +89,12 @@ class StateError(BtError):
 
 class DiskError(StateError):
     """A file or directory of the project cannot be read, written or moved."""
+
+
+class ClosedError(BtError):
+    """Whoever read standard output has gone."""
+
+    exit_code = ExitCode.CLOSED
 
 
 class LockedError(BtError):
@@ -101,13 +112,15 @@ class ExecutorError(BtError):
 class Problems(BtError):  # noqa: N818 - it is several errors, not one
     """Several errors found in one look, in the order in which they stand in the files.
 
-    The exit code is that of the first; a list of one is never wrapped.
+    The exit code is that of a wrong Taskfile if one of them says so, else that of the first; a list of one is never
+    wrapped.
     """
 
     def __init__(self, errors: list[BtError]) -> None:
         super().__init__(f"{len(errors)} errors")
         self.errors = errors
-        self.exit_code = errors[0].exit_code
+        codes = [error.exit_code for error in errors]
+        self.exit_code = ExitCode.USAGE if ExitCode.USAGE in codes else codes[0]
 
 
 def raise_all(errors: list[BtError]) -> None:

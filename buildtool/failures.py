@@ -29,6 +29,7 @@ from buildtool.text import count, duration, nearest, printable
 LOGS = ".bt/log/"
 _LOOKED_AT = 200  # lines of output in which files are looked for that an isolated job did not find
 TAIL = 20  # lines of output shown of a failed job
+WIDEST = 400  # characters shown of one of them
 SLACK = 0.01  # seconds by which file times may lag behind the clock
 
 
@@ -177,12 +178,18 @@ def log_path(job: Job) -> str:
 
 
 def read_tail(where: str, lines: int) -> tuple[str, ...]:
-    """The last lines of a file, which may be large; nothing if there is none."""
+    """The last lines of a file, which may be large, long ones cut; nothing if there is none."""
+    window = 64 * 1024
     try:
         with open(where, "rb") as file:
             size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - 64 * 1024))
+            file.seek(max(0, size - window))
             text = file.read().decode("utf-8", "replace")
     except OSError:
         return ()
-    return tuple(text.splitlines()[-lines:])
+    first, *found = text.splitlines() or [""]
+    if size <= window:
+        found = [first, *found] if text else []
+    elif len(found) < lines:  # the end of a line that begins further up
+        found.insert(0, f"… {first[-WIDEST:]}")
+    return tuple(line if len(line) <= WIDEST + 2 else f"{line[:WIDEST]} …" for line in found[-lines:])

@@ -35,10 +35,12 @@ class Forecast:
         return [job for job, look in self.looks.items() if isinstance(look.verdict, Fresh)]
 
 
-def foresee(project: Project, want: Wanted, *, force: bool = False, only: bool = False) -> Forecast:
+def foresee(
+    project: Project, want: Wanted, *, force: bool = False, only: bool = False, lenient: bool = False
+) -> Forecast:
     """Judge every wanted job as if those before it had come out as they did last time.
 
-    Raises `GraphError` for an input that is missing.
+    Raises `GraphError` for an input that is missing; if `lenient`, the job that reads it will fail.
     """
     found = Forecast()
     checker = project.checker(found.looks.__contains__, want)
@@ -51,7 +53,7 @@ def foresee(project: Project, want: Wanted, *, force: bool = False, only: bool =
             record = checker.record(job)
             found.looks[job.id] = Look(Fresh(), record=record)
         else:
-            found.looks[job.id] = _look(project, checker, job)
+            found.looks[job.id] = _look(project, checker, job, lenient=lenient)
         look = found.looks[job.id]
         if not isinstance(look.verdict, Fresh):
             checker.uncertain[job.id] = job.name
@@ -62,16 +64,18 @@ def foresee(project: Project, want: Wanted, *, force: bool = False, only: bool =
     return found
 
 
-def _look(project: Project, checker: Checker, job: Job) -> Look:
+def _look(project: Project, checker: Checker, job: Job, *, lenient: bool) -> Look:
     if job.kind is Kind.GROUP:
         waits = project.expander.graph.prerequisites(job)
         causes = tuple(dict.fromkeys(checker.uncertain[p] for p in sorted(waits) if p in checker.uncertain))
         return Look(Maybe(causes) if causes else Fresh())
     try:
         look = checker.look(job)
-    except GraphError:
+    except GraphError as error:
         waits = project.expander.graph.prerequisites(job)
         unclear = tuple(checker.uncertain[p] for p in sorted(waits) if p in checker.uncertain)
+        if not unclear and lenient:
+            return Look(Stale((Reason("broken", error.summary),)))
         if not unclear:
             raise
         return Look(Maybe(unclear))  # what it reads is told by something that will be made anew

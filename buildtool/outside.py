@@ -32,9 +32,10 @@ class Outside(Remembered):
         """Standard output of the command, without its last line ends. Raises `TaskfileError` if it fails."""
         done = self._run(text)
         if done.returncode:
+            said = printable(done.stderr.strip()[-300:])
             raise TaskfileError(
                 f"`{name}`: the command failed with exit code {done.returncode}",
-                facts=(("command", text), ("it said", printable(done.stderr.strip()[-300:]))),
+                facts=(("command", printable(text)), *((("it said", said),) if said else ())),
             )
         value = done.stdout.rstrip("\n")
         self._state.set_value(f"{name}: {text}", value)

@@ -72,10 +72,14 @@ class Project:
         self.outside = outside or Remembered(reader)
         self.owned = reader.owned()
         self.disk = Disk(taskfile.root, reader.stamps(), rehash=request.rehash)
-        self.variables = Variables(taskfile.vars, self.disk, self.outside.shell_variable, variables_given)
-        tasks, errors = ready_tasks(self.taskfile, self.variables, self.disk)
+        wrong_names = {name for table, name in taskfile.wrong if table == "vars"}
+        self.variables = Variables(
+            taskfile.vars, self.disk, self.outside.shell_variable, variables_given, wrong_names
+        )
+        tasks, errors, wrong = ready_tasks(self.taskfile, self.variables, self.disk)
         self.expander = Expander(tasks, self.disk, self.owned.get)
         self.errors: list[BtError] = errors
+        self.wrong = wrong  # tasks with a mistake
         self.renderer = Renderer(self.taskfile, self.expander, self.variables, request.args)
         self.functions = Functions(self.taskfile, self.expander, self.renderer)
 
@@ -89,7 +93,7 @@ class Project:
 
         With `keep_going`, missing inputs are left to fail the jobs that need them.
         """
-        raise_all(self.errors)
+        raise_all(self._unique(self.errors))
         words = self.request.targets if targets is None else targets
         found = wanted(self.taskfile, self.expander, words, self.request.folder)
         raise_all(self._unique(self.expander.errors))
@@ -120,11 +124,11 @@ class Project:
         )
 
     def code_problems(self) -> list[BtError]:
-        """What is wrong with the functions and scripts of all tasks."""
-        raise_all(self.errors)
+        """What is wrong with the tasks, their functions and scripts included."""
         tasks = self.expander.tasks.values()
         coded = [task for task in tasks if task.spec.call is not None or task.spec.script is not None]
-        return self._unique([error for task in coded for error in self.functions.problems(task)])
+        found = [error for task in coded for error in self.functions.problems(task)]
+        return self._unique([*self.errors, *found])
 
     def executor(self, task: TaskSpec) -> str:
         """The name of the executor that a task's functions run on."""
@@ -153,7 +157,8 @@ class Project:
         return list(done)
 
     def all_jobs(self) -> Wanted:
-        """Every job that can be named, commands and groups included."""
+        """Every job that can be named, commands and groups included. Raises everything that is wrong."""
+        raise_all(self._unique(self.errors))
         everything = Wanted()
         for name in self.expander.tasks:
             everything.roots += self.expander.jobs_of(name)

@@ -49,9 +49,16 @@ class Signals:
         os.close(self._read)
         os.close(self._write)
 
+    def end(self, code: ExitCode) -> None:
+        """As if a signal had come that means this exit code; nothing if one came before."""
+        if self.code is None:
+            self._note(code)
+
     def _came(self, number: int, _frame: FrameType | None) -> None:
+        self._note(ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED)
+
+    def _note(self, code: ExitCode) -> None:
         self.count += 1
         self.pending += 1
-        if self.code is None:
-            self.code = ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED
+        self.code = self.code or code
         os.write(self._write, b".")

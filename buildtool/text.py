@@ -39,7 +39,16 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     """A hint that names the nearest known word, or None."""
     found = nearest(word, known)
-    return f"did you mean `{found}`?" if found else None
+    return meant(word, found) if found else None
+
+
+def meant(word: str, found: str) -> str:
+    """A hint that names another word, with its codes if nobody could see a difference."""
+    import unicodedata  # only needed once something is wrong
+
+    looks = [unicodedata.normalize("NFKC", name) for name in (word, found)]
+    codes = f" It looks the same and is written {found!a}." if looks[0] == looks[1] else ""
+    return f"did you mean `{printable(found)}`?{codes}"
 
 
 def printable(name: str) -> str:
@@ -53,10 +62,12 @@ def visible(line: str) -> str:
     """A line of a job's output, safe to show: colours stay, other control sequences do not."""
     if line.isprintable():
         return line
-    kept = _OTHER_ESCAPES.sub("", line).replace("\t", "    ")
-    return "".join(c if c.isprintable() or c == "\x1b" else _escape(c) for c in kept) + (
-        "\x1b[0m" if "\x1b" in kept else ""
-    )
+    kept = line.replace("\t", "    ")
+    if "\x1b" in line or "\r" in line:
+        kept = _OTHER_ESCAPES.sub("", kept)
+    if not kept.replace("\x1b", "").isprintable():
+        kept = "".join(c if c.isprintable() or c == "\x1b" else _escape(c) for c in kept)
+    return kept + "\x1b[0m" if "\x1b" in kept else kept
 
 
 def _escape(character: str) -> str:

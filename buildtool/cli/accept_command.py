@@ -7,6 +7,7 @@ import click
 from buildtool.accept import accept
 from buildtool.cli.complete import complete_target
 from buildtool.cli.context import Context
+from buildtool.cli.printing import put
 from buildtool.cli.session import writing
 from buildtool.project import Project, Request
 from buildtool.text import count, printable
@@ -26,8 +27,8 @@ def command(context: Context, targets: tuple[str, ...]) -> int:
         project = Project(taskfile, state, Request(targets, context.folder(taskfile)))
         accepted, lacking = accept(project, state)
     for name in accepted:
-        click.echo(f"accepted {printable(name)}")
+        put([f"accepted {printable(name)}"])
     for name, path in lacking:
-        click.echo(f"not accepted {printable(name)}: {printable(path)} is missing")
-    click.echo(f"{count(len(accepted), 'job')} accepted")
+        put([f"not accepted {printable(name)}: {printable(path)} is missing"])
+    put([f"{count(len(accepted), 'job')} accepted"])
     return 1 if lacking and targets else 0

@@ -13,10 +13,11 @@ import click
 from buildtool.build import Build, Options
 from buildtool.cli.complete import complete_target
 from buildtool.cli.context import Context, settings, usable_cpus
+from buildtool.cli.printing import refused
 from buildtool.cli.session import writing
-from buildtool.errors import BtError, UsageError, raise_all
+from buildtool.errors import BtError, DiskError, ExitCode, UsageError, raise_all
 from buildtool.executors.choose import check_executor, executors_of
-from buildtool.expand.targets import idle_tasks
+from buildtool.expand.targets import idle_tasks, open_tasks
 from buildtool.outside import Outside
 from buildtool.project import Project, Request
 from buildtool.report.jsonl import JsonLines
@@ -28,7 +29,17 @@ from buildtool.taskfile.specs import Taskfile
 from buildtool.text import count, printable
 
 
-@click.command("build")
+class Behind(click.Command):
+    """A command whose words behind the first `--` are no options and no targets: they come as `behind`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does with what stands before the `--`."""
+        at = args.index("--") if "--" in args else len(args)
+        ctx.params["behind"] = tuple(args[at + 1 :])
+        return super().parse_args(ctx, args[:at])
+
+
+@click.command("build", cls=Behind)
 @click.argument("targets", nargs=-1, shell_complete=complete_target)
 @click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Run N jobs at a time.")
 @click.option("-e", "--executor", metavar="NAME", help="Run all functions on this executor.")
@@ -66,12 +77,12 @@ def command(  # one parameter an option: click's way
     as_json: bool,
     quiet: bool,
     verbose: bool,
+    behind: tuple[str, ...],
 ) -> int:
     """Bring targets (tasks or files) up to date; without any, the default ones.
 
     What stands behind `--` is what `{args}` means in the commands.
     """
-    words, args = split_args(targets)
     reporter: Reporter = (
         JsonLines(own_stdout())
         if as_json
@@ -80,7 +91,7 @@ def command(  # one parameter an option: click's way
     begun = time.monotonic()
     try:
         taskfile = context.taskfile()
-        request = Request(words, context.folder(taskfile), settings(given), args, rehash, executor)
+        request = Request(targets, context.folder(taskfile), settings(given), behind, rehash, executor)
         if executor is not None and (hint := check_executor(taskfile, executor)) is not None:
             raise UsageError(f"no executor is called `{executor}`", hint=hint)
         if check and not dry_run_:
@@ -97,13 +108,16 @@ def command(  # one parameter an option: click's way
             force,
             only,
             audit,
-            shlex.join(["bt", "build", *words]),
+            shlex.join(["bt", "build", *targets]),
         )
         return build(taskfile, request, options, reporter, wait=not no_wait)
-    except BtError as error:
-        if as_json:
-            reporter.summary({}, time.monotonic() - begun, error.exit_code)
-        raise
+    except (BtError, OSError) as error:
+        if isinstance(error, BrokenPipeError) or not isinstance(reporter, JsonLines):
+            raise
+        told = error if isinstance(error, BtError) else refused(error)
+        reporter.error(told)
+        reporter.summary({}, time.monotonic() - begun, told.exit_code)
+        raise told from None
 
 
 def own_stdout() -> TextIO:
@@ -112,14 +126,6 @@ def own_stdout() -> TextIO:
     stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     return stream
-
-
-def split_args(words: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The targets, and what stands behind `--` on the command line (click takes the `--` itself away)."""
-    if "--" not in sys.argv:
-        return words, ()
-    behind = sys.argv[sys.argv.index("--") + 1 :]
-    return words[: len(words) - len(behind)], tuple(behind)
 
 
 def build(taskfile: Taskfile, request: Request, options: Options, reporter: Reporter, *, wait: bool) -> int:
@@ -137,15 +143,19 @@ def build(taskfile: Taskfile, request: Request, options: Options, reporter: Repo
         if request.args and not any("{args}" in (t.spec.run or "") for t in project.expander.tasks.values()):
             raise UsageError("no task uses `{args}`, so nothing can stand behind `--`")
         if not request.targets and taskfile.settings.default is None:
-            for idle in idle_tasks(project.expander):
+            for idle in (*idle_tasks(project.expander), *open_tasks(project.expander)):
                 reporter.note(idle)
         os.chdir(taskfile.root)  # jobs that run in the root start faster when this process is there, too
         secrets = (os.environ.get(name, "") for name in taskfile.settings.secrets)
         mask = tuple(os.fsencode(value) for value in secrets if value)
         executor = executors_of(taskfile, options.jobs, mask)
-        code = Build(project, want, state, executor, reporter, signals, options).run()
+        done = Build(project, want, state, executor, reporter, signals, options)
+        code = done.run()
         report_orphans(project, state, reporter, complete=not request.targets and not request.given)
-        return int(code)
+        reporter.summary(done.counts, done.seconds, code)
+        if isinstance(reporter.gone, DiskError):
+            raise reporter.gone
+        return int(ExitCode.CLOSED if reporter.gone is not None and code is ExitCode.DONE else code)
 
 
 def report_orphans(project: Project, state: State, reporter: Reporter, *, complete: bool) -> None:

@@ -6,11 +6,12 @@ import click
 
 from buildtool.cli.context import Context
 from buildtool.cli.printing import put, remark
-from buildtool.errors import BtError, ExitCode, raise_all
+from buildtool.errors import BtError, ExitCode, ReportedError, raise_all
 from buildtool.expand.targets import cycle_error, idle_tasks, missing_files, wanted
 from buildtool.expand.variables import collect
 from buildtool.graph import JobId, Kind
 from buildtool.project import Project
+from buildtool.taskfile.load import read_taskfile
 from buildtool.text import count, printable
 
 
@@ -19,13 +20,13 @@ from buildtool.text import count, printable
 @click.pass_obj
 def command(context: Context, verbose: bool) -> int:
     """Say everything that is wrong with the Taskfile. Nothing is run."""
-    project = context.look()
+    taskfile, errors = read_taskfile(context.taskfile_path())
+    project = context.look(taskfile=taskfile)
     with project.reader:
         if verbose:
             put(commands_for_values(project))
-        wrong = problems(project)
-        raise_all(wrong)
-        for idle in idle_tasks(project.expander):
+        raise_all(problems(project, errors))
+        for idle in idle_tasks(project.expander) if all_known(project) else ():
             remark(f"warning: {idle}")
         jobs = sum(job.kind is not Kind.GROUP for job in project.graph_jobs)
     name = printable(project.taskfile.path)
@@ -41,20 +42,25 @@ def commands_for_values(project: Project) -> list[str]:
     return [f"{name}: `{printable(text)}` is run by `bt build`" for name, text in found]
 
 
-def problems(project: Project) -> list[BtError]:
-    """Everything that is wrong, each mistake once.
+def problems(project: Project, wrong: list[BtError]) -> list[BtError]:
+    """Everything that is wrong, each mistake once; `wrong` is known already.
 
-    While tasks are wrong in themselves, nothing is said about jobs: what the wrong ones make would be missed.
+    While it cannot be told which jobs a task has, nothing is said about jobs: what it makes would be missed.
     """
-    errors = list(project.errors)
+    errors = [*wrong, *project.errors]
     for name, spec in project.variables.specs.items():
         collect(errors, lambda name=name, spec=spec: project.variables.value(name, spec.place))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
     errors += project.expander.errors
-    if not project.errors:
-        errors += project.code_problems()
-    if not errors:
-        errors = graph_problems(project)
+    errors = [error for error in errors if not isinstance(error, ReportedError)]
+    errors += project.code_problems()
+    if all_known(project) and not project.expander.errors:
+        errors += graph_problems(project)
     return list({(e.summary, e.place): e for e in errors}.values())
+
+
+def all_known(project: Project) -> bool:
+    """Whether it can be told of every task which jobs it has."""
+    return project.wrong <= project.expander.tasks.keys()
 
 
 def graph_problems(project: Project) -> list[BtError]:
@@ -101,7 +107,7 @@ def template_problems(project: Project) -> list[BtError]:
     renderer, index = project.renderer, project.expander.index
     errors: list[BtError] = []
     for job in project.graph_jobs:
-        if job.kind is Kind.GROUP:
+        if job.kind is Kind.GROUP or job.task in project.wrong:
             continue
         collect(errors, lambda job=job: renderer.command(job))  # type: ignore[misc]  # as above
         if not any(index.candidates(path) for path in renderer.task(job).dotenv):

@@ -12,6 +12,7 @@ import click
 from buildtool.clean import kept_lines, plan_sweep, sweep
 from buildtool.cli.complete import complete_target
 from buildtool.cli.context import STATE, Context
+from buildtool.cli.printing import put
 from buildtool.cli.session import writing
 from buildtool.errors import StateError, UsageError
 from buildtool.failures import LOGS
@@ -88,10 +89,10 @@ def _clean(
         state.commit()
     verb = "removed" if state is not None else "would remove"
     for path in found.removable:
-        click.echo(f"{verb} {printable(path)}")
+        put([f"{verb} {printable(path)}"])
     for line in kept_lines(found):
-        click.echo(line)
-    click.echo(f"{verb} {count(len(found.removable), 'output')}")
+        put([line])
+    put([f"{verb} {count(len(found.removable), 'output')}"])
     return 0
 
 
@@ -113,7 +114,7 @@ def _put_right(taskfile: Taskfile) -> None:
         done = recover(state, disk)
     done = done or rescue(disk)
     if done is not None:
-        click.echo(done)
+        put([done])
 
 
 def _clean_logs(taskfile: Taskfile, *, really: bool) -> int:
@@ -121,7 +122,7 @@ def _clean_logs(taskfile: Taskfile, *, really: bool) -> int:
     names = sorted(os.listdir(where)) if os.path.isdir(where) else []
     if really:
         shutil.rmtree(where, ignore_errors=True)
-    click.echo(f"{'removed' if really else 'would remove'} {count(len(names), 'log')}")
+    put([f"{'removed' if really else 'would remove'} {count(len(names), 'log')}"])
     return 0
 
 
@@ -129,15 +130,17 @@ def _clean_state(taskfile: Taskfile, *, dry_run: bool, yes: bool) -> int:
     """Forget everything. The lock file stays until the end, so that no other `bt` starts meanwhile."""
     where = os.path.join(taskfile.root, STATE)
     if not os.path.isdir(where):
-        click.echo("there is no state")
+        put(["there is no state"])
         return 0
     if dry_run:
-        click.echo(f"would remove {STATE}/: the next build runs every job")
+        put([f"would remove {STATE}/: the next build runs every job"])
         return 0
     if not yes:
         if not sys.stdin.isatty():
             raise UsageError("`--state` makes the next build run every job", hint="say `--yes` to do it")
-        click.confirm("forget everything, so that the next build runs every job?", abort=True)
+        if not click.confirm("forget everything, so that the next build runs every job?"):
+            put(["nothing removed"])
+            return 0
     with acquire(where, "bt clean --state", True, lambda _holder: None):
         _put_right(taskfile)
         for name in os.listdir(where):
@@ -148,5 +151,5 @@ def _clean_state(taskfile: Taskfile, *, dry_run: bool, yes: bool) -> int:
                 shutil.rmtree(path)
             else:
                 os.unlink(path)
-    click.echo(f"removed {STATE}/")
+    put([f"removed {STATE}/"])
     return 0

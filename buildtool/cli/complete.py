@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 from collections.abc import Iterator
 
@@ -18,6 +19,9 @@ from buildtool.state.store import StateReader
 from buildtool.text import printable
 
 PATIENCE = 0.3  # seconds; after that, files of more wildcard tasks are not looked for
+# Shells take a candidate as if it had been typed, not all of them with quotes: a name that holds anything with
+# a meaning to one of them is left out.
+PLAIN = re.compile(r"[\w@%+:,./-][\w@%+=:,./-]*")
 
 
 def complete_target(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -40,7 +44,7 @@ def _proposals(ctx: click.Context, incomplete: str) -> Iterator[CompletionItem]:
         project = Project(taskfile, reader, Request())
         for path in dict.fromkeys(_files(project.expander)):
             name = path.removeprefix(f"{folder}/") if folder else path
-            if name.startswith(incomplete) and name.isprintable():
+            if name.startswith(incomplete) and PLAIN.fullmatch(name):
                 yield CompletionItem(name)
 
 

@@ -15,6 +15,7 @@ from buildtool.report.paint import Paint, wants_colour
 from buildtool.state.store import StateReader
 from buildtool.taskfile.load import find_taskfile, load_taskfile
 from buildtool.taskfile.specs import Taskfile
+from buildtool.text import printable
 
 STATE = ".bt"
 
@@ -38,7 +39,12 @@ class Context:
         """The absolute path of the Taskfile. Raises `UsageError` if there is none."""
         start = self.start()
         if self.file is not None:
-            return os.path.realpath(os.path.join(start, self.file))
+            path = os.path.realpath(os.path.join(start, self.file))
+            if os.path.isdir(path):
+                raise UsageError(
+                    f"`{printable(self.file)}` is a directory", hint="name the Taskfile in it, or use `-C`"
+                )
+            return path
         found = find_taskfile(start)
         if found is None:
             raise UsageError(
@@ -55,9 +61,14 @@ class Context:
         relative = os.path.relpath(self.start(), taskfile.root)
         return "" if relative in (".", "..") or relative.startswith("../") else relative
 
-    def look(self, targets: tuple[str, ...] = (), given: tuple[str, ...] = ()) -> Project:
+    def look(
+        self,
+        targets: tuple[str, ...] = (),
+        given: tuple[str, ...] = (),
+        taskfile: Taskfile | None = None,
+    ) -> Project:
         """The project, opened to look at it: nothing is run or changed."""
-        taskfile = self.taskfile()
+        taskfile = taskfile or self.taskfile()
         reader = StateReader.open(os.path.join(taskfile.root, STATE))
         request = Request(targets, self.folder(taskfile), settings(given))
         project = Project(taskfile, reader, request)

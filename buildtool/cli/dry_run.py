@@ -6,6 +6,7 @@ import os
 import time
 
 from buildtool.cli.context import STATE, Context
+from buildtool.cli.printing import put, remark
 from buildtool.errors import ExitCode, raise_all
 from buildtool.fingerprint import Maybe, Stale
 from buildtool.foresee import Forecast, foresee
@@ -32,7 +33,13 @@ def dry_run(
 ) -> int:
     """Print the forecast; the exit code, which is 4 with `check` if anything would or may run."""
     begun = time.monotonic()
-    project = Project(taskfile, StateReader.open(os.path.join(taskfile.root, STATE)), request)
+    reader = StateReader.open(os.path.join(taskfile.root, STATE))
+    project = Project(taskfile, reader, request)
+    for warning in reader.warnings:
+        if isinstance(reporter, JsonLines):
+            reporter.warning(warning)
+        else:
+            remark(f"warning: {warning}")
     raise_all(project.code_problems())
     forecast = foresee(project, project.want(), force=force, only=only)
     jobs = foreseen(project, forecast)
@@ -42,7 +49,7 @@ def dry_run(
         reporter.forecast(jobs, request.targets)
         reporter.summary({"fresh": sum(job.word == "fresh" for job in jobs)}, time.monotonic() - begun, code)
     else:
-        print("\n".join(render_forecast(jobs, context.paint(), verbose=verbose)))
+        put(render_forecast(jobs, context.paint(), verbose=verbose))
     return int(code)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 
 import click
 
@@ -12,6 +13,7 @@ from buildtool.cli.printing import put, put_json
 from buildtool.errors import BtError, ExitCode
 from buildtool.expand.targets import Wanted
 from buildtool.foresee import foresee
+from buildtool.graph import JobId
 from buildtool.project import Project
 from buildtool.report.drawing import (
     Drawing,
@@ -49,11 +51,12 @@ def command(
             drawing = tasks_of(project, None if targets else project.all_jobs())
         else:
             want = wanted_jobs(project)
+            jobs = expander.graph.closure(want.roots)
+            found = found_inputs(project, jobs)
             if form == "json":
-                jobs = expander.graph.closure(want.roots)
-                put_json(graph_data(expander.graph, jobs, expander.missing))
+                put_json(graph_data(expander.graph, jobs, expander.missing, found))
                 return ExitCode.DONE
-            drawing = draw_jobs(expander.graph, want.roots, expander.missing, explicit=explicit)
+            drawing = draw_jobs(expander.graph, want.roots, expander.missing, found, explicit=explicit)
     if form == "json":
         put_json(task_graph_data(drawing))
     else:
@@ -69,6 +72,17 @@ def wanted_jobs(project: Project) -> Wanted:
         with contextlib.suppress(BtError):  # a file is missing: then less is known
             foresee(project, want)
     return want
+
+
+def found_inputs(project: Project, jobs: Iterable[JobId]) -> dict[JobId, tuple[str, ...]]:
+    """What jobs with a depfile turned out to read when they last ran."""
+    graph = project.expander.graph
+    records = {
+        job: project.reader.job(graph.jobs[job].key)
+        for job in jobs
+        if project.expander.tasks[graph.jobs[job].task].depfile is not None
+    }
+    return {job: record.found for job, record in records.items() if record is not None}
 
 
 def tasks_of(project: Project, everything: Wanted | None) -> Drawing:

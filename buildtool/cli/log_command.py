@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 
 import click
 
 from buildtool.cli.complete import complete_target
 from buildtool.cli.context import STATE, Context
 from buildtool.cli.jobs import jobs_of_target
-from buildtool.cli.printing import remark
+from buildtool.cli.printing import remark, standard_output
 from buildtool.errors import ExitCode
 from buildtool.failures import log_path
 from buildtool.graph import Job, JobId, Kind
@@ -30,6 +29,8 @@ def command(context: Context, target: str | None, only_path: bool) -> int:
     root = os.path.dirname(context.taskfile_path())
     if target is None:
         with StateReader.open(os.path.join(root, STATE)) as reader:
+            for warning in reader.warnings:
+                remark(f"warning: {warning}")
             last = last_job(reader)
         if last is None:
             remark("no job has run here yet")
@@ -66,27 +67,28 @@ def last_run(reader: StateReader, job: Job) -> Job | None:
 
 def show(root: str, jobs: list[Job], never: int, *, only_path: bool) -> int:
     """Print the logs, with a header for each if there are several."""
-    sys.stdout.flush()
-    out = sys.stdout.buffer
     silent = 0
-    for job in jobs:
-        path = os.path.join(root, log_path(job))
-        try:
-            log = open(path, "rb")  # noqa: SIM115 -- closed below; only the opening may fail quietly
-        except FileNotFoundError:
-            silent += 1
-            continue
-        with log:
-            if only_path:
-                out.write(os.fsencode(path) + b"\n")
+    with standard_output() as out:
+        for job in jobs:
+            path = os.path.join(root, log_path(job))
+            try:
+                log = open(path, "rb")  # noqa: SIM115 -- closed below; only the opening may fail quietly
+            except FileNotFoundError:
+                silent += 1
                 continue
-            if len(jobs) + never > 1:
-                out.write(f"==> {printable(job.name)} <==\n".encode())
-            shutil.copyfileobj(log, out)
-    out.flush()
+            with log:
+                if only_path:
+                    out.write(os.fsencode(path) + b"\n")
+                    continue
+                if len(jobs) + never > 1:
+                    out.write(f"==> {printable(job.name)} <==\n".encode())
+                shutil.copyfileobj(log, out)
+        out.flush()
     if silent:
-        which = f"`{printable(jobs[0].name)}`" if len(jobs) == 1 else count(silent, "job")
-        remark(f"{which} printed nothing")
+        one = len(jobs) == 1
+        which = f"`{printable(jobs[0].name)}`" if one else count(silent, "job")
+        why = "it printed nothing, or its log was" if one else "they printed nothing, or their logs were"
+        remark(f"no output of {which} is kept: {why} removed")
     if never:
         has = "has" if never == 1 else "have"
         remark(f"{count(never, 'job') if jobs or never > 1 else 'it'} {has} not run yet")

@@ -13,10 +13,11 @@ import click
 
 from buildtool import __version__
 from buildtool.cli.context import Context
+from buildtool.cli.printing import refused, standard_output
 from buildtool.errors import BtError, ExitCode
 from buildtool.report.paint import Paint, wants_colour
 from buildtool.report.problems import render_error
-from buildtool.text import nearest, printable
+from buildtool.text import nearest
 
 # Each command lives in the module of its name, loaded when it is used.
 COMMANDS = {
@@ -92,6 +93,21 @@ def run(arguments: list[str]) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal without UTF-8 is no reason to fail
     try:
+        code = _run(arguments)
+        with standard_output():
+            pass
+    except BrokenPipeError:
+        code = ExitCode.CLOSED
+    except (BtError, OSError) as error:
+        with contextlib.suppress(OSError, ValueError):
+            tell(error if isinstance(error, BtError) else refused(error))
+        code = ExitCode.STATE
+    _close_streams()
+    return int(code)
+
+
+def _run(arguments: list[str]) -> int:
+    try:
         result: Any = bt.main(arguments, prog_name="bt", standalone_mode=False)
     except BtError as error:
         tell(error)
@@ -105,19 +121,18 @@ def run(arguments: list[str]) -> int:
         return int(ExitCode.USAGE)
     except KeyboardInterrupt:
         return int(ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        # Whoever read our output has gone; Python would complain once more when it closes the stream.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return int(ExitCode.FAILED)
-    except OSError as error:
-        # Whatever the system refuses `bt` itself (descriptors, space for its own output) is no bug of `bt`.
-        cause = (error.strerror or str(error)).lower()
-        with contextlib.suppress(OSError, ValueError):
-            where = f" `{printable(str(error.filename))}`" if error.filename else ""
-            print(f"error: the system refused{where}: {cause}", file=sys.stderr)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return int(ExitCode.STATE)
+    except SystemExit:  # click does so when whoever read its output has gone, and at no other time
+        return int(ExitCode.CLOSED)
     return int(result) if isinstance(result, int) else int(ExitCode.DONE)
+
+
+def _close_streams() -> None:
+    """Let what the standard streams still hold go nowhere; Python would complain when it closes them."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _open_streams() -> None:
@@ -130,6 +145,7 @@ def _open_streams() -> None:
 def tell(error: BtError) -> None:
     """Show an error on standard error."""
     paint = Paint(wants_colour("auto", sys.stderr.isatty(), os.environ))
-    sys.stdout.flush()
+    with contextlib.suppress(OSError):  # its own trouble is told when the error is
+        sys.stdout.flush()
     for line in render_error(error, paint):
         print(line, file=sys.stderr)

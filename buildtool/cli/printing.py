@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO
 
+from buildtool.errors import DiskError
 from buildtool.report.data import render_json
+from buildtool.text import printable
+
+
+@contextmanager
+def standard_output() -> Iterator[BinaryIO]:
+    """Standard output for bytes, flushed at the end. Raises `DiskError` if it takes no more, such as a full disk."""
+    try:
+        yield sys.stdout.buffer
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        cause = (error.strerror or str(error)).lower()
+        raise DiskError(f"cannot write to standard output: {cause}") from error
 
 
 def put(lines: Iterable[str]) -> None:
     """Print lines."""
-    sys.stdout.writelines(line + "\n" for line in lines)
-    sys.stdout.flush()
+    with standard_output():
+        sys.stdout.writelines(line + "\n" for line in lines)
 
 
 def put_json(value: Any) -> None:
@@ -23,3 +39,10 @@ def put_json(value: Any) -> None:
 def remark(text: str) -> None:
     """Say something on standard error that is no result."""
     sys.stderr.write(text + "\n")
+
+
+def refused(error: OSError) -> DiskError:
+    """What the system refuses `bt` itself (descriptors, memory), which is no bug of `bt`."""
+    cause = (error.strerror or str(error)).lower()
+    where = f" `{printable(str(error.filename))}`" if error.filename else ""
+    return DiskError(f"the system refused{where}: {cause}")

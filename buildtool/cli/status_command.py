@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 
 import click
 
 from buildtool.cli.complete import complete_target
 from buildtool.cli.context import STATE, Context
+from buildtool.cli.printing import put, remark
 from buildtool.errors import ExitCode
+from buildtool.expand.targets import missing_files
 from buildtool.fingerprint import Maybe, Stale
 from buildtool.foresee import Forecast, foresee
 from buildtool.graph import Kind
 from buildtool.project import Project
+from buildtool.report.data import render_json
 from buildtool.report.status import STATES, render_status
 from buildtool.state.lock import Holder, read_holder
 
@@ -32,16 +34,18 @@ def command(
     """Say for each task how many of its jobs are fresh, stale, failed or running."""
     project = context.look(targets, given)
     holder = read_holder(os.path.join(project.taskfile.root, STATE))
-    want = project.want()
-    forecast = foresee(project, want)
+    want = project.want(keep_going=True)
+    forecast = foresee(project, want, lenient=True)
+    for error in missing_files(project.expander):
+        remark(f"missing: {error.summary}")
     table = by_task(project, forecast, busy=holder is not None)
     if as_json:
-        click.echo(json.dumps({"tasks": table, "building": _told(holder)}))
+        put([render_json({"tasks": table, "building": _told(holder)}, None)])
     else:
         builds = project.reader.builds(1)
         paint = context.paint()
         lines = render_status(table, holder, builds[0] if builds else None, paint)
-        click.echo("\n".join(lines), color=paint.colour)
+        put(lines)
     work = any(counts[state] for counts in table.values() for state in STATES if state != "fresh")
     return int(ExitCode.WORK if check and work else ExitCode.DONE)
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from buildtool.check import Look
 from buildtool.cli.complete import complete_target
 from buildtool.cli.context import Context
+from buildtool.cli.printing import put
 from buildtool.errors import TaskfileError
 from buildtool.fingerprint import Fresh, Item, Maybe
 from buildtool.foresee import Forecast, foresee
 from buildtool.graph import Job, JobId
 from buildtool.project import Project
+from buildtool.report.data import render_json
 from buildtool.report.why import Explained, as_json, render_why
 
 
@@ -27,17 +27,17 @@ from buildtool.report.why import Explained, as_json, render_why
 def command(context: Context, targets: tuple[str, ...], given: tuple[str, ...], as_json_: bool) -> int:
     """Say why a target is stale, down to the root cause; of a fresh one, what it was built from."""
     project = context.look(targets, given)
-    want = project.want()
-    forecast = foresee(project, want)
+    want = project.want(keep_going=True)
+    forecast = foresee(project, want, lenient=True)
     paint = context.paint()
     for job in want.roots:
         explained = explain(project, forecast, job, set())
         if as_json_:
-            click.echo(json.dumps(as_json(explained), ensure_ascii=True))
+            put([render_json(as_json(explained), None)])
         else:
-            click.echo("\n".join(render_why(explained, paint)), color=paint.colour)
+            put(render_why(explained, paint))
     if not want.roots:
-        click.echo(f"{', '.join(targets)}: a source; nothing makes it")
+        put([f"{', '.join(targets)}: a source; nothing makes it"])
     return 0
 
 

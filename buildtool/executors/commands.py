@@ -6,21 +6,25 @@ Knows neither jobs nor tasks; what a process is, `processes` knows.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import selectors
 import signal
 import time
+from collections import deque
 from dataclasses import dataclass
 
 from buildtool.executors import processes
 from buildtool.executors.output import Log, Mask
-from buildtool.executors.protocol import Ended, Event, Output, Started, Work
+from buildtool.executors.protocol import Ended, Event, Held, Output, Started, Work
 
 _PIECE = 65_536  # bytes in one read, and at most in one Output
 _READS = 4  # of one work in one call of `events`: a chatty job must not starve others
 _LAST_READS = 16  # a pipe holds at most 1 MiB: this empties it even while a daemon goes on writing
 _LINGER = 0.25  # seconds in which what a job leaves behind may end by itself, such as `> >(tee file)`
 _FIRST_LOOK, _LAST_LOOK = 0.002, 0.05  # seconds between two looks at what sends no event; the pause doubles
+_MARGIN = 8  # descriptors left free for the rest of `bt` when one more work starts
+_FULL = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)  # what passes when other work has ended
 _STUCK = 2.0  # seconds after KILL; leftovers stuck in the kernel for longer are left alone
 
 
@@ -69,6 +73,8 @@ class Commands:
         self._mask = mask
         self._grace = grace
         self._runs: dict[int, _Run] = {}
+        self._held: deque[Work] = deque()  # there was no room for them
+        self._room: int | None = None  # works that the machine could run at once, once that was too few
         self._told: list[Event] = []
         self._selector = selectors.DefaultSelector()
         self._closed = False
@@ -85,21 +91,46 @@ class Commands:
         return min((due for run in self._runs.values() if (due := run.due()) is not None), default=None)
 
     def submit(self, work: Work) -> None:
-        """Start this work now; the log of an earlier run goes away."""
+        """Start this work, now or when there is room; the log of an earlier run goes away."""
         with contextlib.suppress(OSError):
             os.unlink(work.log)
+        if self._room is not None and len(self._runs) >= self._room:
+            self._held.append(work)
+        else:
+            self._try(work)
+
+    def _try(self, work: Work) -> None:
+        """Start a work; without room it waits, as long as other work runs that may give some back."""
         began = time.monotonic()
         run = _Run(work, Log(work.log, self._log_limit), Mask(self._mask), began)
         try:
+            if self._runs and not self._closed:
+                _check_margin()
+            run.log.reserve()
             self._start(run)
         except (OSError, ValueError) as error:
+            run.log.close()
             trouble = processes.start_trouble(error, work.argv, work.cwd, work.env)
-            self._told.append(Ended(work.id, None, None, 0.0, 0, error=trouble))
+            if isinstance(error, OSError) and error.errno in _FULL and self._runs:
+                if self._room is None:
+                    self._told.append(Held(work.id, trouble))
+                self._room = len(self._runs)
+                self._held.appendleft(work)
+            else:
+                self._told.append(Ended(work.id, None, None, 0.0, 0, error=trouble))
             return
         if work.timeout is not None:
             run.timeout_at = began + work.timeout
         self._runs[work.id] = run
         self._told.append(Started(work.id, run.pid, processes.start_stamp(run.pid)))
+
+    def _start_held(self) -> None:
+        """Start what waits, as far as there is room."""
+        while self._held and not (self._room is not None and 0 < self._room <= len(self._runs)):
+            before = len(self._held)
+            self._try(self._held.popleft())
+            if len(self._held) == before:
+                return
 
     def events(self) -> list[Event]:
         """What happened since the last call, without waiting."""
@@ -115,11 +146,15 @@ class Commands:
         now = time.monotonic()
         for run in list(self._runs.values()):
             self._act(run, now)
+        self._start_held()
         told, self._told = self._told, []
         return told
 
     def cancel(self, work: int, *, now: bool = False) -> None:
         """End this work: TERM, a grace time, then KILL; with `now` KILL at once."""
+        for held in [held for held in self._held if held.id == work]:
+            self._held.remove(held)
+            self._told.append(Ended(work, None, None, 0.0, 0, cancelled=True))
         if (run := self._runs.get(work)) is None:
             return
         moment = time.monotonic()
@@ -137,6 +172,7 @@ class Commands:
         """End whatever still runs and give back all resources."""
         if self._closed:
             return
+        self._held.clear()
         for work in list(self._runs):
             self.cancel(work)
         until = time.monotonic() + self._grace + 2 * _STUCK
@@ -264,6 +300,17 @@ class Commands:
         if file is not None:
             with contextlib.suppress(KeyError):
                 self._selector.unregister(file)
+            os.close(file)
+
+
+def _check_margin() -> None:
+    """Raise `OSError` if few descriptors are left."""
+    spare: list[int] = []
+    try:
+        while len(spare) < _MARGIN:
+            spare.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+    finally:
+        for file in spare:
             os.close(file)
 
 

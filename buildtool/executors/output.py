@@ -53,7 +53,8 @@ class Mask:
 class Log:
     """The file that keeps a job's output: made by the first byte, and of a long output the two ends.
 
-    Trouble with the disk ends the log, never the job; `error` tells it.
+    Trouble with the disk ends the log, never the job; `error` tells it. Its descriptors are set aside from the
+    beginning, so that they are there when they are needed.
     """
 
     def __init__(self, path: str, limit: int) -> None:
@@ -63,6 +64,12 @@ class Log:
         self._file: int | None = None
         self._ring: int | None = None  # a file without a name: the last half, written round and round
         self.error: str | None = None
+        self._spare: list[int] = []
+
+    def reserve(self) -> None:
+        """Set aside the descriptors that the log may need. Raises `OSError` if there are none."""
+        while len(self._spare) < 2:
+            self._spare.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
 
     def write(self, data: bytes) -> None:
         """Keep this piece."""
@@ -81,6 +88,8 @@ class Log:
 
     def close(self) -> None:
         """Finish the file."""
+        while self._spare:
+            os.close(self._spare.pop())
         if self._file is None:
             return
         try:
@@ -97,6 +106,8 @@ class Log:
         self._file = self._ring = None
 
     def _make(self, path: str) -> int:
+        if self._spare:
+            os.close(self._spare.pop())
         with contextlib.suppress(FileNotFoundError):
             return os.open(path, _FRESH, 0o600)
         os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)

@@ -83,7 +83,14 @@ class Ended(NamedTuple):
     log_error: str | None = None  # why its log is not whole; the job itself went on
 
 
-Event = Started | Output | Ended
+class Held(NamedTuple):
+    """The machine has no room for this work now: it starts when other work has ended. Told once for all of it."""
+
+    id: int
+    why: str
+
+
+Event = Started | Output | Ended | Held
 
 
 class Executor(Protocol):

@@ -16,7 +16,7 @@ from buildtool.expand.listing import matches
 from buildtool.expand.made import Made
 from buildtool.expand.rows import Values, joined, late_rows
 from buildtool.expand.tasks import Entries, Entry, Task
-from buildtool.expand.variables import read_lines
+from buildtool.expand.variables import line_place, read_lines
 from buildtool.files import Disk
 from buildtool.graph import FileId, Form, Graph, Job, JobId, Kind, Slice
 from buildtool.paths import canonical, parents
@@ -360,7 +360,10 @@ class Expander:
 
     def _listed(self, line: str, entry: Entry) -> str:
         if "\0" in line:
-            raise GraphError(f"a line of `{entry.pattern.text}` holds a NUL character", place=entry.place)
+            raise GraphError(
+                f"a line of `{printable(entry.pattern.text)}` holds a NUL character",
+                place=line_place(self.disk, entry.pattern.prefix, lambda text: text == line) or entry.place,
+            )
         return canonical(line, self.disk.root)
 
     def _inside(self, path: str, requires: set[JobId]) -> set[JobId]:

@@ -108,8 +108,14 @@ def _ending(text: str) -> str:
 
 
 def clash(path: str, first: tuple[Task, Entry], second: tuple[Task, Entry]) -> TaskfileError:
-    """The error for one path that two tasks can make; it names both lines."""
+    """The error for one path that two tasks can make, or one of them twice; it names both lines."""
     (one, one_entry), (two, two_entry) = first, second
+    if one is two:
+        return TaskfileError(
+            f"task `{one.name}` makes `{printable(path)}` twice",
+            place=two_entry.place,
+            hint="take one of its outputs out",
+        )
     return TaskfileError(
         f"tasks `{one.name}` and `{two.name}` can both make `{printable(path)}`",
         place=two_entry.place,

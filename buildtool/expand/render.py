@@ -47,7 +47,8 @@ class Renderer:
         try:
             return template.render(lambda placeholder: self._value(job, placeholder, folder, cpus))
         except TemplateError as error:
-            raise TaskfileError(str(error), place=self.task(job).spec.at("run")) from error
+            place = self.task(job).spec.in_run(error.offset, error.length)
+            raise TaskfileError(str(error), place=place) from error
 
     def cwd(self, job: Job) -> str:
         """The directory the job runs in, relative to the project root (`""`), with its `/`."""
@@ -122,7 +123,7 @@ class Renderer:
         items = value if isinstance(value, list) else [value]
         if placeholder.index >= len(items):
             raise TemplateError(
-                f"`{{{placeholder.name}[{placeholder.index}]}}`: there are only {len(items)}",
+                f"`{{{placeholder.name}[{placeholder.index}]}}`: {_only(len(items))}",
                 placeholder.offset,
                 placeholder.length,
             )
@@ -137,6 +138,10 @@ class Renderer:
                 many = part.many if name else many or part.many
         paths = [shown(p, folder) for p in self._expander.graph.paths(tuple(files))]
         return paths if many else paths[0]
+
+
+def _only(number: int) -> str:
+    return "there is only one, number 0" if number == 1 else f"there are only {number}, from 0 on"
 
 
 def shown(path: str, folder: str) -> str:
@@ -210,7 +215,10 @@ def override(taskfile: Taskfile, given: Mapping[str, Any]) -> tuple[Taskfile, di
                     )
                     used = True
         if not used:
-            known = [*taskfile.vars, *(key for task in tasks.values() for key in task.params)]
+            known = [key for task in tasks.values() for key in task.params]
+            if "." in name:
+                known = [f"{task.name}.{key}" for task in tasks.values() for key in task.params]
+            known += taskfile.vars
             error: BtError = UsageError(
                 f"no variable or parameter is called `{name}`", hint=did_you_mean(name, known)
             )

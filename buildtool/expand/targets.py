@@ -6,13 +6,14 @@ import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from buildtool.errors import BtError, GraphError, Place, TaskfileError, UsageError
+from buildtool.errors import BtError, GraphError, Place, TaskfileError, UsageError, raise_all
 from buildtool.expand.expander import Expander
+from buildtool.expand.variables import line_place
 from buildtool.graph import FileId, Form, JobId, Kind
 from buildtool.paths import canonical
 from buildtool.taskfile.pattern import PatternError, parse_pattern
 from buildtool.taskfile.specs import Taskfile, Word
-from buildtool.text import nearest, printable
+from buildtool.text import meant, nearest, printable
 
 
 @dataclass(slots=True)
@@ -39,10 +40,16 @@ def wanted(taskfile: Taskfile, expander: Expander, words: Sequence[str], folder:
             if any(c.is_glob for c in expander.index.candidates(path)):
                 found.paths.append(path)
     elif taskfile.settings.default is not None:
+        errors: list[BtError] = []
         for default in taskfile.settings.default:
-            jobs = target(taskfile, expander, default.text, "", default)
+            try:
+                jobs = target(taskfile, expander, default.text, "", default)
+            except BtError as error:
+                errors.append(error)
+                continue
             found.roots += jobs
             found.asked.update(jobs)
+        raise_all(errors)
     else:
         found.roots = _everything(expander)
     expander.drain()
@@ -71,6 +78,16 @@ def idle_tasks(expander: Expander) -> list[str]:
         for name, task in expander.tasks.items()
         if name not in used and task.rows is None and task.rows_from is None
         for entry in list(task.input_entries())[:1]
+    ]
+
+
+def open_tasks(expander: Expander) -> list[str]:
+    """A sentence for each task that has no job because nobody asks for one of its files."""
+    used = {job.task for job in expander.graph.jobs}
+    return [
+        f"task `{name}` has nothing to do: it makes files only when they are asked for; `foreach` gives them names"
+        for name, task in expander.tasks.items()
+        if name not in used and task.names and not task.inputs and task.spec.foreach is None
     ]
 
 
@@ -164,7 +181,7 @@ def no_such_target(taskfile: Taskfile, expander: Expander, text: str, place: Pla
     return GraphError(
         f"no task makes `{printable(text)}`, and there is no such file or task",
         place=place,
-        hint=f"did you mean `{printable(found)}`?" if found else "`bt list` shows the tasks",
+        hint=meant(text, found) if found else "`bt list` shows the tasks",
     )
 
 
@@ -176,30 +193,41 @@ def missing_files(expander: Expander) -> list[BtError]:
         name = expander.graph.jobs[job].name if job is not None else ""
         folder = path[: path.rfind("/") + 1]
         beside = [folder + entry.name for entry in expander.disk.entries(folder)]
-        found = nearest(path, [*beside, *expander.index.names()])
+        place, is_waited_for = _place_of(path, expander, job)
+        tasks = expander.tasks if is_waited_for else ()
+        found = nearest(path, [*beside, *expander.index.names(), *tasks])
         errors.append(
             GraphError(
                 f"`{printable(path)}`: no such file, and no task makes it",
-                place=_place_of(path, expander, job),
+                place=place,
                 facts=(("needed by", f"`{printable(name)}`"),) if name else (),
-                hint=f"did you mean `{printable(found)}`?" if found and found != path else None,
+                hint=meant(path, found) if found and found != path else None,
             )
         )
     return errors
 
 
-def _place_of(path: str, expander: Expander, job: JobId | None) -> Place | None:
-    """Where the pattern stands that asks for the path."""
+def _place_of(path: str, expander: Expander, job: JobId | None) -> tuple[Place | None, bool]:
+    """Where the path or its pattern is written, and whether it could be meant for a task."""
     if job is None:
-        return None
+        rows = [task.rows_from for task in expander.tasks.values() if task.rows_from is not None]
+        return next((entry.place for entry in rows if entry.pattern.prefix == path), None), False
     known = expander.tasks[expander.graph.jobs[job].task]
+    values = expander.values[job]
     for entry in known.input_entries():
-        if entry.pattern.fill(expander.values[job]).match(path) is not None:
-            return entry.place
-    for word in known.needs:
-        if not isinstance(word, str) and word.pattern.fill(expander.values[job]).match(path) is not None:
-            return word.place
-    return known.spec.at("inputs")
+        pattern = entry.pattern.fill(values)
+        if pattern.match(path) is not None:
+            return entry.place, False
+        if entry.is_list:
+            line = line_place(
+                expander.disk, pattern.prefix, lambda t: canonical(t, expander.disk.root) == path
+            )
+            if line is not None:
+                return line, False
+    for word in (*known.needs, *known.after):
+        if not isinstance(word, str) and word.pattern.fill(values).match(path) is not None:
+            return word.place, True
+    return known.spec.at("dotenv" if path in known.dotenv else "inputs"), False
 
 
 def cycle_error(expander: Expander, roots: list[JobId]) -> TaskfileError | GraphError | None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 
-from buildtool.errors import BtError, Place, TaskfileError
+from buildtool.errors import BtError, Place, ReportedError, TaskfileError
 from buildtool.expand.variables import Variables, collect, read_table, scalar_text
 from buildtool.files import Disk
 from buildtool.graph import Kind
 from buildtool.paths import canonical, is_outside
 from buildtool.taskfile.pattern import SEGMENT, Pattern, PatternError, Wild, parse_pattern
 from buildtool.taskfile.specs import Slot, Taskfile, TaskSpec, Word
+from buildtool.taskfile.tables import ANY
 from buildtool.taskfile.template import (
     Placeholder,
     ShellTemplate,
@@ -82,19 +83,46 @@ class Task:
             yield from slot.entries
 
 
-def ready_tasks(
-    taskfile: Taskfile, variables: Variables, disk: Disk
-) -> tuple[dict[str, Task], list[BtError]]:
-    """Every task of a Taskfile that is right, and what is wrong with the others."""
+class Ready(NamedTuple):
+    """The tasks of a Taskfile whose jobs can be known, and what is wrong."""
+
+    tasks: dict[str, Task]
+    errors: list[BtError]
+    wrong: frozenset[str]  # tasks with a mistake anywhere; those that are not in `tasks` are among them
+
+
+def ready_tasks(taskfile: Taskfile, variables: Variables, disk: Disk) -> Ready:
+    """Every task of a Taskfile, as far as it can be told which jobs it has, and what is wrong with any."""
     errors: list[BtError] = []
     tasks: dict[str, Task] = {}
+    wrong = {name for table, name in taskfile.wrong if table == "tasks"}
     for spec in taskfile.tasks.values():
         maker = _Maker(taskfile, spec, variables, disk, errors)
         before = len(errors)
         task = maker.make()
-        if len(errors) == before:
+        if maker.is_sound:
             tasks[spec.name] = task
-    return tasks, errors
+        if len(errors) > before or spec.wrong:
+            wrong.add(spec.name)
+    return Ready(tasks, [e for e in errors if not isinstance(e, ReportedError)], frozenset(wrong))
+
+
+# Keys that say which jobs a task has and what these read and write; ANY is there if the keys do not go together.
+SHAPE = (
+    ANY,
+    "inputs",
+    "outputs",
+    "needs",
+    "after",
+    "foreach",
+    "track",
+    "dotenv",
+    "depfile",
+    "cwd",
+    "run",
+    "call",
+    "script",
+)
 
 
 class _Maker:
@@ -108,6 +136,7 @@ class _Maker:
         self.variables = variables
         self.disk = disk
         self.errors = errors
+        self.is_sound = True  # which jobs it has, and what they read and write, can be told
 
     def wrong(self, summary: str, place: Place, hint: str | None = None) -> None:
         """Note a mistake."""
@@ -116,6 +145,7 @@ class _Maker:
     def make(self) -> Task:
         """Read the whole task."""
         spec = self.spec
+        before = len(self.errors)
         inputs = self.slots(spec.inputs, "inputs")
         outputs = self.slots(spec.outputs, "outputs")
         inputs, outputs = self.constrained(inputs, outputs)
@@ -134,6 +164,8 @@ class _Maker:
         names = tuple(dict.fromkeys(made if outputs else [*given, *read]))
         known = {*names, *read, *given}
         anything = rows_from is not None and not given  # columns of a table that is not there yet
+        unclear = len(self.errors) > before or not spec.wrong.isdisjoint(("inputs", "outputs", "foreach"))
+        anything = anything or unclear
         task = Task(
             spec,
             kind,
@@ -145,15 +177,21 @@ class _Maker:
             depfile=self.single(spec.depfile, "depfile"),
             cwd=self.single(spec.cwd, "cwd"),
             dotenv=tuple(canonical(word.text, self.taskfile.root) for word in spec.dotenv),
-            command=None if spec.run is None else self.command(spec.run, known, inputs, outputs, anything),
-            env=self.environment(known, anything),
             rows=rows,
             rows_from=rows_from,
             names=names,
         )
-        self.check_wildcards(task, set(made), set(read), set(given), anything)
+        if not unclear:
+            self.check_wildcards(task, set(made), set(read), set(given), anything)
         self.check_outputs(task)
-        return task
+        self.is_sound = len(self.errors) == before and spec.wrong.isdisjoint(SHAPE)
+        self.check_resources()
+        self.check_ignore(task)
+        return replace(
+            task,
+            command=None if spec.run is None else self.command(spec.run, known, inputs, outputs, anything),
+            env=self.environment(known, anything),
+        )
 
     def slots(self, slots: tuple[Slot, ...], key: str) -> tuple[Entries, ...]:
         """Parse `inputs` or `outputs`."""
@@ -269,10 +307,11 @@ class _Maker:
         try:
             template = parse_command(text)
         except TemplateError as error:
-            self.wrong(str(error), self.spec.at("run"))
+            self.wrong(str(error), self.spec.in_run(error.offset, error.length))
             return None
         for placeholder in template.placeholders:
-            self.placeholder(placeholder, known, inputs, outputs, anything, "run")
+            place = self.spec.in_run(placeholder.offset, placeholder.length)
+            self.placeholder(placeholder, known, inputs, outputs, anything, place)
         return template
 
     def placeholder(
@@ -282,30 +321,33 @@ class _Maker:
         inputs: tuple[Entries, ...],
         outputs: tuple[Entries, ...],
         anything: bool,
-        key: str,
+        place: Place,
     ) -> None:
         """Check that a placeholder will have a value."""
         name = placeholder.name
         head, _, tail = name.partition(".")
-        place = self.spec.at(key)
         if head in ("input", "inputs", "output", "outputs"):
             slots, word = (inputs, "inputs") if head.startswith("input") else (outputs, "outputs")
             slot_names = [slot.name for slot in slots if slot.name is not None]
-            if not slots:
+            if word in self.spec.wrong:
+                pass  # reported
+            elif not slots:
                 self.wrong(f"`{{{name}}}` is used, and the task has no `{word}`", place)
             elif tail and tail not in slot_names:
                 self.wrong(
                     f"`{{{name}}}`: `{word}` has no name `{tail}`", place, did_you_mean(tail, slot_names)
                 )
+        elif head in ("params", "vars") and not tail:
+            self.wrong(f"`{{{head}}}` is a table", place, f"write `{{{head}.NAME}}` for one of its values")
         elif head == "params":
-            if tail not in self.spec.params:
+            if tail not in self.spec.params and "params" not in self.spec.wrong:
                 self.wrong(
                     f"`{{{name}}}`: `params` has no key `{tail}`", place, did_you_mean(tail, self.spec.params)
                 )
         elif head == "vars":
             collect(self.errors, lambda: self.variables.value(tail, place))
         elif head == "depfile":
-            if self.spec.depfile is None:
+            if self.spec.depfile is None and "depfile" not in self.spec.wrong:
                 self.wrong("`{depfile}` is used, and the task has no `depfile`", place)
         elif name not in known and name not in ("cpus", "args") and not anything:
             candidates = [*known, "input", "output", "inputs", "outputs", "cpus", "args", "depfile"]
@@ -327,7 +369,7 @@ class _Maker:
                     continue
                 found[name] = template
                 for placeholder in template.placeholders if key else ():
-                    self.placeholder(placeholder, known, (), (), anything, "env")
+                    self.placeholder(placeholder, known, (), (), anything, self.spec.at("env"))
         return found
 
     # -- meaning ---------------------------------------------------------------------------------------------
@@ -372,12 +414,13 @@ class _Maker:
             if loose:
                 self.wrong(f"wildcard `{{{loose[0]}}}` of `{key}` is bound by nothing", spec.at(key))
         self.check_values(task)
-        self.check_resources()
 
     def check_resources(self) -> None:
         """A job takes only what there is: `cpus`, `memory`, and the pools."""
         pools = self.taskfile.settings.pools
         known = {"cpus", "memory", *pools}
+        if "pools" in self.taskfile.settings.wrong:
+            return
         for name, amount in self.spec.resources.items():
             place = self.spec.at("resources")
             if name not in known:
@@ -395,20 +438,53 @@ class _Maker:
                     wilds.setdefault(part.name, set()).add(part)
         if task.spec.foreach is None:
             return
+        found: dict[str, None] = {}
         for row in task.rows or ():
             for name, value in row.items():
                 problem = unfit(value, wilds.get(name, set()))
                 if problem:
-                    self.wrong(
-                        f"`{printable(value)}` cannot be a value of `{{{name}}}`: {problem}",
-                        task.spec.foreach.place,
-                    )
-                    return
+                    found[f"`{printable(value)}` cannot be a value of `{{{name}}}`: {problem}"] = None
+        for summary in found:
+            self.wrong(summary, task.spec.foreach.place)
+
+    def check_ignore(self, task: Task) -> None:
+        """Every part that `ignore` names is there."""
+        spec = self.spec
+        slots = [slot.name for slot in task.inputs if slot.name is not None]
+        names = {
+            "inputs": [*slots, *(entry.pattern.text for entry in task.input_entries())],
+            "params": list(spec.params),
+            "env": [*self.taskfile.env, *spec.env],
+            "track": [*spec.track.env, *spec.track.cmd, *(entry.pattern.text for entry in task.track_files)],
+            "command": [],
+            "shell": [],
+        }
+        patterns = {"inputs": list(task.input_entries()), "track": list(task.track_files)}
+        for word in spec.ignore:
+            head, dot, tail = word.partition(".")
+            excused = head in spec.wrong or (head == "env" and spec.dotenv)
+            if not dot or head not in names or excused or tail in names[head]:
+                continue
+            if any(
+                entry.is_list or entry.pattern.match(tail) is not None for entry in patterns.get(head, ())
+            ):
+                continue
+            hint = did_you_mean(tail, names[head]) or f"leave it out, or write `{head}` for all of it"
+            self.wrong(
+                f"`ignore` names `{printable(word)}`, which the task does not have", spec.at("ignore"), hint
+            )
 
     def check_outputs(self, task: Task) -> None:
         """Outputs must lie in the project, or in a directory that `[bt] allow` names."""
+        read = {entry.pattern for entry in task.input_entries() if not entry.pattern.is_glob}
         for entry in task.output_entries():
             pattern = entry.pattern
+            if pattern.names and pattern in read:
+                self.wrong(
+                    f"task `{task.name}` would feed itself: it reads and writes `{printable(pattern.text)}`",
+                    entry.place,
+                    "write to another folder, or under another ending",
+                )
             start = pattern.prefix
             if pattern.is_directory and task.spec.hash != "bytes":
                 self.wrong("`hash` is for files, and an output is a directory", task.spec.at("hash"))
@@ -418,6 +494,8 @@ class _Maker:
                 self.wrong("`.bt/` belongs to `bt` itself", entry.place)
             elif start in self.taskfile.sources:
                 self.wrong("a Taskfile cannot be an output", entry.place)
+            elif "allow" in self.taskfile.settings.wrong:
+                continue
             elif is_outside(start) and not any(
                 start.startswith(allowed.rstrip("/") + "/") for allowed in self.taskfile.settings.allow
             ):

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from buildtool.errors import BtError, GraphError, Place, TaskfileError
+from buildtool.errors import BtError, GraphError, Place, Problems, ReportedError, TaskfileError
 from buildtool.expand.listing import matches
 from buildtool.files import Disk
 from buildtool.taskfile.pattern import Part, PatternError, parse_parts, parse_pattern
 from buildtool.taskfile.specs import VarSpec
-from buildtool.text import did_you_mean, printable
+from buildtool.text import count, did_you_mean, printable
 
 Scalar = str | int | float | bool
 
@@ -31,7 +31,8 @@ def scalar_text(value: Scalar) -> str:
 class Variables:
     """`[vars]`, with the values given on the command line in front.
 
-    `command` gives what a shell command prints (or None where nothing may be run).
+    `command` gives what a shell command prints (or None where nothing may be run). `wrong` are names that the
+    Taskfile has, and that are reported as wrong already.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Variables:
         disk: Disk,
         command: Callable[[str, str], str | None],
         given: Mapping[str, Any] | None = None,
+        wrong: Collection[str] = (),
     ) -> None:
         self.specs = {**specs}
         for name, value in (given or {}).items():
@@ -47,6 +49,7 @@ class Variables:
             self.specs[name] = (
                 VarSpec(place, items=tuple(value)) if isinstance(value, list) else VarSpec(place, value=value)
             )
+        self._wrong = wrong
         self._disk = disk
         self._command = command
         self._values: dict[str, str | list[str]] = {}
@@ -77,13 +80,18 @@ class Variables:
 
     def _load(self, name: str, place: Place) -> str | list[str]:
         spec = self.specs.get(name)
+        if spec is None and name in self._wrong:
+            raise ReportedError(f"`vars.{name}` is wrong", place=place)
         if spec is None:
             raise TaskfileError(
                 f"no variable `{name}` in `[vars]`", place=place, hint=did_you_mean(name, self.specs)
             )
         if name in self._busy:
-            chain = " → ".join([*self._busy[self._busy.index(name) :], name])
-            raise TaskfileError(f"variables that need each other: {chain}", place=spec.place)
+            circle = self._busy[self._busy.index(name) :]
+            first = circle.index(min(circle, key=list(self.specs).index))  # told the same wherever it is met
+            circle = [*circle[first:], *circle[: first + 1]]
+            chain = " → ".join(circle)
+            raise TaskfileError(f"variables that need each other: {chain}", place=self.specs[circle[0]].place)
         self._busy.append(name)
         try:
             return self._load_spec(name, spec)
@@ -109,7 +117,11 @@ class Variables:
         if spec.glob is not None:
             return self._glob(name, spec.glob, spec.place)
         if spec.sh is not None:
-            printed = self._command(f"vars.{name}", spec.sh)
+            try:
+                printed = self._command(f"vars.{name}", spec.sh)
+            except BtError as error:
+                error.place = error.place or spec.place
+                raise
             return f"<{spec.sh}>" if printed is None else printed
         return self._text(scalar_text("" if spec.value is None else spec.value), spec.place)
 
@@ -163,6 +175,21 @@ def read_lines(disk: Disk, path: str, place: Place) -> list[str]:
     return [line for line in map(str.strip, read_text(disk, path, place).splitlines()) if line]
 
 
+def line_place(disk: Disk, path: str, is_it: Callable[[str], bool]) -> Place | None:
+    """The place of the first line of a file of which something holds, without the blanks around it."""
+    try:
+        with open(disk.absolute(path), encoding="utf-8-sig") as file:
+            lines = file.read().splitlines()
+    except (OSError, UnicodeDecodeError):
+        return None
+    for number, line in enumerate(lines, 1):
+        text = line.strip()
+        if text and is_it(text):
+            column = line.index(text) + 1
+            return Place(path, number, column, column + len(text), line)
+    return None
+
+
 def read_table(disk: Disk, path: str, place: Place) -> list[dict[str, str]]:
     """The rows of a CSV file (tabs in `.tsv`, `.tab`), by the names in its first line. Blank rows are left out."""
     text = read_text(disk, path, place)
@@ -178,7 +205,8 @@ def read_table(disk: Disk, path: str, place: Place) -> list[dict[str, str]]:
                 continue
             if len(row) != len(header):
                 raise TaskfileError(
-                    f"line {reader.line_num} of `{printable(path)}` has {len(row)} cells, not {len(header)}",
+                    f"line {reader.line_num} of `{printable(path)}` has {count(len(row), 'cell')}, "
+                    f"not {len(header)}",
                     place=place,
                 )
             found.append(dict(zip(header, map(str.strip, row), strict=True)))
@@ -191,5 +219,7 @@ def collect(errors: list[BtError], action: Callable[[], object]) -> None:
     """Do something and put its error, if any, with the others."""
     try:
         action()
+    except Problems as several:
+        errors += several.errors
     except BtError as error:
         errors.append(error)

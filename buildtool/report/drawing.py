@@ -7,7 +7,7 @@ about, nor what is stale.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from buildtool.text import count, printable
 
 SHOWN = 3  # outputs of one job that are named
 DEEPEST = 40  # levels of one tree; what lies deeper becomes a tree of its own, or lines would grow with depth
+Found = Mapping[JobId, Sequence[str]]  # the inputs that jobs named themselves when they last ran
 PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 _-./,()")
 
 
@@ -31,7 +32,7 @@ class Link(NamedTuple):
     """From a node to something that it waits for."""
 
     target: int
-    how: str  # reads, needs or after
+    how: str  # reads, found, needs or after
 
 
 @dataclass(slots=True)
@@ -58,12 +59,23 @@ class Drawing:
 
 
 def draw_jobs(
-    graph: Graph, roots: Sequence[JobId], missing: Collection[FileId], *, explicit: bool
+    graph: Graph,
+    roots: Sequence[JobId],
+    missing: Collection[FileId],
+    found: Found,
+    *,
+    explicit: bool,
 ) -> Drawing:
     """The jobs behind `roots`; unless these are `explicit`, only those that no other job uses stay roots."""
     drawing = Drawing()
     at = {job: drawing.add(_job_node(graph, graph.jobs[job])) for job in graph.closure(list(roots))}
-    sources: dict[FileId, int] = {}
+    sources: dict[str, int] = {}
+
+    def source(path: str, detail: str) -> int:
+        if path not in sources:
+            sources[path] = drawing.add(Node(path, detail, is_file=True))
+        return sources[path]
+
     for job, node in at.items():
         links: dict[int, str] = {}
         for file, how in _read(graph.jobs[job]):
@@ -71,10 +83,12 @@ def draw_jobs(
             if producer is not None:
                 links.setdefault(at[producer], how)
                 continue
-            if file not in sources:
-                gone = "missing" if file in missing else ""
-                sources[file] = drawing.add(Node(graph.files[file].path, gone, is_file=True))
-            links.setdefault(sources[file], how)
+            gone = "missing" if file in missing else ""
+            links.setdefault(source(graph.files[file].path, gone), how)
+        for path in found.get(job, ()):
+            producer = graph.files[graph.by_path[path]].producer if path in graph.by_path else None
+            maker = at.get(producer) if producer is not None else None
+            links.setdefault(source(path, "") if maker is None else maker, "found")
         for other in graph.jobs[job].requires:
             links.setdefault(at[other], "needs")
         for other in graph.jobs[job].after:
@@ -151,7 +165,7 @@ def render_text(drawing: Drawing) -> list[str]:
         below.discard(root)
         while stack:
             at, lead, indent, how, depth = stack.pop()
-            text = lead + _label(drawing.nodes[at]) + (", after" if how == "after" else "")
+            text = lead + _label(drawing.nodes[at]) + (f", {how}" if how in ("after", "found") else "")
             links = drawing.links[at]
             if at in seen or at in below:
                 lines.append(text + (f", see {'below' if at in below else 'above'}" if links else ""))
@@ -173,7 +187,12 @@ def render_dot(drawing: Drawing) -> list[str]:
     for at, node in enumerate(drawing.nodes):
         label = _dot(node.title) + (f"\\n({_dot(node.detail)})" if node.detail else "")
         lines.append(f'  n{at} [label="{label}"{", shape=plaintext" if node.is_file else ""}];')
-    styles = {"reads": "", "needs": " [style=dashed]", "after": " [style=dotted]"}
+    styles = {
+        "reads": "",
+        "found": ' [label="found"]',
+        "needs": " [style=dashed]",
+        "after": " [style=dotted]",
+    }
     lines += [f"  n{link.target} -> n{at}{styles[link.how]};" for at, link in _links(drawing)]
     return [*lines, "}"]
 
@@ -184,7 +203,7 @@ def render_mermaid(drawing: Drawing) -> list[str]:
     for at, node in enumerate(drawing.nodes):
         label = _mermaid(node.title) + (f"<br>({_mermaid(node.detail)})" if node.detail else "")
         lines.append(f'  n{at}(["{label}"])' if node.is_file else f'  n{at}["{label}"]')
-    arrows = {"reads": "-->", "needs": "-.->", "after": "-.->|after|"}
+    arrows = {"reads": "-->", "found": "-->|found|", "needs": "-.->", "after": "-.->|after|"}
     return [*lines, *(f"  n{link.target} {arrows[link.how]} n{at}" for at, link in _links(drawing))]
 
 
@@ -209,15 +228,17 @@ def _mermaid(text: str) -> str:
 # -- data ----------------------------------------------------------------------------------------------------
 
 
-def graph_data(graph: Graph, jobs: Sequence[JobId], missing: Collection[FileId]) -> dict[str, Any]:
-    """The jobs and every file that they read or write."""
+def graph_data(
+    graph: Graph, jobs: Sequence[JobId], missing: Collection[FileId], found: Found
+) -> dict[str, Any]:
+    """The jobs and every file that they read or write; found ones by path alone."""
     files: dict[FileId, File] = {}
     for number in jobs:
         job = graph.jobs[number]
         for file in (*job.input_files(), *job.needs, *job.output_files()):
             files[file] = graph.files[file]
     return {
-        "jobs": [_job_data(graph, graph.jobs[job]) for job in jobs],
+        "jobs": [_job_data(graph, graph.jobs[job], found.get(job, ())) for job in jobs],
         "files": [
             {
                 "path": file.path,
@@ -230,7 +251,7 @@ def graph_data(graph: Graph, jobs: Sequence[JobId], missing: Collection[FileId])
     }
 
 
-def _job_data(graph: Graph, job: Job) -> dict[str, Any]:
+def _job_data(graph: Graph, job: Job, found: Sequence[str]) -> dict[str, Any]:
     return {
         "id": job.id,
         "name": job.name,
@@ -238,6 +259,7 @@ def _job_data(graph: Graph, job: Job) -> dict[str, Any]:
         "kind": job.kind.value,
         "wildcards": dict(job.wildcards),
         "inputs": graph.paths(job.input_files()),
+        "found": found,
         "outputs": graph.paths(job.output_files()),
         "needs": graph.paths(job.needs),
         "requires": job.requires,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from typing import TextIO
 
+from buildtool.errors import BtError, Problems
+from buildtool.report.data import render_json
 from buildtool.report.forecast import Foreseen
 from buildtool.report.model import JobReport
+from buildtool.report.outlet import Outlet
 
 STATUSES = ("ran", "unchanged", "restored", "fresh", "failed", "skipped")
 
@@ -17,7 +19,12 @@ class JsonLines:
     """Writes events to a text stream as they come."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+        self._outlet = Outlet(stream)
+
+    @property
+    def gone(self) -> BtError | None:
+        """Why nothing more can be written."""
+        return self._outlet.gone
 
     def planned(self, jobs: int, targets: tuple[str, ...]) -> None:
         """`plan`: how many jobs will be looked at, and for which targets (none: the default)."""
@@ -25,10 +32,7 @@ class JsonLines:
 
     def forecast(self, jobs: Sequence[Foreseen], targets: tuple[str, ...]) -> None:
         """`plan` of a dry run: every job with its verdict and reasons."""
-        told = [
-            {"job": _safe(j.name), "task": j.task, "verdict": j.word, "reasons": list(map(_safe, j.reasons))}
-            for j in jobs
-        ]
+        told = [{"job": j.name, "task": j.task, "verdict": j.word, "reasons": list(j.reasons)} for j in jobs]
         self._write("plan", jobs=len(jobs), targets=list(targets), forecast=told)
 
     def started(self, job: JobReport) -> None:
@@ -37,7 +41,7 @@ class JsonLines:
 
     def output(self, job: JobReport, data: bytes) -> None:
         """`output`: what a job printed; bytes that are not UTF-8 come as replacement characters."""
-        self._write("output", job=_safe(job.name), text=data.decode("utf-8", "replace"))
+        self._write("output", job=job.name, text=data.decode("utf-8", "replace"))
 
     def finished(self, job: JobReport) -> None:
         """`finished`: how a job came out; a failed one has `error`, and `log` and `command` where there are any."""
@@ -46,16 +50,16 @@ class JsonLines:
             failure = job.failure
             more["error"] = failure.cause
             if failure.details:
-                more["details"] = [_safe(d) for d in failure.details]
+                more["details"] = list(failure.details)
             if failure.log is not None:
                 more["log"] = failure.log
             if failure.command is not None:
-                more["command"] = _safe(failure.command)
+                more["command"] = failure.command
         self._write(
             "finished",
             **_job(job),
             status=job.status,
-            reasons=[_safe(r) for r in job.reasons],
+            reasons=list(job.reasons),
             seconds=round(job.seconds, 6),
             executor=job.executor,
             **more,
@@ -63,33 +67,40 @@ class JsonLines:
 
     def warning(self, text: str) -> None:
         """`warning`: something to know."""
-        self._write("warning", text=_safe(text))
+        self._write("warning", text=text)
 
     def note(self, text: str) -> None:
         """A remark is told as a warning: programs that do not care can pass it over."""
-        self._write("warning", text=_safe(text))
+        self._write("warning", text=text)
+
+    def error(self, error: BtError) -> None:
+        """`error`: why there was no build, or no end of one; several errors come one by one."""
+        if isinstance(error, Problems):
+            for one in error.errors:
+                self.error(one)
+            return
+        more: dict[str, object] = {}
+        if error.place is not None:
+            more["place"] = {name: getattr(error.place, name) for name in ("file", "line", "column")}
+        if error.facts:
+            more["facts"] = list(error.facts)
+        if error.hint is not None:
+            more["hint"] = error.hint
+        self._write("error", text=error.summary, **more)
 
     def summary(self, counts: Mapping[str, int], seconds: float, exit_code: int) -> None:
         """`summary`, the last line: jobs by status, and the exit code."""
         by_status = {status: counts.get(status, 0) for status in STATUSES}
         self._write("summary", **by_status, seconds=round(seconds, 6), exit_code=int(exit_code))
-        self._stream.flush()
 
     def _write(self, event: str, **values: object) -> None:
-        self._stream.write(json.dumps({"event": event, "time": time.time(), **values}) + "\n")
-        if event != "output":
-            self._stream.flush()
+        self._outlet.write(render_json({"event": event, "time": time.time(), **values}, None) + "\n")
 
 
 def _job(job: JobReport) -> dict[str, object]:
     return {
-        "job": _safe(job.name),
+        "job": job.name,
         "task": job.task,
-        "wildcards": {name: _safe(value) for name, value in job.wildcards.items()},
-        "outputs": [_safe(path) for path in job.outputs],
+        "wildcards": dict(job.wildcards),
+        "outputs": list(job.outputs),
     }
-
-
-def _safe(text: str) -> str:
-    """The text with bytes that are not UTF-8 escaped in hexadecimal, which every JSON parser takes."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

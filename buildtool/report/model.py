@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from buildtool.errors import Place
+from buildtool.errors import BtError, Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,11 @@ class JobReport:
 
 class Reporter(Protocol):
     """Somebody who wants to know how a build goes."""
+
+    @property
+    def gone(self) -> BtError | None:
+        """Why nobody can be told any more, so that the build should stop."""
+        ...
 
     def planned(self, jobs: int, targets: tuple[str, ...]) -> None:
         """The build begins, with this many jobs to look at."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Mapping
 from typing import TextIO
 
+from buildtool.errors import BtError, ExitCode
 from buildtool.report.model import Failure, JobReport
+from buildtool.report.outlet import Outlet
 from buildtool.report.paint import Paint
 from buildtool.text import duration, printable, visible
 
 ORDER = ("ran", "unchanged", "restored", "fresh", "failed", "skipped")
 HELD = 1 << 20  # bytes of output kept for later of one job; all of it is in the log
+BROKEN_OFF: Mapping[int, str] = {ExitCode.INTERRUPTED: "interrupted", ExitCode.TERMINATED: "terminated"}
 WORDS = {"unchanged": "unchanged after running"}
 
 
@@ -19,14 +21,18 @@ class Plain:
     """Writes to a text stream. `quiet`: failures and the closing sentence only; `verbose`: outputs, too."""
 
     def __init__(self, stream: TextIO, paint: Paint, *, quiet: bool = False, verbose: bool = False) -> None:
-        self._stream = stream
+        self._outlet = Outlet(stream)
         self._paint = paint
         self._quiet = quiet
         self._verbose = verbose
         self._failed: list[JobReport] = []
-        self._gone = False
         self._speaker: str | None = None  # whose output is printed as it comes
         self._held: dict[str, bytearray] = {}
+
+    @property
+    def gone(self) -> BtError | None:
+        """Why nothing more can be written."""
+        return self._outlet.gone
 
     def planned(self, jobs: int, targets: tuple[str, ...]) -> None:
         """Nothing is said before something happens."""
@@ -46,8 +52,9 @@ class Plain:
         held += data
         if self._speaker == job.name:
             end = held.rfind(b"\n") + 1
-            self._say(bytes(held[:end]))
-            del held[:end]
+            if end:
+                self._say(bytes(held[:end]))
+                del held[:end]
         elif len(held) > HELD:
             del held[: len(held) - HELD]
 
@@ -60,8 +67,7 @@ class Plain:
             self._speaker = None
 
     def _say(self, data: bytes) -> None:
-        for line in data.decode("utf-8", "replace").splitlines():
-            self._write(f"  {visible(line)}")
+        self._outlet.write(indented(data.decode("utf-8", "replace")))
 
     def finished(self, job: JobReport) -> None:
         """One line for a job that did something."""
@@ -91,28 +97,21 @@ class Plain:
         if not self._quiet:
             self._write(f"{self._paint.cyan('note:')} {text}")
 
-    def summary(self, counts: Mapping[str, int], seconds: float, _exit_code: int) -> None:
+    def summary(self, counts: Mapping[str, int], seconds: float, exit_code: int) -> None:
         """Failures once more, then the closing sentence."""
-        for job in self._failed:
-            for line in render_failure(job, self._paint):
-                self._write(line)
-        if self._failed:
-            self._write("")
-        self._write(closing(counts, seconds))
-        if not self._gone:
-            self._stream.flush()
+        lines = [line for job in self._failed for line in render_failure(job, self._paint)]
+        self._write(*lines, *[""] * bool(lines), closing(counts, seconds, exit_code))
 
-    def _write(self, line: str) -> None:
-        if self._gone:
-            return
-        try:
-            self._stream.write(line + "\n")
-            if self._stream.isatty():
-                self._stream.flush()
-        except OSError as error:
-            if error.errno != errno.EIO:
-                raise
-            self._gone = True  # the terminal was closed: the build still ends in order
+    def _write(self, *lines: str) -> None:
+        self._outlet.write("".join(f"{line}\n" for line in lines))
+
+
+def indented(text: str) -> str:
+    """Lines of a job's output, safe to show. They can be millions: those with nothing to escape go by as one."""
+    plain = text.replace("\t", "    ").removesuffix("\n")
+    if plain.replace("\n", "").isprintable():
+        return "  " + plain.replace("\n", "\n  ") + "\n"
+    return "".join(f"  {visible(line)}\n" for line in text.splitlines())
 
 
 def _because(job: JobReport) -> str:
@@ -122,10 +121,11 @@ def _because(job: JobReport) -> str:
     return f"  ({job.reasons[0]}{more})"
 
 
-def closing(counts: Mapping[str, int], seconds: float) -> str:
+def closing(counts: Mapping[str, int], seconds: float, exit_code: int = 0) -> str:
     """The sentence at the end: `12 ran, 3 unchanged after running, 985 fresh, 1 failed in 4.2 s`."""
     words = [f"{counts[status]} {WORDS.get(status, status)}" for status in ORDER if counts.get(status)]
-    return f"{', '.join(words) or 'nothing to do'} in {duration(seconds)}"
+    broken_off = f"{BROKEN_OFF[exit_code]}: " if exit_code in BROKEN_OFF else ""
+    return f"{broken_off}{', '.join(words) or 'nothing to do'} in {duration(seconds)}"
 
 
 def render_failure(job: JobReport, paint: Paint) -> list[str]:

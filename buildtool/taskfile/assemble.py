@@ -5,9 +5,10 @@ Trusts what `keys` has let through; reports nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from buildtool.errors import Place
 from buildtool.taskfile.places import Path, Places
 from buildtool.taskfile.specs import (
     ExecutorSpec,
@@ -51,7 +52,7 @@ def settings(table: Mapping[str, Any], places: Places) -> Settings:
         given["default"] = words(table["default"], places, ("bt", "default"))
     if "executor" in table:
         given["executor"] = Word(table["executor"], places.value(("bt", "executor")))
-    return Settings(**given)
+    return Settings(**given, wrong=getattr(table, "wrong", frozenset()))
 
 
 def variable(name: str, value: Any, places: Places) -> VarSpec:
@@ -83,6 +84,7 @@ def task(name: str, table: Mapping[str, Any], places: Places) -> TaskSpec:
             given[key] = Word(table[key], places.value((*path, key)))
     if "run" in table:
         given["run"] = "\n".join(_texts(table["run"]))
+        given["run_place"] = _within(table["run"], places, (*path, "run"))
     if "ignore" in table:
         given["ignore"] = _texts(table["ignore"])
     if "env" in table:
@@ -91,11 +93,27 @@ def task(name: str, table: Mapping[str, Any], places: Places) -> TaskSpec:
         given["track"] = _track(table["track"], places, (*path, "track"))
     if "foreach" in table:
         given["foreach"] = _foreach(table["foreach"], places, (*path, "foreach"))
-    return TaskSpec(name, places.key(path), places.table(path), **given)
+    wrong: frozenset[str] = getattr(table, "wrong", frozenset())
+    return TaskSpec(name, places.key(path), places.table(path), **given, wrong=wrong)
 
 
 def _texts(value: str | list[str]) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _within(value: str | list[str], places: Places, path: Path) -> Callable[[int, int], Place]:
+    """What tells the place of a stretch of a text, or of lines put together."""
+
+    def place(offset: int, length: int) -> Place:
+        if isinstance(value, str):
+            return places.inside(path, offset, length)
+        for index, line in enumerate(value):
+            if offset <= len(line):
+                return places.inside((*path, index), offset, length)
+            offset -= len(line) + 1
+        return places.value(path)
+
+    return place
 
 
 def _slots(value: Any, places: Places, path: Path) -> tuple[Slot, ...]:

@@ -316,6 +316,7 @@ TASK = Table(
     advice=_task_advice,
     rule=rules.task_rule(_USABLE),
     rules=rules.task_schema(_USABLE),
+    partial=True,
 )
 
 # --- the file ------------------------------------------------------------------------------------
@@ -338,7 +339,8 @@ BT = Table(
             Key("remote", TEXT, "Where it is shared."),
             Key("write", FLAG, "Whether this machine may write there.", default=False),
         )), "Keep outputs of past builds.", supported=False),
-    )
+    ),
+    partial=True,
 )  # fmt: skip
 
 VAR = Either(
@@ -377,4 +379,5 @@ FILE = Table(
         Key("include", TEXTS, "More Taskfiles: paths or globs, relative to the project root."),
     ),
     advice=_file_advice,
+    partial=True,
 )

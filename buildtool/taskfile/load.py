@@ -27,6 +27,9 @@ LARGEST = 64_000_000  # bytes; nobody writes that, and a mistaken name should no
 
 _NOUNS = {"vars": "variable", "env": "environment variable", "executors": "executor", "tasks": "task"}
 _SYNTAX_HINTS = (
+    ("Illegal character '\\n'", 'close the text with a quote; between `"""` it may have several lines'),
+    ('Expected "\'"', "a text that begins with `'` ends on the same line"),
+    ("Unterminated string", "close the text with the quotes that it begins with"),
     ("Invalid value", "text stands in quotes"),
     ("Unescaped '\\'", "in single quotes a backslash stands for itself"),
     ("Cannot overwrite", "a name can be given only once in its table"),
@@ -48,12 +51,22 @@ def find_taskfile(start: str) -> str | None:
 
 def load_taskfile(path: str) -> Taskfile:
     """The Taskfile at an absolute path, whose folder is the project root, or all its mistakes."""
+    found, errors = read_taskfile(path)
+    raise_all(errors)
+    return found
+
+
+def read_taskfile(path: str) -> tuple[Taskfile, list[BtError]]:
+    """What is well-formed of a Taskfile, and its mistakes; these are raised if a file cannot be read at all."""
     root, name = os.path.split(path)
     reader = _Reader(root)
     reader.read(name)
     reader.check_executors()
-    raise_all(reader.errors)
-    return Taskfile(root, name, tuple(reader.sources), reader.settings, **reader.merged)
+    if reader.unread:
+        raise_all(reader.errors)
+    wrong = frozenset(reader.wrong)
+    found = Taskfile(root, name, tuple(reader.sources), reader.settings, **reader.merged, wrong=wrong)
+    return found, reader.errors
 
 
 class _Reader:
@@ -62,6 +75,8 @@ class _Reader:
     def __init__(self, root: str) -> None:
         self.root = root
         self.errors: list[BtError] = []
+        self.unread = False  # something that nobody knows is missing
+        self.wrong: set[tuple[str, str]] = set()
         self.sources: list[str] = []
         self.settings = Settings()
         self.merged: dict[str, dict[str, Any]] = {table: {} for table in _NOUNS}
@@ -78,17 +93,18 @@ class _Reader:
             if not main and "bt" in data:
                 self._misplaced(places)
                 del data["bt"]
-            known = len(self.errors)
             top = FILE.check(data, Spot(places, self.errors))
             self._claim(data, places)
-            if len(self.errors) == known:
-                self._merge(top, places, main=main)
+            self._merge(top, places, main=main)
+            self._note_wrong(data, top)
         except RecursionError:
+            self.unread = True
             self.errors.append(
                 TaskfileError(f"`{printable(name)}` is nested too deeply", hint="write fewer levels")
             )
             return
         except TaskfileError as error:
+            self.unread = True
             error.place = error.place or wanted
             self.errors.append(error)
             return
@@ -130,10 +146,22 @@ class _Reader:
             for name, value in top.get(table, {}).items():
                 merged[name] = make(name, value, places)
 
+    def _note_wrong(self, data: Mapping[str, Any], top: Mapping[str, Any]) -> None:
+        """Remember the names of which nothing is left, so that nobody is told that they are not there."""
+        self.unread = self.unread or any(
+            name not in top and name != "executors" and not name.startswith("x-") for name in data
+        )
+        for table in _NOUNS:
+            inner = data.get(table)
+            for name in inner if isinstance(inner, dict) else ():
+                if name not in self.merged[table]:
+                    self.wrong.add((table, name))
+
     def _include(self, value: object, places: Places) -> None:
         """Read the files that `include` names, sorted within one pattern, each once."""
         items = [value] if isinstance(value, str) else value
         if not isinstance(items, list) or not all(isinstance(item, str) and item.strip() for item in items):
+            self.unread = self.unread or value is not None
             return  # reported by the check
         for word in assemble.words(value if isinstance(value, str) else items, places, ("include",)):
             for name in self._matching(word):
@@ -148,6 +176,7 @@ class _Reader:
         shown = printable(word.text)
         if is_outside(name):
             hint = "copy it into the project, or link to it from there"
+            self.unread = True
             self.errors.append(
                 TaskfileError(f"`{shown}` lies outside the project", place=word.place, hint=hint)
             )
@@ -157,6 +186,7 @@ class _Reader:
             return [path for path in found if not os.path.isdir(os.path.join(self.root, path))]
         if os.path.lexists(os.path.join(self.root, name)):
             return [name.rstrip("/")]
+        self.unread = True
         hint = did_you_mean(name, _beside(self.root, name)) or "paths are relative to the project root"
         self.errors.append(TaskfileError(f"no file `{shown}` to include", place=word.place, hint=hint))
         return []
@@ -246,6 +276,8 @@ def _syntax(text: str, name: str, error: tomli.TOMLDecodeError) -> TaskfileError
     column = min(error.colno, len(line) + 1)
     place = Place(name, error.lineno, column, min(column + 1, len(line) + 1), line)
     summary = error.msg[:1].lower() + error.msg[1:]
+    if error.msg.startswith("Illegal character '\\n'"):
+        summary = "a text has no closing quote"
     hint = next((hint for start, hint in _SYNTAX_HINTS if error.msg.startswith(start)), None)
     if error.msg.startswith("Cannot declare") and not line.lstrip().startswith("[["):
         return _declared_twice(text, place)

@@ -20,6 +20,9 @@ _SPACE = re.compile(r"[ \t]*")
 _BLANK = re.compile(r"(?:[ \t\n]+|#[^\n]*)*")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _PLAIN = re.compile(r"[^,\]}#\n]*")  # numbers, dates, true and false
+_WRITTEN = re.compile(  # one character of a basic string as it is written, or a break of a line that is none
+    r"\\(?:u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|x[0-9A-Fa-f]{2}|(?P<none>[ \t]*\n[ \t\n]*)|.)|.", re.DOTALL
+)
 _STRINGS = {  # to the end of a string of one line
     '"': re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"'),
     "'": re.compile(r"'[^'\n]*'"),
@@ -54,6 +57,7 @@ class Places:
 
     def __init__(self, text: str, file: str, root: _Node) -> None:
         self.file = file
+        self._text = text
         self._root = root
         self._lines = text.split("\n")
         self._starts = [0, *accumulate(len(line) + 1 for line in self._lines)]
@@ -67,6 +71,15 @@ class Places:
         """Where a value starts, as far as its first line goes; else what encloses it."""
         node = self._find(path)
         return self._place(node.begin, node.end)
+
+    def inside(self, path: Path, offset: int, length: int) -> Place:
+        """Where a stretch of a text stands, given by its place in the value, as far as its first line goes."""
+        node = self._find(path)
+        raw = self._text[node.begin : node.end]
+        start, stop = (_written_at(raw, at) for at in (offset, offset + length))
+        if start is None or stop is None:
+            return self.value(path)
+        return self._place(node.begin + start, node.begin + stop)
 
     def table(self, path: Path) -> Mapping[str, Place]:
         """The places of the keys of a table, found when asked for."""
@@ -87,6 +100,25 @@ class Places:
         column = start - self._starts[row] + 1
         end = min(stop - self._starts[row], len(text)) + 1
         return Place(self.file, row + 1, column, max(end, column), text)
+
+
+def _written_at(raw: str, offset: int) -> int | None:
+    """Where in a string as it is written the character of its value with this number stands."""
+    quotes = raw[:3] if raw[:3] in _BLOCKS else raw[:1]
+    if quotes not in _BLOCKS and quotes not in _STRINGS:
+        return None
+    at = len(quotes)
+    if len(quotes) == 3 and raw.startswith("\n", at):
+        at += 1
+    if quotes[0] == "'" or "\\" not in raw:
+        return at + offset
+    while match := _WRITTEN.match(raw, at):
+        if not match["none"]:
+            if offset == 0:
+                return at
+            offset -= 1
+        at = match.end()
+    return None
 
 
 class _Keys(Mapping[str, Place]):

@@ -5,7 +5,7 @@ Texts are kept as written (patterns and templates are parsed where variables are
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -63,6 +63,7 @@ class TaskSpec:
     inputs: tuple[Slot, ...] = ()
     outputs: tuple[Slot, ...] = ()
     run: str | None = None  # a list of lines is joined with newlines
+    run_place: Callable[[int, int], Place] | None = field(default=None, compare=False)  # of a stretch of it
     call: str | None = None
     script: str | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -90,10 +91,15 @@ class TaskSpec:
     serve: bool = False
     hash: str = "bytes"
     cache: bool = True
+    wrong: frozenset[str] = frozenset()  # keys that did not pass; they are left out
 
     def at(self, key: str) -> Place:
         """The place of a key, or of the table where the key is not written."""
         return self.places.get(key, self.place)
+
+    def in_run(self, offset: int, length: int) -> Place:
+        """The place of a stretch of `run`."""
+        return self.at("run") if self.run_place is None else self.run_place(offset, length)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +139,7 @@ class Settings:
     allow: tuple[str, ...] = ()  # directories outside the project that outputs may lie in
     secrets: tuple[str, ...] = ()
     pass_env: tuple[str, ...] = ()  # more variables that jobs are given, untracked; may hold `*`
+    wrong: frozenset[str] = frozenset()  # keys that did not pass; they are left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,3 +154,4 @@ class Taskfile:
     env: Mapping[str, str] = field(default_factory=dict)
     executors: Mapping[str, ExecutorSpec] = field(default_factory=dict)
     tasks: Mapping[str, TaskSpec] = field(default_factory=dict)
+    wrong: frozenset[tuple[str, str]] = frozenset()  # names, each with its table, of which nothing passed

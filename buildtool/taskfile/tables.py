@@ -13,9 +13,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from buildtool.taskfile.kinds import INVALID, Kind, Schema, Spot
-from buildtool.text import did_you_mean, listing, printable
+from buildtool.text import did_you_mean, listing, nearest, printable
+
+
+class Partial(dict[str, Any]):
+    """What passed of a table; `wrong` names the keys that did not, and those that a misspelt one was meant to be."""
+
+    wrong: frozenset[str] = frozenset()
+
 
 Marks = Callable[[Mapping[str, Any]], bool]
+ANY = "*"  # among wrong keys: what is wrong is how they go together
 
 
 @dataclass(frozen=True)
@@ -70,6 +78,7 @@ class Table:
     rule: Callable[[Mapping[str, Any], Spot], None] | None = None  # what must hold among the keys
     rules: Schema = field(default_factory=dict)  # the same, as JSON Schema
     shown: bool = True  # in the schema
+    partial: bool = False  # what is right of a wrong one is of use
 
     @property
     def supported(self) -> tuple[str, ...]:
@@ -85,22 +94,33 @@ class Table:
             return INVALID
         before = len(spot.errors)
         known = {key.name: key for key in self.keys}
-        found = {}
+        found = Partial()
+        wrong: set[str] = set()
         for name, inner in value.items():
             below = spot.key(name)
             key = known.get(name)
+            so_far = len(spot.errors)
             if key is not None and key.supported:
                 found[name] = key.kind.check(inner, below.called("") if key.bare else below)
             elif key is not None:
                 below.wrong_key(f"`{name}` is not supported yet", key.hint)
             elif not name.startswith("x-"):
                 found[name] = self._other(name, inner, below)
+            if len(spot.errors) > so_far:
+                meant = None if key else self.aliases.get(name) or nearest(name, self.supported)
+                wrong |= {name, meant or name}
         for name in self.required:
             if name not in value:
                 spot.wrong_key(f"`{printable(spot.label)}` needs `{name}`", f"add `{name} = …`")
         if self.rule:
             self.rule(value, spot)
-        return found if len(spot.errors) == before else INVALID
+        if len(spot.errors) == before:
+            return found
+        if not self.partial:
+            return INVALID
+        passed = Partial((name, inner) for name, inner in found.items() if inner is not INVALID)
+        passed.wrong = frozenset(wrong or {ANY})
+        return passed
 
     def _other(self, name: str, value: object, spot: Spot) -> Any:
         if self.others is None:

@@ -135,7 +135,7 @@ def _at(placeholder: Placeholder, message: str) -> TemplateError:
 
 
 _TOKEN = re.compile(
-    r"\$\$|\$\{|\{\{"
+    r"\$\$|\$\{(?!\{)|\{\{"
     r"|\{(?P<name>[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*)(?:\[(?P<index>[0-9]+)\])?(?P<raw>!r)?\}"
     r"|[{}]"
 )

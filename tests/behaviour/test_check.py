@@ -39,7 +39,7 @@ def test_wrong_meanings(project: Project) -> None:
         outputs = "y"
         run = "echo {input}"
     """)
-    err = project.look("check", code=3).err
+    err = project.look("check", code=2).err
     for part in ("`none.csv`: no such file", "unknown `{inptus}`", "the task has no `inputs`", "3 errors"):
         assert part in err
 
@@ -127,3 +127,83 @@ def test_commands_that_give_values(project: Project) -> None:
     project.look("log", code=3)
     project.look("log", "a", code=3)
     assert project.files() == ["Taskfile.toml"]
+
+
+def told(project: Project, code: int = 2) -> list[str]:
+    """The errors of `bt check`, each as line and summary."""
+    err = project.look("check", code=code).err
+    return [line.removeprefix("Taskfile.toml:") for line in err.splitlines() if ": error: " in line]
+
+
+def test_everything_in_one_round(project: Project) -> None:
+    project.taskfile("""
+        [bt]
+        jobs = "many"
+        default = ["nope", "one", "neither"]
+        [vars]
+        odd = { csv = 3, column = "x" }
+        gone = { csv = "gone.csv", column = "x" }
+        [tasks.one]
+        outputs = "one"
+        timeout = "soon"
+        params = { k = 1979-01-01, l = 2 }
+        run = "echo {output} {params.k} {nope} {vars.odd}"
+        ignore = ["env.m", "inputs.foo"]
+        [tasks.two]
+        inputs = "nowhere.txt"
+        outputs = "{vars.odd}/two"
+        run = "echo {input.x}"
+        [tasks.three]
+        foreach = { n = ["", "a/b", "c", "a/b"] }
+        outputs = "three/{n}"
+        run = "true {depfile}"
+    """)
+    assert told(project) == [
+        "2:8: error: `jobs` must be a whole number, not text",
+        "5:15: error: `vars.odd.csv` must be text, not a number",
+        "6:1: error: `gone.csv`: no such file",
+        "9:11: error: `timeout` cannot be `soon`",
+        "10:16: error: `params.k` must be text, a number, `true` or `false`, a list or a table, "
+        "not a date or time",
+        "11:33: error: unknown `{nope}`",
+        "12:1: error: `ignore` names `env.m`, which the task does not have",
+        "12:1: error: `ignore` names `inputs.foo`, which the task does not have",
+        "16:13: error: `{input.x}`: `inputs` has no name `x`",
+        "18:1: error: `` cannot be a value of `{n}`: it is empty",
+        "18:1: error: `a/b` cannot be a value of `{n}`: it holds `/` (write `{n:**}` to allow that)",
+        "20:13: error: `{depfile}` is used, and the task has no `depfile`",
+    ]
+
+
+def test_graphs_are_looked_at_as_far_as_they_are_known(project: Project) -> None:
+    project.taskfile("""
+        [bt]
+        default = ["nope", "one", "neither"]
+        [tasks.one]
+        inputs = "missing.txt"
+        outputs = "one"
+        retries = "twice"
+        run = "echo {nope}"
+    """)
+    assert [line.split(":")[0] for line in told(project)] == ["2", "2", "4", "6", "7"]
+    # What a wrong task makes is not known: nothing is said of files that nobody seems to make.
+    project.taskfile("""
+        [tasks.one]
+        ouputs = "one"
+        run = "touch one"
+        [tasks.two]
+        inputs = "one"
+        outputs = "two"
+        run = "touch two"
+    """)
+    assert told(project) == ["2:1: error: unknown key `ouputs`"]
+
+
+def test_a_table_that_is_misspelt_says_nothing_of_what_is_in_it(project: Project) -> None:
+    project.taskfile("""
+        [var]
+        x = "1"
+        [tasks.one]
+        run = "echo {vars.x}"
+    """)
+    assert told(project) == ["1:2: error: unknown key `var`"]

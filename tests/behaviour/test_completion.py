@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from support.project import Project, clean_environment
+from support.project import BT, Project, clean_environment
 
 TASKFILE = """
     [vars]
@@ -89,3 +90,37 @@ def test_the_shell_script(project: Project) -> None:
         out, err = process.communicate(timeout=60)
         assert "_BT_COMPLETE" in out
         assert err == ""
+
+
+def test_names_are_never_shell_code(project: Project) -> None:
+    project.taskfile("""
+        [tasks.up]
+        inputs = "src/{n}.txt"
+        outputs = "out/{n}.up"
+        run = "cp {input} {output}"
+    """)
+    live = ("$(touch PWNED)", "x;touch PWNED", "a b", "`touch PWNED`", "y\ntouch PWNED", "q*", "~", "é-1,2")
+    for name in live:
+        project.write(f"src/{name}.txt", "")
+    assert complete(project, "bt why out/") == ["out/é-1,2.up"]
+    project.build()  # now files of these names are there for globs to find
+    project.write("bin/bt", f'#!/bin/sh\nexec {" ".join(BT)} "$@"\n').chmod(0o755)
+    script = """
+        PATH="$PWD/bin:$PATH"
+        eval "$(_BT_COMPLETE=bash_source bt)"
+        for word in out/ 'out/\\$' out/x out/y; do
+            COMP_WORDS=(bt why "$word") COMP_CWORD=2 COMPREPLY=()
+            _bt_completion bt "$word" why
+            for found in "${COMPREPLY[@]}"; do eval "echo $found"; done
+        done
+    """
+    told = subprocess.run(
+        ["bash", "-c", script],
+        cwd=project.folder,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.stdout == "out/é-1,2.up\n", told.stderr
+    assert not project.exists("PWNED")

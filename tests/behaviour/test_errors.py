@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from support.project import Project
+from support.project import BT, Project
 
 RULE = '[tasks.t]\ninputs = "in"\noutputs = "out"\nrun = "cp {input} {output}"\n'
 
@@ -62,6 +62,37 @@ WRONG = {
         3,
         ["feeds itself for ever"],
     ),
+    "reads what it writes": (
+        '[tasks.t]\ninputs = "o/{n}.x"\noutputs = "o/{n}.x"\nrun = "true"\n',
+        2,
+        [":3:", "task `t` would feed itself: it reads and writes `o/{n}.x`"],
+    ),
+    "one output twice": (
+        '[tasks.t]\noutputs = ["x", "x"]\nrun = "true"\n',
+        2,
+        [":2:17", "task `t` makes `x` twice"],
+    ),
+    "tables as placeholders": (
+        '[tasks.t]\nrun = "true {vars} {params}"\n',
+        2,
+        ["`{vars}` is a table", "`{params}` is a table", "write `{vars.NAME}`"],
+    ),
+    "too few inputs": (
+        RULE.replace("{input}", "{input[1]}"),
+        1,
+        [],
+    ),
+    "variables in a circle": (
+        '[vars]\na = "{vars.b}"\nb = "{vars.a}"\n[tasks.t]\nrun = "true {vars.b} {vars.a}"\n',
+        2,
+        ["Taskfile.toml:2:1: error: variables that need each other: a → b → a\n"],
+    ),
+    "an open text": ('x-a = "abc\n', 2, ["1:11", "no closing quote", "close the text"]),
+    "a short row": (
+        RULE.replace("{input}", "{vars.c}") + '[vars]\nc = { csv = "short.csv", column = "a" }\n',
+        2,
+        ["line 2 of `short.csv` has 1 cell, not 2"],
+    ),
     "output outside": (RULE.replace('"out"', '"../out"'), 2, ["outside the project", "allow"]),
     "output absolute": (RULE.replace('"out"', '"/tmp/x/out"'), 2, ["outside the project"]),
     "no need": ('[tasks.t]\nneeds = ["nothing"]\n[bt]\ndefault = ["t"]\n', 3, ["`nothing`"]),
@@ -82,6 +113,7 @@ def test_wrong_taskfile(project: Project, name: str) -> None:
     project.write("in", "x")
     project.write("f.x", "x")
     project.write("f.y", "x")
+    project.write("short.csv", "a,b\nc\n")
     project.write("dir/inner", "x")
     project.write("Taskfile.toml", text)
     before = project.files()
@@ -126,6 +158,7 @@ def test_all_errors_at_once(project: Project) -> None:
         (["build", "--", "x"], 2, "{args}"),
         (["-C", "nowhere", "build"], 2, "not a directory"),
         (["-f", "nowhere.toml", "build"], 2, "nowhere.toml"),
+        (["-f", ".", "build"], 2, "`.` is a directory"),
         (["build", "--check"], 2, "--dry-run"),
         (["build", "-s", "x"], 2, "NAME=VALUE"),
     ],
@@ -137,6 +170,21 @@ def test_wrong_use(project: Project, words: list[str], code: int, fragment: str)
     assert run.code == code
     assert fragment in run.err
     assert "Traceback" not in run.err
+
+
+def test_no_is_an_answer(project: Project) -> None:
+    project.write("Taskfile.toml", RULE)
+    project.write("in", "x")
+    project.build()
+    terminal, inside = os.openpty()
+    os.write(terminal, b"n\n")
+    asked = [*BT, "clean", "--state"]
+    run = subprocess.run(asked, cwd=project.folder, stdin=inside, capture_output=True, text=True, check=False)
+    os.close(inside)
+    os.close(terminal)
+    assert run.returncode == 0
+    assert run.stdout.endswith("nothing removed\n")
+    assert project.exists(".bt/state.db")
 
 
 def test_no_taskfile(project: Project) -> None:
@@ -456,3 +504,29 @@ def test_the_failure_says_all_that_helps(project: Project) -> None:
         assert fragment in out
     assert "line 10\n" not in out
     assert out.endswith("1 failed in 0.0 s\n") or "1 failed in" in out.splitlines()[-1]
+
+
+def test_a_missing_source_does_not_stop_a_look_at_the_rest(project: Project) -> None:
+    project.write("Taskfile.toml", RULE + '[tasks.u]\ninputs = "gone"\noutputs = "u"\nrun = "touch u"\n')
+    project.write("in", "x")
+    run = project.look("status")
+    assert run.out.startswith("t  1 stale\nu  1 stale\n")
+    assert run.err == "missing: `gone`: no such file, and no task makes it\n"
+    assert project.look("why", "out").out == "t will run:\n  never built here\n"
+    assert "it will fail: `gone`: no such file" in project.look("why", "u").out
+    assert project.look("build", "-n", code=3).err.count("error") == 1
+
+
+def test_a_task_that_nobody_asks_for_anything(project: Project) -> None:
+    project.write("Taskfile.toml", RULE + '[tasks.u]\noutputs = "u/{n}"\nrun = "touch {output}"\n')
+    project.write("in", "x")
+    [told] = project.build().warnings
+    assert told.startswith("task `u` has nothing to do: it makes files only when they are asked for")
+    assert project.build("u/1").warnings == []
+
+
+def test_names_that_look_the_same(project: Project) -> None:
+    project.write("Taskfile.toml", RULE.replace('"out"', '"K\u00f6ln.out"'))
+    project.write("in", "x")
+    told = project.bt("build", "Ko\u0308ln.out").err
+    assert "did you mean `K\u00f6ln.out`? It looks the same and is written 'K\\xf6ln.out'." in told

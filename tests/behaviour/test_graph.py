@@ -136,6 +136,7 @@ def test_json(project: Project) -> None:
                 "kind": "rule",
                 "wildcards": {"s": "A"},
                 "inputs": ["raw/A.txt", "common"],
+                "found": [],
                 "outputs": ["build/A.n"],
                 "needs": [],
                 "requires": [],
@@ -204,3 +205,31 @@ def test_long_chains(project: Project) -> None:
     for n in (0, 1000, 1999):
         assert f"o{n}  (t{n})" in out
     assert out.count("see below") == 2000 // 40 - 1
+
+
+def test_found_inputs(project: Project) -> None:
+    project.taskfile("""
+        [tasks.head]
+        outputs = "made.h"
+        run = "touch {output}"
+        [tasks.cc]
+        inputs = "a.c"
+        outputs = "a.o"
+        after = "head"
+        depfile = "a.d"
+        run = "touch {output}; echo 'a.o: a.c my.h made.h' > {depfile}"
+    """)
+    project.write("a.c", "")
+    project.write("my.h", "")
+    assert "my.h" not in project.look("graph", "a.o").out
+    project.build("a.o")
+    assert project.look("graph", "a.o").out == dedent("""\
+        a.o  (cc)
+        ├── a.c
+        ├── my.h, found
+        └── made.h  (head), found
+    """)
+    assert 'n3 -> n0 [label="found"];' in project.look("graph", "a.o", "--format", "dot").out
+    assert "n3 -->|found| n0" in project.look("graph", "a.o", "--format", "mermaid").out
+    jobs = json.loads(project.look("graph", "a.o", "--format", "json").out)["jobs"]
+    assert [job["found"] for job in jobs if job["name"] == "cc"] == [["my.h", "made.h"]]

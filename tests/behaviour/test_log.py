@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 
 from support.project import BT, Project
@@ -54,7 +55,10 @@ def test_a_task_a_file_and_a_group(project: Project) -> None:
 def test_nothing_to_show(project: Project) -> None:
     built(project)
     run = project.look("log", "mute")
-    assert (run.out, run.err) == ("", "`mute` printed nothing\n")
+    assert (run.out, run.err) == (
+        "",
+        "no output of `mute` is kept: it printed nothing, or its log was removed\n",
+    )
     assert project.look("log", "never", code=3).err == "it has not run yet\n"
     assert project.look("log", "in/A", code=3).err == "`in/A` is a source: no job makes it\n"
     assert "no task makes `nope`" in project.look("log", "nope", code=3).err
@@ -98,3 +102,15 @@ def test_a_broken_taskfile_hides_nothing(project: Project) -> None:
     built(project)
     project.taskfile("[tasks")
     assert project.look("log").code == 0
+
+
+def test_a_damaged_state_is_told(project: Project) -> None:
+    built(project)
+    project.write(".bt/state.db", "rubbish")
+    told = project.bt("status").err
+    assert told.startswith("warning: ")
+    assert project.bt("build", "-n").err == told
+    assert project.bt("log").err == told + "no job has run here yet\n"
+    process = project.start("build", "-n", "--json")
+    out, _ = process.communicate(timeout=60)
+    assert [json.loads(line)["event"] for line in out.splitlines()] == ["warning", "plan", "summary"]

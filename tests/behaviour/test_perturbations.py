@@ -7,6 +7,7 @@ FIFO where a test wants to do something while it runs.
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -466,3 +467,22 @@ def test_output_that_cannot_be_written(two: Project) -> None:
         )
     assert done.returncode == 5
     assert "Traceback" not in done.stderr
+
+
+def test_too_few_descriptors_mean_fewer_jobs_at_a_time(project: Project) -> None:
+    project.taskfile("""
+        [tasks.a]
+        foreach = { n = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12] }
+        outputs = "{n}.a"
+        run = "echo this is {n}; sleep 0.1; echo {n} > {output}"
+    """)
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))
+
+    process = project.start("build", "-j12", preexec_fn=limit)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+    assert out.count("warning:") == out.count("too many files open") == 1
+    assert "12 ran in" in out
+    assert project.bt("log", "a").out.count("this is") == 12

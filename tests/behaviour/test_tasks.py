@@ -247,6 +247,16 @@ def test_args_reach_the_command(project: Project) -> None:
     assert project.read("said") == "[a b][-x][$(id)]"
 
 
+def test_args_of_a_call_from_python(project: Project) -> None:
+    project.taskfile("""
+        [tasks.say]
+        run = "printf '[%s]' {args} > said"
+    """)
+    code = "from buildtool.cli.main import run; run(['build', 'say', '--', 'a b', '--', '-x'])"
+    subprocess.run([sys.executable, "-c", code, "--", "z"], cwd=project.folder, check=True)
+    assert project.read("said") == "[a b][--][-x]"
+
+
 def test_depfile(project: Project) -> None:
     project.taskfile("""
         [tasks.obj]
