@@ -14,8 +14,8 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from buildtool.check import Checker, Look
-from buildtool.errors import BtError, DiskError, ExitCode, StateError
+from buildtool.check import Checker, Look, NotMadeError
+from buildtool.errors import BtError, DiskError, ExitCode, GraphError, StateError
 from buildtool.executors.protocol import Ended, Executor, Output, Started
 from buildtool.expand.targets import Wanted, cycle_error
 from buildtool.fingerprint import Fresh, Stale
@@ -83,6 +83,7 @@ class Build:
     _expected: dict[str, float] = field(default_factory=dict)  # seconds, by key
     _temporary: dict[JobId, int] = field(default_factory=dict)  # consumers that are not settled yet
     _broken: StateError | None = None
+    _faults: set[ExitCode] = field(default_factory=set)  # what the jobs failed of
 
     def run(self) -> ExitCode:
         """Build everything wanted; what a failing job means for the exit code is decided here."""
@@ -226,7 +227,7 @@ class Build:
         for file in (*grown.input_files(), *grown.needs):
             if file in expander.missing:
                 path = expander.graph.files[file].path
-                raise BtError(f"`{printable(path)}`: no such file, and no task makes it")
+                raise GraphError(f"`{printable(path)}`: no such file, and no task makes it")
         return requires
 
     def _want_more(self, jobs: Iterable[JobId]) -> None:
@@ -242,6 +243,8 @@ class Build:
         )
         if failure.place is None:
             failure = replace(failure, place=self.project.renderer.task(job).spec.place)
+        missing = isinstance(error, GraphError) and not isinstance(error, NotMadeError)
+        self._faults.add(ExitCode.MISSING if missing else ExitCode.FAILED)
         self._came_out(job, None, Status.FAILED, failure=failure)
         self._tell(Finished(job.id, Status.FAILED))
 
@@ -317,6 +320,7 @@ class Build:
         if outcome.status is Status.FAILED and self._retry(attempt, ended):
             return
         if outcome.status is Status.FAILED:
+            self._faults.add(ExitCode.FAILED)
             self.performer.record_failure(attempt, ended.seconds)
         else:
             self._remember(job, outcome.made)
@@ -494,6 +498,8 @@ class Build:
         absent = [path for path in self.want.paths if not self.project.disk.exists(path)]
         for path in absent if not self.plan.failed else ():
             self.reporter.warning(f"`{printable(path)}` was asked for, and its task did not make it")
+        if self.plan.failed and self._faults == {ExitCode.MISSING}:
+            return ExitCode.MISSING  # no job ran badly: what some read is not there
         return ExitCode.FAILED if self.plan.failed or absent else ExitCode.DONE
 
     # -- what the plan asks ----------------------------------------------------------------------------------

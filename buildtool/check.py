@@ -44,6 +44,10 @@ class Tracker(Protocol):
         ...
 
 
+class NotMadeError(GraphError):
+    """A job that came out well did not make what another one reads."""
+
+
 @dataclass(slots=True)
 class Look:
     """What one look at a job found."""
@@ -226,7 +230,7 @@ class Checker:
             value = self._remembered(producer, path, kind, record)
             if value is None and self._is_elsewhere(producer):
                 name = printable(self.expander.graph.jobs[producer].name)
-                raise GraphError(f"`{printable(path)}` is not among what `{name}` made")
+                raise NotMadeError(f"`{printable(path)}` is not among what `{name}` made")
             absent[producer] = None
         return [Item(kind, path, value)]
 

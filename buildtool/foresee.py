@@ -46,12 +46,14 @@ def foresee(project: Project, want: Wanted, *, force: bool = False, only: bool =
     graph = project.expander.graph
     if force:
         checker.forced = roots if only else set(graph.closure(want.roots))
-    for job in _in_order(project, want.roots, found):
+    blockers: dict[JobId, set[JobId]] = {}
+    for job in _in_order(project, want.roots, found, blockers):
         if only and job.id not in roots:
             record = checker.record(job)
             found.looks[job.id] = Look(Fresh(), record=record)
         else:
-            found.looks[job.id] = _look(project, checker, job)
+            origins = _origins(project, job) | blockers.get(job.id, set())
+            found.looks[job.id] = _look(project, checker, job, origins)
         look = found.looks[job.id]
         if not isinstance(look.verdict, Fresh):
             checker.uncertain[job.id] = job.name
@@ -62,7 +64,8 @@ def foresee(project: Project, want: Wanted, *, force: bool = False, only: bool =
     return found
 
 
-def _look(project: Project, checker: Checker, job: Job) -> Look:
+def _look(project: Project, checker: Checker, job: Job, origins: set[JobId]) -> Look:
+    """The look at one job. `origins`: the jobs that decide what it reads, and whether there is such a job."""
     if job.kind is Kind.GROUP:
         waits = project.expander.graph.prerequisites(job)
         causes = tuple(dict.fromkeys(checker.uncertain[p] for p in sorted(waits) if p in checker.uncertain))
@@ -77,15 +80,31 @@ def _look(project: Project, checker: Checker, job: Job) -> Look:
         return Look(Maybe(unclear))  # what it reads is told by something that will be made anew
     except TaskfileError as error:
         return Look(Stale((Reason("broken", error.summary),)))
-    if job.growing and isinstance(look.verdict, Fresh):
-        causes = tuple(project.graph_jobs[p].name for p in job.requires if p in checker.uncertain)
+    if isinstance(look.verdict, Fresh):
+        causes = tuple(checker.uncertain[p] for p in sorted(origins) if p in checker.uncertain)
         if causes:
             look.verdict = Maybe(causes)
     return look
 
 
-def _in_order(project: Project, roots: list[JobId], found: Forecast) -> Iterator[Job]:
-    """Every job behind what it waits for; what a job reads is filled in as far as earlier builds tell."""
+def _origins(project: Project, job: Job) -> set[JobId]:
+    """What makes the table in which the values of a job stand."""
+    table = project.renderer.task(job).rows_from
+    if table is None:
+        return set()
+    graph = project.expander.graph
+    known = graph.by_path.get(table.pattern.prefix)
+    producer = graph.files[known].producer if known is not None else None
+    return set() if producer is None else {producer}
+
+
+def _in_order(
+    project: Project, roots: list[JobId], found: Forecast, blockers: dict[JobId, set[JobId]]
+) -> Iterator[Job]:
+    """Every job behind what it waits for; what a job reads is filled in as far as earlier builds tell.
+
+    What had to be settled before it could be filled in is put into `blockers`.
+    """
     graph = project.expander.graph
     grown: set[JobId] = set()
     stack = list(reversed(roots))
@@ -102,7 +121,10 @@ def _in_order(project: Project, roots: list[JobId], found: Forecast) -> Iterator
             continue
         if graph.jobs[job].growing and job not in grown:
             grown.add(job)
+            before = {*graph.jobs[job].requires}
             _grow(project, job)
+            after = graph.jobs[job]
+            blockers[job] = before if after.growing else before - {*after.requires}
             continue
         yield graph.jobs[job]
         on_path.discard(job)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import sys
@@ -143,7 +144,9 @@ def report_orphans(project: Project, state: State, reporter: Reporter, *, comple
     """Say (or, with `orphans = "delete"`, see to it) that recorded outputs are left that no task makes any more."""
     if not complete:
         return
-    orphans = [path for path in project.expander.orphans(project.owned) if project.disk.exists(path)]
+    orphans: list[str] = []
+    with contextlib.suppress(BtError):  # some job failed, so that it is not known what the tasks make
+        orphans = [path for path in project.expander.orphans(project.owned) if project.disk.exists(path)]
     if not orphans:
         return
     names = ", ".join(printable(path) for path in orphans[:5]) + (", …" if len(orphans) > 5 else "")

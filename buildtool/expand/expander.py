@@ -195,17 +195,18 @@ class Expander:
 
     def _job(self, task: Task, values: Values, needed_by: JobId | None = None) -> JobId:
         """The job of a task with these values, made if it is new."""
-        key = (task.name, tuple(values[n] for n in task.names))
+        # The columns of a table tell checks and commands apart, and they may not have been known before.
+        late = task.rows_from is not None and not task.outputs
+        names = tuple(values) if late else task.names
+        key = (task.name, tuple(values[n] for n in names))
         known = self._jobs.get(key)
         if known is not None:
             return known
         job = JobId(len(self.graph.jobs))
-        depth = self._depth[job] = (
-            1 + self._depth.get(needed_by, 0) if needed_by is not None and task.names else 0
-        )
+        depth = self._depth[job] = 1 + self._depth.get(needed_by, 0) if needed_by is not None and names else 0
         if depth > self._limit:
             raise self._endless(task, needed_by)
-        wildcards = tuple((n, values[n]) for n in task.names)
+        wildcards = tuple((n, values[n]) for n in names)
         outputs = tuple(self._outputs(task, slot, values, job) for slot in task.outputs)
         first = next((self.graph.files[f].path for part in outputs for f in part.files), None)
         words = "".join(f"?{n}={v}" for n, v in wildcards)
@@ -228,6 +229,13 @@ class Expander:
             known = self.graph.by_path.get(path)
             if known is not None:
                 producer = self.graph.files[known].producer
+                if producer is None:
+                    raise TaskfileError(
+                        f"`{printable(path)}` was read as a file of yours before it was known that task"
+                        f" `{task.name}` makes it",
+                        place=entry.place,
+                        hint="move it away",
+                    )
                 other = (
                     self.tasks[self.graph.jobs[producer].task]
                     if producer is not None and producer != job
@@ -262,12 +270,13 @@ class Expander:
 
     def _fill(self, job: JobId) -> None:
         """Find what a job reads, as far as it can be known now."""
-        spec, values = self.graph.jobs[job], self.values[job]
+        spec = self.graph.jobs[job]
         task = self.tasks[spec.task]
         requires: set[JobId] = set()
         after: set[JobId] = set()
         needs: list[FileId] = []
-        blockers: set[JobId] = set()
+        blockers = self._fill_values(spec, task)
+        values = self.values[job]
         parts = []
         for slot in task.inputs:
             files: list[FileId] = []
@@ -311,6 +320,20 @@ class Expander:
                 growing=bool(blockers),
             )
         )
+
+    def _fill_values(self, job: Job, task: Task) -> set[JobId]:
+        """Give a job that was asked for by a path its whole row; what must be settled before that is known."""
+        if task.rows_from is None or task.rows is not None or not task.outputs:
+            return set()
+        rows, blockers = self._enumerate(task)
+        if blockers:
+            return blockers
+        values = self._row(task, rows, self.values[job.id])
+        if not values:
+            table = printable(task.rows_from.pattern.prefix)
+            raise GraphError(f"no line of `{table}` gives `{printable(job.key)}`", place=task.rows_from.place)
+        self.values[job.id] = values[0]
+        return set()
 
     def _refuse_self(self, needed: JobId, job: Job, task: Task) -> None:
         if needed == job.id:
@@ -392,8 +415,11 @@ class Expander:
         if candidates[0].literal:
             return self._job(candidates[0].task, candidates[0].values, needed_by)
         there = self.disk.exists(path)
-        if len(candidates) > 1 or (there and self._owner(path) is None):
-            usable = [c for c in candidates if self._can_make(c, 0)]
+        foreign = there and self._owner(path) is None
+        if len(candidates) > 1 or foreign:
+            usable = [c for c in candidates if self._makes(c, path, 0)]
+            if foreign:  # what stands there is a source, unless it is known that a task makes it
+                usable = [c for c in usable if not self._is_late(c.task)]
             if len(usable) > 1:
                 first, second = (
                     (c.task, next(e for e in c.task.output_entries() if e.pattern.names)) for c in usable[:2]
@@ -414,8 +440,14 @@ class Expander:
         if task.rows is None and task.rows_from is None:
             return [values]
         rows, blockers = self._enumerate(task)
-        if blockers:
-            return [values]
+        return [values] if blockers else self._row(task, rows, values)
+
+    def _is_late(self, task: Task) -> bool:
+        """Whether the rows of a task stand in a file that is not up to date yet."""
+        return task.rows_from is not None and task.rows is None and bool(self._enumerate(task)[1])
+
+    def _row(self, task: Task, rows: list[Values], values: Values) -> list[Values]:
+        """The rows that agree with the values which tell the jobs of a task apart."""
         index = self._row_index.get(task.name)
         if index is None:
             index = self._row_index[task.name] = {}
@@ -514,6 +546,8 @@ class Expander:
             if producer is not None and producer not in self._settled:
                 return [], {producer}
             rows = [] if file in self.missing else late_rows(self.disk, task, task.rows_from)
+        if task.rows_from is not None:
+            self._refuse_own_table(task, task.rows_from, rows)
         bound = set(rows[0]) if rows else set()
         for entry in task.input_entries():
             if not rows or entry.is_list or set(entry.pattern.names) <= bound:
@@ -523,6 +557,18 @@ class Expander:
             rows = joined(task, entry.pattern, rows, paths)
             bound |= set(entry.pattern.names)
         return rows, blockers
+
+    def _refuse_own_table(self, task: Task, table: Entry, rows: list[Values]) -> None:
+        """A job that wrote the file its rows stand in would feed itself."""
+        path = table.pattern.prefix
+        for entry in task.output_entries():
+            values = entry.pattern.match(path)
+            if values is not None and any(values.items() <= row.items() for row in rows):
+                raise TaskfileError(
+                    f"task `{task.name}` would overwrite `{printable(path)}`, which gives its own rows",
+                    place=entry.place,
+                    hint="write somewhere else",
+                )
 
     def _matched_nothing(self, task: Task, values: Values) -> None:
         entry = next(task.input_entries())

@@ -116,7 +116,10 @@ class Renderer:
         elif head == "cpus":
             value = cpus if cpus is not None else "{cpus}"
         else:
-            value = self._expander.values[job.id][head]
+            values = self._expander.values[job.id]
+            if head not in values:  # a column of a table that was not there before
+                raise TemplateError(f"unknown `{{{head}}}`", placeholder.offset, placeholder.length)
+            value = values[head]
         if placeholder.index is None:
             return value
         items = value if isinstance(value, list) else [value]

@@ -1,0 +1,155 @@
+"""Graphs that grow while they are built: what depends on what a job makes is worked out once that job is settled."""
+
+from __future__ import annotations
+
+from support.project import Project
+
+TABLE = """
+    [tasks.tab]
+    inputs = "src.csv"
+    outputs = "t.csv"
+    run = "cp {input} {output}"
+    [tasks.row]
+    foreach = { from = "t.csv" }
+    outputs = "out/{name}.txt"
+    run = "echo {name} {val} > {output}"
+    [tasks.all]
+    inputs = "out/*.txt"
+    outputs = "all.txt"
+    run = "cat {input} > {output}"
+"""
+
+SPLIT = """
+    [tasks.split]
+    inputs = "src.txt"
+    outputs = "parts/*.txt"
+    run = "mkdir -p parts; for p in $(cat {input}); do echo $p > parts/$p.txt; done"
+    [tasks.upper]
+    inputs = "parts/{p}.txt"
+    outputs = "upper/{p}.txt"
+    run = "tr a-z A-Z < {input} > {output}"
+    [tasks.all]
+    inputs = "upper/*.txt"
+    outputs = "all.txt"
+    run = "cat {input} > {output}"
+"""
+
+
+# -- tables --------------------------------------------------------------------------------------------------
+
+
+def test_a_made_table_is_read_when_it_is_up_to_date(project: Project) -> None:
+    project.taskfile(TABLE)
+    project.write("src.csv", "name,val\na,1\nb,1\n")
+    assert project.build().ran == ["all", "row a", "row b", "tab"]
+    project.write("src.csv", "name,val\na,2\nc,1\n")
+    assert "will run  tab" in project.look("build", "-n").out
+    run = project.build()
+    assert run.ran == ["all", "row a", "row c", "tab"]
+    assert project.read("all.txt") == "a 2\nc 1\n"
+    assert any("out/b.txt" in warning for warning in run.warnings)
+    assert project.build().ran == []
+    project.look("build", "-n", "--check")
+    project.look("status", "--check")
+
+
+def test_a_row_asked_for_has_all_its_columns(project: Project) -> None:
+    project.taskfile(TABLE)
+    project.write("src.csv", "name,val\na,1\nb,1\n")
+    assert project.build("out/b.txt").ran == ["row b", "tab"]
+    assert project.read("out/b.txt") == "b 1\n"
+    project.write("src.csv", "name,val\na,1\nb,2\n")
+    assert project.build("out/b.txt").ran == ["row b", "tab"]
+    assert project.read("out/b.txt") == "b 2\n"
+    run = project.bt("build", "out/zz.txt")
+    assert run.code == 3
+    assert "t.csv" in str(run.events)
+
+
+def test_a_bad_made_table_does_not_block_its_repair(project: Project) -> None:
+    project.taskfile(TABLE)
+    for bad, word in (("name,val\na,1\na,2\n", "out/a.txt"), ("nom,val\na,1\n", "`{name}`")):
+        project.write("src.csv", bad)
+        run = project.bt("build", "-k")
+        assert run.code == 1
+        assert run.ran == ["tab"]
+        assert word in run.out
+        assert project.bt("build").code == 1
+        project.look("build", "-n")
+        project.write("src.csv", "name,val\na,1\n")
+        assert "tab" in project.build().ran
+        assert project.read("all.txt") == "a 1\n"
+
+
+def test_checks_over_the_rows_of_a_made_table(project: Project) -> None:
+    project.taskfile("""
+        [tasks.tab]
+        inputs = "src.csv"
+        outputs = "t.csv"
+        run = "cp {input} {output}"
+        [tasks.look]
+        foreach = { from = "t.csv" }
+        inputs = "x"
+        run = "echo {name}"
+    """)
+    project.write("x", "")
+    project.write("src.csv", "name\na\nb\n")
+    assert project.build().ran == ["look a", "look b", "tab"]
+    assert project.build().ran == []
+
+
+def test_a_table_of_a_table(project: Project) -> None:
+    project.taskfile("""
+        [tasks.one]
+        inputs = "src.csv"
+        outputs = "one.csv"
+        run = "cp {input} {output}"
+        [tasks.two]
+        foreach = { from = "one.csv" }
+        outputs = "o/{name}.csv"
+        run = "echo x > {output}; echo {val} >> {output}"
+        [tasks.three]
+        foreach = { from = "o/b.csv" }
+        outputs = "x/{x}"
+        run = "touch {output}"
+    """)
+    project.write("src.csv", "name,val\nb,1\n")
+    assert project.build().ran == ["one", "three 1", "two b"]
+    project.write("src.csv", "name,val\nb,2\n")
+    assert project.build().ran == ["one", "three 2", "two b"]
+    assert project.build().ran == []
+
+
+def test_a_job_must_not_overwrite_the_table_of_its_rows(project: Project) -> None:
+    project.taskfile("""
+        [tasks.feed]
+        foreach = { from = "o/1.csv" }
+        outputs = "o/{i}.csv"
+        run = "echo i > {output}"
+    """)
+    project.write("o/1.csv", "i\n1\n2\n")
+    for words in (("build",), ("check",)):
+        run = project.bt(*words)
+        assert run.code == 2
+        assert "o/1.csv" in run.err
+    assert project.read("o/1.csv") == "i\n1\n2\n"
+
+
+def test_a_file_of_the_users_beside_what_a_made_table_brings(project: Project) -> None:
+    project.taskfile(
+        TABLE
+        + """
+    [tasks.mine]
+    inputs = "out/mine.txt"
+    outputs = "copy"
+    run = "cp {input} {output}"
+    """
+    )
+    project.write("out/mine.txt", "m\n")
+    project.write("src.csv", "name,val\na,1\n")
+    assert project.build().ran == ["all", "mine", "row a", "tab"]
+    assert project.read("all.txt") == "a 1\nm\n"
+    project.write("src.csv", "name,val\nmine,1\n")
+    assert project.bt("build").code != 0
+    assert project.read("out/mine.txt") == "m\n"
+    assert project.bt("build").code != 0
