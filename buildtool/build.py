@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from buildtool.check import Checker, Look, NotMadeError
 from buildtool.errors import BtError, DiskError, ExitCode, GraphError, StateError
 from buildtool.executors.protocol import Ended, Executor, Output, Started
-from buildtool.expand.targets import Wanted, cycle_error
+from buildtool.expand.targets import Wanted, cycle_error, stood_for
 from buildtool.fingerprint import Fresh, Stale
 from buildtool.graph import Form, Job, JobId, Kind
 from buildtool.perform import Attempt, Performer
@@ -218,6 +218,8 @@ class Build:
         expander.drain()
         if len(expander.errors) > errors:
             raise expander.errors[errors]
+        if job.kind is Kind.GROUP and job.id in self.want.asked:
+            self.want.asked |= stood_for(expander, grown)
         requires = frozenset(p for p in expander.graph.prerequisites(grown) if not self._is_settled(p))
         if requires:
             cycle = cycle_error(expander, [job.id])
@@ -319,7 +321,11 @@ class Build:
             return
         if outcome.status is Status.FAILED and self._retry(attempt, ended):
             return
-        if outcome.status is Status.FAILED:
+        if outcome.status is not Status.FAILED and self._made_others(job, outcome.made):
+            cause = "it was run again for files that are missing, and made others: build once more"
+            outcome = replace(outcome, status=Status.FAILED, failure=self.performer.failure(attempt, cause))
+            self._faults.add(ExitCode.FAILED)
+        elif outcome.status is Status.FAILED:
             self._faults.add(ExitCode.FAILED)
             self.performer.record_failure(attempt, ended.seconds)
         else:
@@ -332,6 +338,11 @@ class Build:
         self._touch()
         self._came_out(job, attempt.look, outcome.status, ended.seconds, outcome.failure, attempt.notes)
         self._tell(Finished(job.id, outcome.status))
+
+    def _made_others(self, job: Job, made: tuple[Made, ...]) -> bool:
+        """Whether a job that was settled once, and after which others were worked out, left other files now."""
+        before = self.checker.made.get(job.id)
+        return before is not None and {*before} != {m.path for m in made}
 
     def _retry(self, attempt: Attempt, ended: Ended) -> bool:
         """Run a failed job once more, if its task allows that and no one wants to stop."""

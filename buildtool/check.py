@@ -228,7 +228,7 @@ class Checker:
             if producer is None:
                 raise GraphError(f"`{printable(path)}`: no such file, and no task makes it")
             value = self._remembered(producer, path, kind, record)
-            if value is None and self._is_elsewhere(producer):
+            if self._left_out(producer, path) or (value is None and self._is_elsewhere(producer)):
                 name = printable(self.expander.graph.jobs[producer].name)
                 raise NotMadeError(f"`{printable(path)}` is not among what `{name}` made")
             absent[producer] = None
@@ -243,6 +243,11 @@ class Checker:
             if item[:2] == (kind, path):
                 return item.digest
         return None
+
+    def _left_out(self, producer: JobId, path: str) -> bool:
+        """Whether a settled job left other files, and not this one."""
+        made = self.made.get(producer, {})
+        return bool(made) and not any(p == path or (p[-1] == "/" and path.startswith(p)) for p in made)
 
     def _is_elsewhere(self, producer: JobId) -> bool:
         """Whether all that a settled job left is on the disk, so that running it again would not help."""
@@ -304,15 +309,9 @@ class Checker:
         """Whether missing outputs are a reason by themselves: somebody asked for them, or they are results."""
         if job.id in self.asked or job.id in self.expander.whole:
             return True
-        graph = self.expander.graph
-        task = self.renderer.task(job).spec
-        for path in missing:
-            file = graph.by_path.get(path)
-            if file is None:  # one of the files of an output glob, which nobody reads
-                return not task.temp
-            if not graph.consumers.get(file) and not task.temp:
-                return True
-        return False
+        if self.renderer.task(job).spec.temp:
+            return False
+        return not all(self.expander.is_read(path) for path in missing)
 
     def _foreign(self, job: Job, record: JobRecord | None) -> tuple[str, ...]:
         """Declared outputs that are there although no record says that `bt` made them."""

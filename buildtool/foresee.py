@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from buildtool.check import Checker, Look
 from buildtool.errors import BtError, GraphError, TaskfileError
-from buildtool.expand.targets import Wanted
+from buildtool.expand.targets import Wanted, stood_for
 from buildtool.fingerprint import Fresh, Maybe, Reason, Stale
 from buildtool.graph import Job, JobId, Kind
 from buildtool.project import Project
@@ -47,7 +47,7 @@ def foresee(project: Project, want: Wanted, *, force: bool = False, only: bool =
     if force:
         checker.forced = roots if only else set(graph.closure(want.roots))
     blockers: dict[JobId, set[JobId]] = {}
-    for job in _in_order(project, want.roots, found, blockers):
+    for job in _in_order(project, want, found, blockers):
         if only and job.id not in roots:
             record = checker.record(job)
             found.looks[job.id] = Look(Fresh(), record=record)
@@ -99,7 +99,7 @@ def _origins(project: Project, job: Job) -> set[JobId]:
 
 
 def _in_order(
-    project: Project, roots: list[JobId], found: Forecast, blockers: dict[JobId, set[JobId]]
+    project: Project, want: Wanted, found: Forecast, blockers: dict[JobId, set[JobId]]
 ) -> Iterator[Job]:
     """Every job behind what it waits for; what a job reads is filled in as far as earlier builds tell.
 
@@ -107,7 +107,8 @@ def _in_order(
     """
     graph = project.expander.graph
     grown: set[JobId] = set()
-    stack = list(reversed(roots))
+    asked = want.asked
+    stack = list(reversed(want.roots))
     on_path: set[JobId] = set()
     while stack:
         job = stack[-1]
@@ -124,6 +125,8 @@ def _in_order(
             before = {*graph.jobs[job].requires}
             _grow(project, job)
             after = graph.jobs[job]
+            if after.kind is Kind.GROUP and job in asked:
+                asked |= stood_for(project.expander, after)
             blockers[job] = before if after.growing else before - {*after.requires}
             continue
         yield graph.jobs[job]

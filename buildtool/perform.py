@@ -143,6 +143,8 @@ class Performer:
         for path in glob_paths(self.disk.root, text):
             known = graph.by_path.get(path)
             producer = graph.files[known].producer if known is not None else None
+            if known is not None and producer is None:
+                continue  # a source that some job reads
             if path not in inputs and producer in (None, job.id):
                 found.append(path)
         return found
@@ -325,6 +327,10 @@ class Performer:
                 (old.runs if old is not None else 0) + 1,
             )
         )
+
+    def failure(self, attempt: Attempt, cause: str) -> Failure:
+        """A failure of an attempt that ended well."""
+        return self._failures.describe(attempt.job, attempt.command, cause)
 
     def put_back(self, attempt: Attempt) -> None:
         """Remove what a bad run left and put the old outputs back where they were."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from buildtool.expand.targets import stood_for
 from buildtool.graph import Job, Kind
 from buildtool.project import Project
 
@@ -21,9 +22,7 @@ def jobs_of_target(project: Project) -> list[Job]:
             continue
         seen.add(job.id)
         if job.kind is Kind.GROUP:
-            inner = sorted(graph.prerequisites(job) - set(job.after), reverse=True)
-            # A task with jobs that are not known yet is a group, too; it waits for others to know them.
-            pending += [j for j in inner if not job.growing or graph.jobs[j].task == job.task]
+            pending += sorted(stood_for(project.expander, job), reverse=True)
         else:
             found[job.id] = job
     return list(found.values())

@@ -99,9 +99,12 @@ class Expander:
         comes what must be settled before the answer is complete.
         """
         blockers: set[JobId] = set()
+        unclear: list[Pattern] = []  # what they may make or move away, so that nobody knows yet what stays there
         for task, entry in self.index.overlapping(pattern):
             rows, waiting = self._enumerate(task)
             blockers |= waiting
+            if waiting:
+                unclear.append(entry.pattern)
             if not entry.pattern.is_glob and not entry.pattern.is_directory:
                 continue
             for values in rows:
@@ -119,10 +122,13 @@ class Expander:
                             self._made.register(path, task, entry, values)
                 else:
                     blockers.add(job)
+                    unclear.append(filled)
         found = set(self._made.matching(pattern))
         for path in matches(self.disk, pattern):
             if blockers and self._owner(path) is not None:
                 continue  # made once, and nobody knows yet whether it will be again
+            if any(_holds(p, path) for p in unclear):
+                continue
             if path not in found and not self._is_orphan(path):
                 found.add(path)
         return sorted(found), blockers
@@ -135,6 +141,23 @@ class Expander:
             for path in owned
             if path not in by_path and path not in self._parents and self._is_orphan(path)
         )
+
+    def is_read(self, path: str) -> bool:
+        """Whether some job reads a path, also if that job is not known yet."""
+        known = self.graph.by_path.get(path)
+        if known is not None and self.graph.consumers.get(known):
+            return True
+        return any(
+            _holds(entry.pattern, path) and self._has_row(task, entry.pattern.match(path) or {})
+            for task in self.tasks.values()
+            for entry in task.input_entries()
+        )
+
+    def _has_row(self, task: Task, values: Values) -> bool:
+        """Whether `foreach`, where its rows are known, has one with these values."""
+        if task.rows is None:
+            return True
+        return any(all(row.get(n, v) == v for n, v in values.items()) for row in task.rows)
 
     def _is_orphan(self, path: str) -> bool:
         if self._owner(path) is None or path in self.graph.by_path:
@@ -174,7 +197,7 @@ class Expander:
     def grow(self, job: JobId) -> Job:
         """Fill in the inputs of a job once more, now that what it required is settled."""
         spec = self.graph.jobs[job]
-        if spec.kind is Kind.GROUP and job in self._groups.values():
+        if spec.kind is Kind.GROUP and self.is_task_group(job):
             jobs = [j for j in self.jobs_of(spec.task) if j != job]
             _, blockers = self._enumerate(self.tasks[spec.task])
             self.graph.set_job(
@@ -183,6 +206,10 @@ class Expander:
         else:
             self._fill(job)
         return self.graph.jobs[job]
+
+    def is_task_group(self, job: JobId) -> bool:
+        """Whether a group holds all jobs of a task, some of which are known later."""
+        return job in self._groups.values()
 
     def _group(self, task: Task, blockers: set[JobId]) -> JobId:
         job = self._groups.get(task.name)
@@ -238,7 +265,7 @@ class Expander:
                     )
                 other = (
                     self.tasks[self.graph.jobs[producer].task]
-                    if producer is not None and producer != job
+                    if producer != job
                     else task
                 )
                 others = [e for e in other.output_entries() if e.pattern.match(path) is not None] or [entry]
@@ -578,3 +605,8 @@ class Expander:
             place=entry.place,
             facts=(("needed by", f"task `{task.name}`"),),
         )
+
+
+def _holds(pattern: Pattern, path: str) -> bool:
+    """Whether a path is what the pattern stands for, or lies in the directory that it is."""
+    return pattern.match(path) is not None or (pattern.is_directory and path.startswith(pattern.prefix))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from buildtool.errors import BtError, GraphError, Place, TaskfileError, UsageError
 from buildtool.expand.expander import Expander
-from buildtool.graph import FileId, Form, JobId, Kind
+from buildtool.graph import FileId, Form, Job, JobId, Kind
 from buildtool.paths import canonical
 from buildtool.taskfile.pattern import PatternError, parse_pattern
 from buildtool.taskfile.specs import Taskfile, Word
@@ -80,11 +80,22 @@ def _ask_for_groups(expander: Expander, found: Wanted) -> None:
     seen = set(pending)
     while pending:
         job = expander.graph.jobs[pending.pop()]
-        for other in expander.graph.prerequisites(job) - set(job.after):
+        for other in stood_for(expander, job) if not job.growing or job.id in found.asked else ():
             found.asked.add(other)
             if expander.graph.jobs[other].kind is Kind.GROUP and other not in seen:
                 seen.add(other)
                 pending.append(other)
+
+
+def stood_for(expander: Expander, group: Job) -> set[JobId]:
+    """The jobs that a group is another name for.
+
+    A task with jobs that are not known yet is a group, too; what it waits for to know them is not meant.
+    """
+    waits = expander.graph.prerequisites(group) - set(group.after)
+    if not expander.is_task_group(group.id):
+        return waits
+    return {job for job in waits if expander.graph.jobs[job].task == group.task}
 
 
 def target(

@@ -153,3 +153,70 @@ def test_a_file_of_the_users_beside_what_a_made_table_brings(project: Project) -
     assert project.bt("build").code != 0
     assert project.read("out/mine.txt") == "m\n"
     assert project.bt("build").code != 0
+
+
+# -- glob outputs --------------------------------------------------------------------------------------------
+
+
+def test_a_file_of_the_users_among_a_glob_output_leaves_the_graph(project: Project) -> None:
+    project.taskfile(SPLIT)
+    project.write("src.txt", "a b\n")
+    project.build()
+    project.write("parts/z.txt", "mine\n")
+    assert project.build().ran == ["all", "upper z"]  # `split` is fresh: it is a source
+    assert project.build().ran == []
+    project.write("src.txt", "a c\n")
+    run = project.build()
+    assert run.ran == ["all", "split", "upper c"]
+    assert any("parts/z.txt was not made by bt: kept" in warning for warning in run.warnings)
+    assert project.read("all.txt") == "A\nC\n"
+    assert project.build().ran == []
+    project.write("parts/z.txt", "mine\n")
+    assert project.build("-B").ran == ["all", "split", "upper a", "upper c"]
+    assert project.read("all.txt") == "A\nC\n"
+    assert project.build().ran == []
+
+
+def test_a_file_of_the_users_that_is_read_is_not_moved_away(project: Project) -> None:
+    project.taskfile(SPLIT)
+    project.write("src.txt", "a b\n")
+    project.build()
+    project.write("parts/z.txt", "mine\n")
+    project.remove("parts/a.txt")
+    project.remove("upper/a.txt")
+    project.taskfile(SPLIT.replace("< {input}", "< {input} | cat"))
+    run = project.build()
+    assert run.ran == ["all", "split", "upper a", "upper b", "upper z"]
+    assert project.read("all.txt") == "A\nB\nMINE\n"
+    assert project.build().ran == []
+
+
+def test_missing_intermediates_of_a_growing_graph_stay_away(project: Project) -> None:
+    project.taskfile(SPLIT)
+    project.write("src.txt", "a b\n")
+    project.build()
+    for path in ("upper/a.txt", "parts/b.txt"):
+        project.remove(path)
+        assert "0 will run" not in project.look("build", "-n", "--check").out
+        project.look("status", "--check")
+        assert project.build().ran == []
+        assert not project.exists(path)
+    project.write("src.txt", "a b c\n")
+    assert project.build().ran == ["all", "split", "upper a", "upper c"]
+    assert project.read("all.txt") == "A\nB\nC\n"
+
+
+def test_a_literal_input_that_a_glob_output_does_not_bring(project: Project) -> None:
+    project.taskfile(SPLIT + """
+    [tasks.one]
+    inputs = "parts/a.txt"
+    outputs = "one"
+    run = "cp {input} {output}"
+    """)
+    project.write("src.txt", "a b\n")
+    project.build()
+    project.write("src.txt", "b c\n")
+    run = project.bt("build", "-k")
+    assert run.code == 1
+    assert run.failed == ["one"]
+    assert run.ran == ["all", "split", "upper c"]
