@@ -83,6 +83,8 @@ class Build:
     _expected: dict[str, float] = field(default_factory=dict)  # seconds, by key
     _temporary: dict[JobId, int] = field(default_factory=dict)  # consumers that are not settled yet
     _broken: StateError | None = None
+    _as_is: set[JobId] = field(default_factory=set)  # with `--only`: the jobs that are not built
+    _forced: set[JobId] = field(default_factory=set)
     _faults: set[ExitCode] = field(default_factory=set)  # what the jobs failed of
 
     def run(self) -> ExitCode:
@@ -122,13 +124,20 @@ class Build:
             self._capacity,
             keep_going=self.options.keep_going,
         )
-        graph = self.project.expander.graph
-        jobs = list(self.want.roots) if self.options.only else graph.closure(self.want.roots)
+        jobs = self._cone(self.want.roots)
+        self.checker.forced = self._forced
         if self.options.force:
-            self.checker.forced = set(jobs)
+            self._forced.update(jobs)
         self._count_consumers(jobs)
         self.reporter.planned(len(jobs), self.project.request.targets)
         self._todo += self.plan.add(jobs)
+
+    def _cone(self, jobs: Iterable[JobId]) -> list[JobId]:
+        """The jobs with all that must be settled before them, as far as it is to be built."""
+        if self.options.only:
+            self._as_is |= self.project.take_as_is(self.want, self.checker)
+            return [*self.want.roots]
+        return self.project.expander.graph.closure([*jobs])
 
     def _loop(self) -> None:
         while True:
@@ -198,6 +207,9 @@ class Build:
             self._want_more(look.requires)
             self._tell(Grown(job.id, look.requires))
             return
+        if self.options.only and (lack := self.checker.lacks(job, look)):
+            self._broken_job(job, lack)
+            return
         if isinstance(look.verdict, Stale):
             known = self._attempts.get(job.id)
             self._absent.pop(job.id, None)
@@ -213,13 +225,13 @@ class Build:
     def _grow(self, job: Job) -> frozenset[JobId]:
         """Fill in what a job reads now that more is known; the jobs it must wait for once more."""
         expander = self.project.expander
-        errors = len(expander.errors)
-        grown = expander.grow(job.id)
-        expander.drain()
-        if len(expander.errors) > errors:
-            raise expander.errors[errors]
+        grown = self.project.grow(job.id)
         if job.kind is Kind.GROUP and job.id in self.want.asked:
-            self.want.asked |= stood_for(expander, grown)
+            meant = stood_for(expander, grown)
+            self.want.asked |= meant
+            self.want.roots += sorted(meant.difference(self.want.roots))
+        if self.options.only:
+            self._want_more(())
         requires = frozenset(p for p in expander.graph.prerequisites(grown) if not self._is_settled(p))
         if requires:
             cycle = cycle_error(expander, [job.id])
@@ -233,7 +245,9 @@ class Build:
         return requires
 
     def _want_more(self, jobs: Iterable[JobId]) -> None:
-        new = [j for j in self.project.expander.graph.closure(list(jobs)) if self.plan.state(j) is None]
+        new = [j for j in self._cone(jobs) if self.plan.state(j) is None]
+        if self.options.force:
+            self._forced.update(new)
         self._count_consumers(new)
         self._todo += self.plan.add(new)
 
@@ -516,12 +530,12 @@ class Build:
     # -- what the plan asks ----------------------------------------------------------------------------------
 
     def _is_settled(self, job: JobId) -> bool:
-        return self.plan.status(job) is not None
+        return self.plan.status(job) is not None or job in self._as_is
 
     def _prerequisites(self, job: JobId) -> Iterable[JobId]:
         found = self.project.expander.graph.prerequisites(self.project.graph_jobs[job])
         if self.options.only:
-            return [p for p in found if p in self.want.roots]
+            return [p for p in found if p not in self._as_is]
         return found
 
     def _resources(self, job: JobId) -> Mapping[str, float]:

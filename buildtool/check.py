@@ -254,6 +254,29 @@ class Checker:
         made = self.made.get(producer, {})
         return bool(made) and all(self.expander.disk.exists(path) for path in made)
 
+    def lacks(self, job: Job, look: Look) -> GraphError | None:
+        """With `--only`: the error for a job that must run, and for which others would have to run first."""
+        if not isinstance(look.verdict, Stale) or not (
+            absent := [j for j in look.absent if not self._is_there(j)]
+        ):
+            return None
+        graph = self.expander.graph
+        paths = [
+            p for j in absent for p in self.output_paths(graph.jobs[j]) if not self.expander.disk.exists(p)
+        ]
+        return GraphError(
+            f"`{printable(paths[0])}` is not there, and `--only` does not make it",
+            place=self.renderer.task(job).spec.place,
+            facts=(("made by", f"`{printable(graph.jobs[absent[0]].name)}`"),),
+            hint="build without `--only`",
+        )
+
+    def _is_there(self, job: JobId) -> bool:
+        """Whether every output of a job is on the disk, a glob aside."""
+        disk, graph = self.expander.disk, self.expander.graph
+        files = (graph.files[f] for f in graph.jobs[job].output_files())
+        return all(file.form is Form.GLOB or disk.exists(file.path) for file in files)
+
     def found_items(self, paths: Iterable[str]) -> tuple[Item, ...]:
         """Inputs that the job itself named when it last ran; one that is gone is a difference, not an error."""
         return tuple(Item("found", path, self.expander.disk.digest(path)) for path in paths)

@@ -42,19 +42,22 @@ def foresee(project: Project, want: Wanted, *, force: bool = False, only: bool =
     """
     found = Forecast()
     checker = project.checker(found.looks.__contains__, want)
-    roots = set(want.roots)
-    graph = project.expander.graph
-    if force:
-        checker.forced = roots if only else set(graph.closure(want.roots))
+    forced: set[JobId] = set()
+    checker.forced = forced
+    as_is = project.take_as_is(want, checker) if only else set()
     blockers: dict[JobId, set[JobId]] = {}
     for job in _in_order(project, want, found, blockers):
-        if only and job.id not in roots:
-            record = checker.record(job)
-            found.looks[job.id] = Look(Fresh(), record=record)
+        if job.id in as_is or (only and job.id not in want.roots):
+            found.looks[job.id] = Look(Fresh())
+            continue
         else:
+            if force:
+                forced.add(job.id)
             origins = _origins(project, job) | blockers.get(job.id, set())
             found.looks[job.id] = _look(project, checker, job, origins)
         look = found.looks[job.id]
+        if only and (error := checker.lacks(job, look)):
+            raise error
         if not isinstance(look.verdict, Fresh):
             checker.uncertain[job.id] = job.name
         made = look.record.outputs if look.record is not None else ()

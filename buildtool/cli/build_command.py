@@ -126,7 +126,7 @@ def build(taskfile: Taskfile, request: Request, options: Options, reporter: Repo
     ):
         outside = Outside(state, taskfile.root, taskfile.settings.shell)
         project = Project(taskfile, state, request, outside)
-        want = project.want(keep_going=options.keep_going)
+        want = project.want(keep_going=options.keep_going, only=options.only)
         if request.args and not any("{args}" in (t.spec.run or "") for t in project.expander.tasks.values()):
             raise UsageError("no task uses `{args}`, so nothing can stand behind `--`")
         if not request.targets and taskfile.settings.default is None:

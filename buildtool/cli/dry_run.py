@@ -33,7 +33,7 @@ def dry_run(
     """Print the forecast; the exit code, which is 4 with `check` if anything would or may run."""
     begun = time.monotonic()
     project = Project(taskfile, StateReader.open(os.path.join(taskfile.root, STATE)), request)
-    forecast = foresee(project, project.want(), force=force, only=only)
+    forecast = foresee(project, project.want(only=only), force=force, only=only)
     jobs = foreseen(project, forecast)
     work = any(job.word != "fresh" for job in jobs)
     code = ExitCode.WORK if check and work else ExitCode.DONE

@@ -99,7 +99,9 @@ class Expander:
         comes what must be settled before the answer is complete.
         """
         blockers: set[JobId] = set()
-        unclear: list[Pattern] = []  # what they may make or move away, so that nobody knows yet what stays there
+        unclear: list[
+            Pattern
+        ] = []  # what they may make or move away, so that nobody knows yet what stays there
         for task, entry in self.index.overlapping(pattern):
             rows, waiting = self._enumerate(task)
             blockers |= waiting
@@ -263,11 +265,7 @@ class Expander:
                         place=entry.place,
                         hint="move it away",
                     )
-                other = (
-                    self.tasks[self.graph.jobs[producer].task]
-                    if producer != job
-                    else task
-                )
+                other = self.tasks[self.graph.jobs[producer].task] if producer != job else task
                 others = [e for e in other.output_entries() if e.pattern.match(path) is not None] or [entry]
                 raise clash(path, (other, others[0]), (task, entry))
             self._apart(path, form, job, entry)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 
 from buildtool.errors import BtError, GraphError, Place, TaskfileError, UsageError
@@ -179,10 +179,12 @@ def no_such_target(taskfile: Taskfile, expander: Expander, text: str, place: Pla
     )
 
 
-def missing_files(expander: Expander) -> list[BtError]:
-    """An error for every input that is not there and that nothing makes."""
+def missing_files(expander: Expander, among: Container[FileId] | None = None) -> list[BtError]:
+    """An error for every input (`among` these) that is not there and that nothing makes."""
     errors: list[BtError] = []
     for file, job in expander.missing.items():
+        if among is not None and file not in among:
+            continue
         path = expander.graph.files[file].path
         name = expander.graph.jobs[job].name if job is not None else ""
         folder = path[: path.rfind("/") + 1]

@@ -207,12 +207,15 @@ def test_missing_intermediates_of_a_growing_graph_stay_away(project: Project) ->
 
 
 def test_a_literal_input_that_a_glob_output_does_not_bring(project: Project) -> None:
-    project.taskfile(SPLIT + """
+    project.taskfile(
+        SPLIT
+        + """
     [tasks.one]
     inputs = "parts/a.txt"
     outputs = "one"
     run = "cp {input} {output}"
-    """)
+    """
+    )
     project.write("src.txt", "a b\n")
     project.build()
     project.write("src.txt", "b c\n")
@@ -220,3 +223,61 @@ def test_a_literal_input_that_a_glob_output_does_not_bring(project: Project) -> 
     assert run.code == 1
     assert run.failed == ["one"]
     assert run.ran == ["all", "split", "upper c"]
+
+
+def test_only_runs_what_is_asked_for_alone(project: Project) -> None:
+    project.taskfile(SPLIT)
+    project.write("src.txt", "a b\n")
+    project.build()
+    project.write("src.txt", "a c\n")
+    project.write("upper/b.txt", "edited\n")
+    assert "will run  all" in project.look("build", "-n", "--only", "all").out
+    assert project.build("--only", "all").ran == ["all"]
+    assert project.read("all.txt") == "A\nedited\n"
+    assert project.build("--only", "upper").ran == ["upper b"]
+    assert project.build("--only", "-B", "upper").ran == ["upper a", "upper b"]
+    project.look("build", "-n", "--check", "--only", "upper")
+    assert project.build("--only", "split", "upper").ran == ["split", "upper c"]
+    project.remove("upper/c.txt")
+    project.look("build", "-n", "--only", "all", code=3)
+    run = project.bt("build", "--only", "all")
+    assert (run.code, run.ran) == (3, [])
+    assert "upper/c.txt" in run.out
+
+
+def test_only_with_a_made_list(project: Project) -> None:
+    project.taskfile("""
+        [tasks.plan]
+        inputs = "names"
+        outputs = "list"
+        run = "cp {input} {output}"
+        [tasks.one]
+        inputs = "{n}.in"
+        outputs = "{n}.one"
+        run = "cp {input} {output}"
+        [tasks.all]
+        inputs = "@list"
+        outputs = "all"
+        run = "cat {input} > {output}"
+    """)
+    for name in "ab":
+        project.write(f"{name}.in", name)
+    project.write("names", "a.one\n")
+    project.build()
+    project.write("names", "a.one\nb.one\n")
+    project.write("a.in", "c")
+    assert project.build("--only", "all").ran == []
+    project.remove("a.in")
+    project.remove("names")
+    assert project.build("--only", "-B", "all").ran == ["all"]
+    project.write("names", "a.one\nb.one\n")
+    project.write("a.in", "c")
+    assert project.build("-B").ran == ["all", "one a", "one b", "plan"]
+
+
+def test_force_runs_jobs_that_join_later(project: Project) -> None:
+    project.taskfile(SPLIT)
+    project.write("src.txt", "a b\n")
+    project.build()
+    assert project.build("-B").ran == ["all", "split", "upper a", "upper b"]
+    assert project.look("build", "-n", "-B").out.endswith("4 will run\n")
