@@ -381,6 +381,7 @@ class Build:
         graph = self.project.expander.graph
         if any(graph.files[f].form is not Form.FILE for f in job.output_files()):
             self.project.expander.settle(job.id, tuple(m.path for m in made))
+            self.performer.claims |= dict.fromkeys((m.path for m in made), job.id)
         else:
             self.project.expander.settle(job.id, ())
 
@@ -542,6 +543,8 @@ class Build:
         """What a job takes: more than there is means all there is."""
         spec = self.project.renderer.task(self.project.graph_jobs[job]).spec
         found = {"cpus": 1.0, **spec.resources}
+        if self.project.graph_jobs[job].task in self.project.expander.index.crowded:
+            found["globs"] = 1.0  # so that it can be told which of them wrote a file that both may make
         if spec.interactive:
             found["terminal"] = 1.0
         return {name: min(amount, self._capacity.get(name, amount)) for name, amount in found.items()}
@@ -555,4 +558,4 @@ class Build:
 def capacity(jobs: int, pools: Mapping[str, float]) -> dict[str, float]:
     """How much of each resource there is: `cpus` are the jobs that may run at once, `memory` what is built in."""
     memory = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    return {"cpus": float(jobs), "memory": memory, "terminal": 1.0, **pools}
+    return {"cpus": float(jobs), "memory": memory, "terminal": 1.0, "globs": 1.0, **pools}

@@ -50,11 +50,10 @@ def foresee(project: Project, want: Wanted, *, force: bool = False, only: bool =
         if job.id in as_is or (only and job.id not in want.roots):
             found.looks[job.id] = Look(Fresh())
             continue
-        else:
-            if force:
-                forced.add(job.id)
-            origins = _origins(project, job) | blockers.get(job.id, set())
-            found.looks[job.id] = _look(project, checker, job, origins)
+        if force:
+            forced.add(job.id)
+        origins = _origins(project, job) | blockers.get(job.id, set())
+        found.looks[job.id] = _look(project, checker, job, origins)
         look = found.looks[job.id]
         if only and (error := checker.lacks(job, look)):
             raise error

@@ -45,6 +45,9 @@ class Attempt:
     aside: list[tuple[str, str]] = field(default_factory=list)
     started: float = 0.0  # seconds since the epoch
     notes: list[str] = field(default_factory=list)
+    guarded: dict[str, tuple[str | None, str]] = field(
+        default_factory=dict
+    )  # digest and copy of others' files
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +68,15 @@ class Performer:
         self.project = project
         self._failures = Failures(project, checker.masked)
         self._settled = checker.settled
+        self._made_by = checker.made
         self.state = state
         self.disk: Disk = project.disk
         self.build = build
         self._run = run
         self._number = 0
         self._inside: dict[str, bool] = {}  # folders of outputs: whether they lie in the project
+        self.claims: dict[str, JobId] = {}  # files of glob outputs, with the settled job that made them
+        self._active: set[JobId] = set()  # jobs that run
         self._garbage: list[str] = []  # moved aside, and not needed once the state is committed
         self._environment = Environment(project.renderer, project.taskfile.settings.pass_env)
 
@@ -136,18 +142,60 @@ class Performer:
                 )
 
     def _in_the_way(self, job: Job, text: str) -> list[str]:
-        """The files that a glob output matches now, without what the job reads and what others make."""
+        """The files that a glob output matches now, without what jobs read and what others make."""
+        return [path for path in glob_paths(self.disk.root, text) if self._is_own(job, path)]
+
+    def _is_own(self, job: Job, path: str) -> bool:
+        """Whether a file that a glob output of the job matches is no source and nobody else's."""
+        known = self.project.expander.graph.by_path.get(path)
+        return self._maker(path) in (None, job.id) and (known is None or self._maker(path) is not None)
+
+    def _maker(self, path: str) -> JobId | None:
+        """The job that makes a path, as far as that is known."""
+        known = self.project.expander.graph.by_path.get(path)
+        producer = self.project.expander.graph.files[known].producer if known is not None else None
+        return producer if producer is not None else self.claims.get(path)
+
+    def _of_others(self, job: Job) -> list[str]:
+        """The files that a glob output of the job matches now and that belong to other jobs, or to people."""
         graph = self.project.expander.graph
         inputs = {*graph.paths(job.input_files()), *graph.paths(job.needs)}
-        found = []
-        for path in glob_paths(self.disk.root, text):
-            known = graph.by_path.get(path)
-            producer = graph.files[known].producer if known is not None else None
-            if known is not None and producer is None:
-                continue  # a source that some job reads
-            if path not in inputs and producer in (None, job.id):
-                found.append(path)
-        return found
+        texts = [graph.files[f].path for f in job.output_files() if graph.files[f].form is Form.GLOB]
+        found = [path for text in texts for path in glob_paths(self.disk.root, text)]
+        return [p for p in dict.fromkeys(found) if p not in inputs and not self._is_own(job, p)]
+
+    def _guard(self, attempt: Attempt) -> None:
+        """Copy what a glob output of the job might write over although it is not the job's own."""
+        attempt.guarded = {}
+        for number, path in enumerate(self._of_others(attempt.job)):
+            place = f"{ASIDE}{self.build}-{self._number}/guarded/{number}"
+            self.disk.make_parents(place)
+            shutil.copy2(self.disk.absolute(path), self.disk.absolute(place), follow_symlinks=False)
+            attempt.guarded[path] = (self.disk.digest(path), place)
+
+    def _trespass(self, attempt: Attempt) -> str | None:
+        """What the job wrote although it is another's, in words; what was there before is put back."""
+        cause = None
+        for path in dict.fromkeys([*self._of_others(attempt.job), *attempt.guarded]):
+            before, place = attempt.guarded.get(path, (None, ""))
+            now = self.disk.digest(path)
+            maker = self._maker(path)
+            made = self._made_by.get(maker, {}).get(path) if maker is not None else before
+            if now in (before, made) or maker in self._active:
+                continue
+            self.disk.remove(path)
+            if place:
+                self.disk.move(place, path)
+                self.disk.forget(path)
+            whose = (
+                f"`{printable(self.project.graph_jobs[maker].name)}` makes"
+                if maker is not None
+                else "is a source"
+            )
+            cause = cause or f"it wrote `{printable(path)}`, which {whose}"
+        self._garbage += [place for _, place in attempt.guarded.values()]
+        attempt.guarded = {}
+        return cause
 
     def begin(self, attempt: Attempt) -> None:
         """Clear the way for a run that the state knows of: old outputs go aside, folders are made."""
@@ -161,6 +209,8 @@ class Performer:
         depfile = self.project.renderer.depfile(attempt.job)
         if depfile is not None:
             self.disk.make_parents(depfile)
+        self._guard(attempt)
+        self._active.add(attempt.job.id)
         if spec.keep:
             for path in (*attempt.look.foreign, *attempt.look.edited):
                 where = self.disk.absolute(path)
@@ -175,7 +225,11 @@ class Performer:
     def finish(self, attempt: Attempt, ended: Ended) -> Outcome:
         """Judge a run that has ended, and record it if it is good; else its old outputs are put back."""
         try:
+            self._active.discard(attempt.job.id)
+            trespass = self._trespass(attempt)
             failure = self._failures.look(attempt.job, attempt.command, attempt.started, attempt.work, ended)
+            if failure is None and trespass is not None:
+                failure = self.failure(attempt, trespass)
             if failure is None:
                 return self._succeed(attempt, ended)
         except (BtError, OSError) as error:
@@ -334,6 +388,8 @@ class Performer:
 
     def put_back(self, attempt: Attempt) -> None:
         """Remove what a bad run left and put the old outputs back where they were."""
+        self._active.discard(attempt.job.id)
+        self._trespass(attempt)
         spec = self.project.renderer.task(attempt.job).spec
         if spec.keep:
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import NamedTuple
 
 from buildtool.errors import TaskfileError
@@ -88,6 +89,12 @@ class Index:
             if entry.pattern.may_overlap(pattern)
             or (entry.pattern.is_directory and inside(entry.pattern, pattern))
         ]
+
+    @cached_property
+    def crowded(self) -> set[str]:
+        """The tasks with a glob output that may bring a file which one of another task may bring, too."""
+        globs = [(task, entry.pattern) for task, entry in self.open if entry.pattern.is_glob]
+        return {one.name for one, a in globs for other, b in globs if one is not other and a.may_overlap(b)}
 
     def names(self) -> list[str]:
         """The literal outputs, for suggestions."""

@@ -281,3 +281,48 @@ def test_force_runs_jobs_that_join_later(project: Project) -> None:
     project.build()
     assert project.build("-B").ran == ["all", "split", "upper a", "upper b"]
     assert project.look("build", "-n", "-B").out.endswith("4 will run\n")
+
+
+def test_two_glob_outputs_that_bring_one_file(project: Project) -> None:
+    project.taskfile("""
+        [tasks.g]
+        inputs = "i"
+        outputs = "d/a*.txt"
+        run = "echo g > d/ab.txt; cat i > d/ac.txt"
+        [tasks.h]
+        inputs = "i"
+        outputs = "d/*b.txt"
+        run = "echo h > d/ab.txt"
+    """)
+    for text in ("1", "1", "2"):
+        project.write("i", text)
+        run = project.bt("build", "-k", "-j2")
+        assert run.code == 1
+        [failed] = run.failed
+        other = {"g": "h", "h": "g"}[failed]
+        assert f"it wrote `d/ab.txt`, which `{other}` makes" in run.out
+        assert project.read("d/ab.txt") == f"{other}\n"
+
+
+def test_a_glob_output_that_writes_over_a_literal_one(project: Project) -> None:
+    project.taskfile("""
+        [tasks.a]
+        inputs = "i"
+        outputs = "p/*.o"
+        run = "cat i > p/x.o; cat i > p/q.o"
+        [tasks.b]
+        outputs = "p/q.o"
+        run = "echo b > {output}"
+    """)
+    project.write("i", "1")
+    project.build("b")
+    for text in "123":
+        project.write("i", text)
+        run = project.bt("build", "-k", "-j1")
+        assert run.code == 1
+        assert run.failed == ["a"]
+        assert "it wrote `p/q.o`, which `b` makes" in run.out
+        assert project.read("p/q.o") == "b\n"
+    project.taskfile(project.read("Taskfile.toml").replace("; cat i > p/q.o", ""))
+    assert project.build().ran == ["a"]
+    assert project.build().ran == []
