@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from buildtool.check import Checker, Look, NotMadeError
 from buildtool.errors import BtError, DiskError, ExitCode, GraphError, StateError
 from buildtool.executors.protocol import Ended, Executor, Output, Started
-from buildtool.expand.targets import Wanted, cycle_error, stood_for
+from buildtool.expand.targets import Wanted, circle_error, cycle_error, stood_for
 from buildtool.fingerprint import Fresh, Stale
 from buildtool.graph import Form, Job, JobId, Kind
 from buildtool.perform import Attempt, Performer
@@ -146,10 +146,19 @@ class Build:
                 self._start(starts)
             if self.plan.done and not self._todo:
                 return
+            if not self._todo and not self._running:
+                self._stalled()
+                continue
             self._wait(0 if self._todo else None)
             for event in self.executor.events():
                 self._handle(event)
             self._commit()
+
+    def _stalled(self) -> None:
+        """Nothing runs and nothing is to be done, and yet jobs wait: for each other. That ends here."""
+        circle = self.plan.circle()
+        error = circle_error(self.project.expander, circle)
+        self._broken_job(self.project.graph_jobs[circle[0]], error)
 
     def _obey(self) -> list[Attempt]:
         """Carry out what the plan wants; checks are many, so they are broken off now and then."""
@@ -397,6 +406,11 @@ class Build:
         report = self._report(job, look, status, seconds, failure)
         if job.kind is Kind.GROUP and status is not Status.FAILED:
             return  # it stands for others, and these are told of
+        if status.good and (path := self.checker.circular.get(job.id)) is not None:
+            notes = [
+                *notes,
+                f"it reads {printable(path)}, which is made from what it makes: it counts as it is",
+            ]
         self.counts[status.value] += 1
         self._untold.append((report, tuple(notes)))
         if status is not Status.FRESH:

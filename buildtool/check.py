@@ -79,6 +79,11 @@ class Checker:
     uncertain: dict[JobId, str] = field(
         default_factory=dict
     )  # in a dry run: jobs that may make something else
+    circular: dict[JobId, str] = field(
+        default_factory=dict
+    )  # what jobs read that is made from what they make
+    _waiting: dict[JobId, frozenset[JobId]] = field(default_factory=dict)  # for what makes their found inputs
+    _sources: set[str] = field(default_factory=set)  # found inputs that no task makes
 
     def look(self, job: Job, *, demanded: bool = False) -> Look:
         """Judge a job whose producers are settled.
@@ -89,13 +94,13 @@ class Checker:
         if job.kind is Kind.GROUP:
             return Look(Fresh())
         record = self.record(job)
-        if record is not None and (requires := self._found_producers(job, record)):
+        if record is not None and (requires := self.found_makers(job, record.found)):
             return Look(Fresh(), record=record, requires=requires)
         causes: dict[str, None] = {}
         absent: dict[JobId, None] = {}
         base = self.base_items(job)
         inputs = self._input_items(job, record, absent, causes)
-        found = self.found_items(record.found) if record is not None else ()
+        found = self._found_items(record, absent, causes) if record is not None else ()
         outputs = tuple(Item("output", path, "") for path in self.output_paths(job))
         items = (*inputs, *found, *base, *outputs)
         reasons: list[Reason] = []
@@ -277,21 +282,66 @@ class Checker:
         files = (graph.files[f] for f in graph.jobs[job].output_files())
         return all(file.form is Form.GLOB or disk.exists(file.path) for file in files)
 
-    def found_items(self, paths: Iterable[str]) -> tuple[Item, ...]:
+    def _found_items(
+        self, record: JobRecord, absent: dict[JobId, None], causes: dict[str, None]
+    ) -> Iterable[Item]:
         """Inputs that the job itself named when it last ran; one that is gone is a difference, not an error."""
-        return tuple(Item("found", path, self.expander.disk.digest(path)) for path in paths)
+        for path in record.found:
+            maker = self._maker(path)
+            if maker in self.uncertain:
+                causes[self.uncertain[maker]] = None
+            value = self.expander.disk.digest(path)
+            left = self.made.get(maker, {}).get(path) if maker is not None else None
+            if maker is not None and left is not None and value != left:
+                absent[maker] = None
+                value = left
+            yield Item("found", path, value)
 
-    def _found_producers(self, job: Job, record: JobRecord) -> frozenset[JobId]:
+    def _maker(self, path: str) -> JobId | None:
+        """The job that makes a found input; headers that nothing makes are looked up once."""
+        if path in self._sources:
+            return None
+        if not self.expander.index.candidates(path):
+            self._sources.add(path)
+            return None
+        return self.expander.maker(path)
+
+    def makers(self, job: Job) -> frozenset[JobId]:
+        """The jobs that make what this one turned out to read when it last ran, and that are not settled."""
+        record = self.record(job) if job.kind is not Kind.GROUP else None
+        return frozenset() if record is None else self.found_makers(job, record.found)
+
+    def found_makers(self, job: Job, paths: Iterable[str]) -> frozenset[JobId]:
         """The jobs that make found inputs and are not settled; one that waits for this very job does not count."""
         found = set()
-        for path in record.found:
-            known = self.expander.graph.by_path.get(path)
-            producer = self.expander.graph.files[known].producer if known is not None else None
-            if producer is None or producer == job.id or self.settled(producer):
+        self._waiting.pop(job.id, None)
+        self.circular.pop(job.id, None)
+        for path in paths:
+            maker = self._maker(path)
+            if maker is None or maker == job.id or self.settled(maker):
                 continue
-            if job.id not in self.expander.graph.closure([producer]):
-                found.add(producer)
+            if self._waits_for(maker, job.id):
+                self.circular[job.id] = path
+            else:
+                found.add(maker)
+        if found:
+            self._waiting[job.id] = frozenset(found)
         return frozenset(found)
+
+    def _waits_for(self, job: JobId, other: JobId) -> bool:
+        """Whether a job waits for another one, found inputs included."""
+        graph = self.expander.graph
+        seen = {job}
+        pending = [job]
+        while pending:
+            current = pending.pop()
+            if current == other:
+                return True
+            waits = graph.prerequisites(graph.jobs[current]) | self._waiting.get(current, frozenset())
+            new = [j for j in waits if j not in seen and not self.settled(j)]
+            seen.update(new)
+            pending += new
+        return False
 
     # -- reasons ---------------------------------------------------------------------------------------------
 

@@ -46,7 +46,7 @@ def foresee(project: Project, want: Wanted, *, force: bool = False, only: bool =
     checker.forced = forced
     as_is = project.take_as_is(want, checker) if only else set()
     blockers: dict[JobId, set[JobId]] = {}
-    for job in _in_order(project, want, found, blockers):
+    for job in _in_order(project, want, checker, found, blockers):
         if job.id in as_is or (only and job.id not in want.roots):
             found.looks[job.id] = Look(Fresh())
             continue
@@ -101,7 +101,7 @@ def _origins(project: Project, job: Job) -> set[JobId]:
 
 
 def _in_order(
-    project: Project, want: Wanted, found: Forecast, blockers: dict[JobId, set[JobId]]
+    project: Project, want: Wanted, checker: Checker, found: Forecast, blockers: dict[JobId, set[JobId]]
 ) -> Iterator[Job]:
     """Every job behind what it waits for; what a job reads is filled in as far as earlier builds tell.
 
@@ -130,6 +130,11 @@ def _in_order(
             if after.kind is Kind.GROUP and job in asked:
                 asked |= stood_for(project.expander, after)
             blockers[job] = before if after.growing else before - {*after.requires}
+            continue
+        makers = checker.makers(graph.jobs[job])
+        if more := [p for p in makers if p not in found.looks and p not in on_path]:
+            on_path.add(job)
+            stack += more
             continue
         yield graph.jobs[job]
         on_path.discard(job)

@@ -67,8 +67,7 @@ class Performer:
     def __init__(self, project: Project, state: State, checker: Checker, build: int, run: str) -> None:
         self.project = project
         self._failures = Failures(project, checker.masked)
-        self._settled = checker.settled
-        self._made_by = checker.made
+        self._checker = checker
         self.state = state
         self.disk: Disk = project.disk
         self.build = build
@@ -180,7 +179,7 @@ class Performer:
             before, place = attempt.guarded.get(path, (None, ""))
             now = self.disk.digest(path)
             maker = self._maker(path)
-            made = self._made_by.get(maker, {}).get(path) if maker is not None else before
+            made = self._checker.made.get(maker, {}).get(path) if maker is not None else before
             if now in (before, made) or maker in self._active:
                 continue
             self.disk.remove(path)
@@ -241,7 +240,8 @@ class Performer:
 
     def _succeed(self, attempt: Attempt, ended: Ended) -> Outcome:
         found = self._found(attempt)
-        early = self._read_too_early(attempt, found)
+        # The jobs that make what this one turned out to read, and that were not settled before it ran.
+        early = self._checker.found_makers(attempt.job, (item.name for item in found))
         changed = self._changed(attempt, found)
         if early and not attempt.repeats:
             attempt.repeats += 1
@@ -286,20 +286,6 @@ class Performer:
             Item("found", p, self.disk.digest(p))
             for p in paths
             if p not in known and p != path and not os.path.isdir(self.disk.absolute(p))
-        )
-
-    def _read_too_early(self, attempt: Attempt, found: Iterable[Item]) -> frozenset[JobId]:
-        """The jobs that make what this one turned out to read, and that were not settled before it ran."""
-        graph = self.project.expander.graph
-        numbers = [graph.by_path.get(item.name) for item in found]
-        producers = {graph.files[n].producer for n in numbers if n is not None}
-        return frozenset(
-            p
-            for p in producers
-            if p is not None
-            and p != attempt.job.id
-            and not self._settled(p)
-            and attempt.job.id not in graph.closure([p])
         )
 
     def _changed(self, attempt: Attempt, found: Iterable[Item]) -> str | None:

@@ -79,6 +79,20 @@ class Expander:
             self.missing[file] = needed_by
         return file
 
+    def maker(self, path: str) -> JobId | None:
+        """The job that makes a path, brought into the graph with all it needs if some task can make it."""
+        known = self.graph.by_path.get(path)
+        if known is None:
+            if not any(self._makes(c, path, 0) for c in self.index.candidates(path)):
+                return None
+            errors = len(self.errors)
+            known = self.file(path)
+            self.missing.pop(known, None)
+            self.drain()
+            if self.errors[errors:]:
+                raise self.errors.pop(errors)
+        return self.graph.files[known].producer
+
     def jobs_of(self, name: str) -> list[JobId]:
         """Every job of a task; while some of them cannot be known yet, a group that will hold them all."""
         task = self.tasks[name]
@@ -384,13 +398,8 @@ class Expander:
             return blockers - {job.id}
         path = pattern.prefix
         file = self.file(path, job.id)
+        self._refuse_own(job, file, entry)
         producer = self.graph.files[file].producer
-        if producer == job.id:
-            raise GraphError(
-                f"`{printable(job.name)}` waits for itself: {printable(path)} → {printable(path)}",
-                place=entry.place,
-                hint="a job cannot read what it makes",
-            )
         if entry.is_list:
             needs.append(file)
             if producer is not None:
@@ -399,12 +408,24 @@ class Expander:
                 return {producer}
             if file not in self.missing:
                 lines = read_lines(self.disk, path, entry.place)
-                files += [self.file(self._listed(line, entry), job.id) for line in lines]
+                listed = [self.file(self._listed(line, entry), job.id) for line in lines]
+                for one in listed:
+                    self._refuse_own(job, one, entry)
+                files += listed
             return set()
         files.append(file)
         if path.endswith("/") and producer is None:
             return self._inside(path, requires)
         return set()
+
+    def _refuse_own(self, job: Job, file: FileId, entry: Entry) -> None:
+        if self.graph.files[file].producer == job.id:
+            path = printable(self.graph.files[file].path)
+            raise GraphError(
+                f"`{printable(job.name)}` waits for itself: {path} → {path}",
+                place=entry.place,
+                hint="a job cannot read what it makes",
+            )
 
     def _listed(self, line: str, entry: Entry) -> str:
         if "\0" in line:

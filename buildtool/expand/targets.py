@@ -215,11 +215,14 @@ def _place_of(path: str, expander: Expander, job: JobId | None) -> Place | None:
     return known.spec.at("inputs")
 
 
-def cycle_error(expander: Expander, roots: list[JobId]) -> TaskfileError | GraphError | None:
+def cycle_error(expander: Expander, roots: list[JobId]) -> GraphError | None:
     """The error for jobs that wait for each other, shown as `a → b → a`, or None."""
     cycle = expander.graph.cycle(roots)
-    if cycle is None:
-        return None
+    return None if cycle is None else circle_error(expander, cycle)
+
+
+def circle_error(expander: Expander, cycle: list[JobId]) -> GraphError:
+    """The error for jobs that wait for each other, the first one repeated at the end."""
     jobs = [expander.graph.jobs[job] for job in cycle]
     labels = [printable(job.key if job.kind is Kind.RULE else job.name) for job in reversed(jobs)]
     facts = tuple(

@@ -326,3 +326,124 @@ def test_a_glob_output_that_writes_over_a_literal_one(project: Project) -> None:
     project.taskfile(project.read("Taskfile.toml").replace("; cat i > p/q.o", ""))
     assert project.build().ran == ["a"]
     assert project.build().ran == []
+
+
+# -- found inputs --------------------------------------------------------------------------------------------
+
+FOUND = """
+    [tasks.gen]
+    inputs = "hdr.in"
+    outputs = "gen.h"
+    run = "cp {input} {output}"
+    [tasks.obj]
+    inputs = "a.c"
+    outputs = "a.o"
+    depfile = "a.d"
+    run = "cat a.c gen.h > a.o; echo a.o: a.c gen.h /usr/include/x.h > a.d"
+"""
+
+
+def test_a_found_header_is_brought_up_to_date_first(project: Project) -> None:
+    project.taskfile(FOUND)
+    project.write("a.c", "c\n")
+    project.write("hdr.in", "1\n")
+    project.build("gen")
+    project.build("obj")
+    assert project.build("obj").ran == []
+    project.write("hdr.in", "2\n")
+    assert "may run   obj" in project.look("build", "-n", "obj").out
+    assert "gen" in project.look("why", "obj").out
+    assert project.build("obj").ran == ["gen", "obj"]
+    assert project.read("a.o") == "c\n2\n"
+    project.remove("gen.h")
+    assert "obj" not in project.look("build", "-n").out.replace("may run   obj", "")
+    assert project.build("obj").ran == ["gen"]
+    assert project.read("gen.h") == "2\n"
+    project.look("build", "-n", "--check")
+    project.taskfile(
+        FOUND
+        + """
+    [tasks.use]
+    inputs = "gen.h"
+    outputs = "use"
+    run = "cp {input} {output}"
+    """
+    )
+    assert project.build().ran == ["use"]
+    project.remove("gen.h")
+    project.look("build", "-n", "--check")
+    assert project.build().ran == []
+    project.write("a.c", "cc\n")
+    assert project.build("obj").ran == ["gen", "obj"]
+
+
+def test_a_found_header_that_a_wildcard_could_make_is_gone(project: Project) -> None:
+    project.taskfile("""
+        [tasks.h]
+        inputs = "{x}.in"
+        outputs = "{x}.h"
+        run = "cp {input} {output}"
+        [tasks.obj]
+        inputs = "a.c"
+        outputs = "a.o"
+        depfile = "a.d"
+        run = "cat *.c *.h > a.o; echo a.o: $(ls *.h) > a.d"
+    """)
+    for name in ("a.c", "x.h", "y.h"):
+        project.write(name, name)
+    project.build("obj")
+    project.remove("y.h")
+    assert project.build("obj").reasons["obj"] == ["found input y.h changed"]
+    assert project.build("obj").ran == []
+
+
+def test_jobs_that_find_each_other_do_not_hang(project: Project) -> None:
+    project.taskfile("""
+        [tasks.x]
+        outputs = "x.o"
+        depfile = "x.d"
+        run = "echo x > x.o; echo x.o: y.o > x.d"
+        [tasks.y]
+        outputs = "y.o"
+        depfile = "y.d"
+        run = "echo y > y.o; echo y.o: x.o > y.d"
+    """)
+    for count in ("-j1", "-j2"):
+        run = project.build(count, "-B")
+        assert run.ran == ["x", "y"]
+        assert any("made from what it makes" in warning for warning in run.warnings)
+    assert project.build().ran == []
+
+
+def test_a_list_that_names_the_output_of_its_reader(project: Project) -> None:
+    project.write("slst", "m\n")
+    static = """
+        [tasks.m]
+        inputs = "@slst"
+        outputs = "m"
+        run = "touch m"
+    """
+    made = (
+        static.replace("@slst", "@mlst")
+        + """
+        [tasks.l]
+        inputs = "slst"
+        outputs = "mlst"
+        run = "cp {input} {output}"
+    """
+    )
+    far = (
+        made.replace('outputs = "m"', 'outputs = "n"')
+        + """
+        [tasks.n]
+        inputs = "n"
+        outputs = "m"
+        run = "touch m"
+    """
+    )
+    for text, ran in ((static, []), (made, ["l"]), (far, ["l"])):
+        project.taskfile(text)
+        run = project.bt("build", "-B")
+        assert run.code == 3
+        assert run.ran == ran
+        assert "wait" in run.out + run.err
