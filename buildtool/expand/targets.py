@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 
-from buildtool.errors import BtError, GraphError, Place, TaskfileError, UsageError
+from buildtool.errors import BtError, GraphError, Place, UsageError
 from buildtool.expand.expander import Expander
 from buildtool.graph import FileId, Form, Job, JobId, Kind
 from buildtool.paths import canonical
