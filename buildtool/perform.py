@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from buildtool.check import Checker, Look
+from buildtool.clean import inside, note_inside
 from buildtool.depfile import parse_depfile
 from buildtool.environment import Environment
 from buildtool.errors import BtError, DiskError, StateError, TaskfileError
@@ -48,6 +49,8 @@ class Attempt:
     guarded: dict[str, tuple[str | None, str]] = field(
         default_factory=dict
     )  # digest and copy of others' files
+    # With `keep`: digest and copy of people's files among the outputs.
+    strangers: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +211,8 @@ class Performer:
         depfile = self.project.renderer.depfile(attempt.job)
         if depfile is not None:
             self.disk.make_parents(depfile)
+        if depfile is not None and spec.keep and self.disk.exists(depfile):
+            self._clear_depfile(attempt, depfile)
         self._guard(attempt)
         self._active.add(attempt.job.id)
         if spec.keep:
@@ -218,6 +223,59 @@ class Performer:
                     self.disk.make_parents(place)
                     shutil.copy2(where, self.disk.absolute(place))
                     attempt.notes.append(self._kept_note(attempt, path, place))
+            self._copy_strangers(attempt)
+
+    def _clear_depfile(self, attempt: Attempt, path: str) -> None:
+        """With `keep`: what stands in the place of the dependency file is somebody's, unless a killed run left it."""
+        record = attempt.look.record
+        if record is not None and record.status == "interrupted":
+            self.disk.remove(path)
+            return
+        place = self._kept_place(path)
+        self.disk.move(path, place)
+        self.disk.forget(path)
+        attempt.notes.append(self._kept_note(attempt, path, place))
+
+    def _copy_strangers(self, attempt: Attempt) -> None:
+        """With `keep`: copy what `bt` did not make inside output directories and among the files of globs."""
+        graph = self.project.expander.graph
+        attempt.strangers = {}
+        for file in (graph.files[f] for f in attempt.job.output_files()):
+            paths: list[str] = []
+            if file.form is Form.GLOB:
+                ways = self._in_the_way(attempt.job, file.path)
+                paths = [path for path in ways if self.state.owner(path) is None]
+            elif file.form is Form.DIRECTORY:
+                own = self._own_inside(attempt, file.path)
+                paths = [p for p in self.disk.below(file.path) if own.get(p) != self.disk.digest(p)]
+            for path in paths:
+                place, value = self._kept_place(path), self.disk.digest(path)
+                if value is not None:
+                    self.disk.make_parents(place)
+                    shutil.copy2(self.disk.absolute(path), self.disk.absolute(place), follow_symlinks=False)
+                    attempt.strangers[path] = (value, place)
+
+    def _own_inside(self, attempt: Attempt, folder: str) -> dict[str, str]:
+        """What `bt` made inside an output directory that was left in place, as far as it is not all of it."""
+        known = inside(self.state, folder)
+        if known is None and self.state.owner(folder) is not None and folder not in attempt.look.edited:
+            return {path: self.disk.digest(path) or "" for path in self.disk.below(folder)}
+        return known or {}
+
+    def _leave_strangers(self, attempt: Attempt) -> None:
+        """With `keep`: tell of those that the job changed; the others stay what they are, and need no copy."""
+        for path, (value, place) in list(attempt.strangers.items()):
+            if self.disk.digest(path) == value:
+                self.disk.remove(place)
+                self.disk.remove_empty_parents(place)
+            else:
+                del attempt.strangers[path]
+                attempt.notes.append(self._kept_note(attempt, path, place))
+        graph = self.project.expander.graph
+        for file in (graph.files[f] for f in attempt.job.output_files()):
+            if file.form is Form.DIRECTORY:
+                paths = [p for p in self.disk.below(file.path) if p not in attempt.strangers]
+                note_inside(self.state, file.path, {p: self.disk.digest(p) or "" for p in paths})
 
     # -- afterwards ------------------------------------------------------------------------------------------
 
@@ -256,6 +314,8 @@ class Performer:
             attempt.notes.append(f"input {printable(changed)} changed while it ran; running once more")
             self.put_back(attempt)
             return Outcome(Status.RAN, again=True)
+        if self.project.renderer.task(attempt.job).spec.keep:
+            self._leave_strangers(attempt)
         made = self._made(attempt)
         record = attempt.look.record
         same = record is not None and {*record.outputs} == {*made} and bool(made)
@@ -278,7 +338,11 @@ class Performer:
             names = parse_depfile(text)
         except ValueError as error:
             raise TaskfileError(f"`{printable(path)}` is no dependency file: {error}", place=place) from error
-        os.unlink(where)
+        for old in [old for name, old in attempt.aside if name == path]:
+            if self.disk.digest(old) == self.disk.digest(path):  # nothing to keep
+                attempt.aside.remove((path, old))
+                self._garbage.append(old)
+        self.disk.remove(path)
         folder = self.project.renderer.cwd(attempt.job)
         known = {item.name for item in attempt.look.items if item.kind in ("input", "need", "output")}
         paths = dict.fromkeys(canonical(posixpath.join(folder, name), self.disk.root) for name in names)
@@ -316,7 +380,7 @@ class Performer:
             file = self.project.expander.graph.files[number]
             paths += self._in_the_way(attempt.job, file.path) if file.form is Form.GLOB else [file.path]
         found = []
-        for path in dict.fromkeys(paths):
+        for path in dict.fromkeys(p for p in paths if p not in attempt.strangers):
             value = self.disk.digest(path)
             if value is not None:
                 found.append(Made(path, value))
@@ -357,9 +421,9 @@ class Performer:
                 job.wildcards,
                 "failed",
                 old.fingerprint if old is not None else Fingerprint(()),
-                old.outputs if old is not None else (),
+                old.outputs if old is not None else self._half(attempt),
                 old.found if old is not None else (),
-                self.build,
+                old.build if old is not None else self.build,
                 old.ended if old is not None else time.time(),
                 old.seconds if old is not None else seconds,
                 old.peak_memory if old is not None else 0,
@@ -367,6 +431,18 @@ class Performer:
                 (old.runs if old is not None else 0) + 1,
             )
         )
+
+    def _half(self, attempt: Attempt) -> tuple[Made, ...]:
+        """What the failed first run of a `keep` job left, and nobody else."""
+        if not self.project.renderer.task(attempt.job).spec.keep:
+            return ()
+        graph = self.project.expander.graph
+        files = [graph.files[f] for f in attempt.job.output_files()]
+        paths = [
+            file.path for file in files if file.form is Form.FILE and file.path not in attempt.look.foreign
+        ]
+        there = ((path, self.disk.digest(path)) for path in paths)
+        return tuple(Made(path, value) for path, value in there if value is not None)
 
     def failure(self, attempt: Attempt, cause: str) -> Failure:
         """A failure of an attempt that ended well."""
@@ -378,6 +454,11 @@ class Performer:
         self._trespass(attempt)
         spec = self.project.renderer.task(attempt.job).spec
         if spec.keep:
+            depfile = self.project.renderer.depfile(attempt.job)
+            if depfile is not None:
+                self.disk.remove(depfile)
+            if attempt.strangers:
+                self._leave_strangers(attempt)
             return
         aside = dict(attempt.aside)
         for path in self._old_outputs(attempt):
@@ -397,9 +478,8 @@ class Performer:
         now = {m.path: m.digest for m in made}
         edited = set(attempt.look.edited)
         for at, (path, place) in enumerate(attempt.aside):
-            if path not in edited and self.project.owned.get(path) is not None:
-                continue
-            if path == self.project.renderer.depfile(attempt.job):
+            owned = self.project.owned.get(path) is not None and not self._holds_strangers(path, place)
+            if path not in edited and owned:
                 continue
             where = self.disk.absolute(place)
             is_directory = os.path.isdir(where) and not os.path.islink(where)
@@ -410,6 +490,14 @@ class Performer:
             self.disk.move(place, kept)
             attempt.aside[at] = (path, kept)
             attempt.notes.append(self._kept_note(attempt, path, kept))
+
+    def _holds_strangers(self, path: str, place: str) -> bool:
+        """Whether an output directory that lies aside holds what `bt` did not make: `keep` had left it there."""
+        own = inside(self.state, path) if path.endswith("/") else None
+        if own is None:
+            return False
+        note_inside(self.state, path, None)
+        return any(path + p[len(place) + 1 :] not in own for p in self.disk.below(place + "/"))
 
     def _kept_place(self, path: str) -> str:
         kept = f"{KEPT}{self.build}/{path.strip('/')}"
