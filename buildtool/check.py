@@ -198,12 +198,20 @@ class Checker:
         self, job: Job, record: JobRecord | None, absent: dict[JobId, None], causes: dict[str, None]
     ) -> Iterable[Item]:
         items: list[Item] = []
+        missing: list[GraphError] = []
         inputs = dict.fromkeys(job.input_files())
         for kind, files in (("input", inputs), ("need", job.needs)):
             for file in files:
                 if kind == "need" and file in inputs:
                     continue
-                items += self._file_items(kind, file, record, absent, causes)
+                try:
+                    items += self._file_items(kind, file, record, absent, causes)
+                except GraphError as error:
+                    missing.append(error)
+        if missing:
+            first, *others = missing
+            first.facts = (*first.facts, *(("and", error.summary) for error in others))
+            raise first
         return items
 
     def _file_items(

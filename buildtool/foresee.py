@@ -5,7 +5,7 @@ Knows neither executors nor how a forecast looks on a screen.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from buildtool.check import Checker, Look
@@ -35,10 +35,12 @@ class Forecast:
         return [job for job, look in self.looks.items() if isinstance(look.verdict, Fresh)]
 
 
-def foresee(project: Project, want: Wanted, *, force: bool = False, only: bool = False) -> Forecast:
+def foresee(
+    project: Project, want: Wanted, *, force: bool = False, only: bool = False, keep_going: bool = False
+) -> Forecast:
     """Judge every wanted job as if those before it had come out as they did last time.
 
-    Raises `GraphError` for an input that is missing.
+    Raises `GraphError` for an input that is missing, unless `keep_going` lets only the job fail that reads it.
     """
     found = Forecast()
     checker = project.checker(found.looks.__contains__, want)
@@ -53,7 +55,7 @@ def foresee(project: Project, want: Wanted, *, force: bool = False, only: bool =
         if force:
             forced.add(job.id)
         origins = _origins(project, job) | blockers.get(job.id, set())
-        found.looks[job.id] = _look(project, checker, job, origins)
+        found.looks[job.id] = _look(project, checker, job, origins, blockers.values(), keep_going=keep_going)
         look = found.looks[job.id]
         if only and (error := checker.lacks(job, look)):
             raise error
@@ -66,38 +68,61 @@ def foresee(project: Project, want: Wanted, *, force: bool = False, only: bool =
     return found
 
 
-def _look(project: Project, checker: Checker, job: Job, origins: set[JobId]) -> Look:
-    """The look at one job. `origins`: the jobs that decide what it reads, and whether there is such a job."""
+def _look(
+    project: Project,
+    checker: Checker,
+    job: Job,
+    origins: set[JobId],
+    doubts: Iterable[set[JobId]],
+    *,
+    keep_going: bool,
+) -> Look:
+    """The look at one job. `origins`: the jobs that decide what it reads, and whether there is such a job.
+
+    `doubts` are jobs that decide what others read, so that this one may be there by an old list alone.
+    """
     if job.kind is Kind.GROUP:
         waits = project.expander.graph.prerequisites(job)
         causes = tuple(dict.fromkeys(checker.uncertain[p] for p in sorted(waits) if p in checker.uncertain))
         return Look(Maybe(causes) if causes else Fresh())
     try:
         look = checker.look(job)
-    except GraphError:
+    except GraphError as error:
         waits = project.expander.graph.prerequisites(job)
         unclear = tuple(checker.uncertain[p] for p in sorted(waits) if p in checker.uncertain)
+        unclear = unclear or tuple(
+            checker.uncertain[p] for p in sorted(set().union(*doubts)) if p in checker.uncertain
+        )
+        if not unclear and keep_going:
+            return Look(Stale((Reason("broken", error.summary),)))
         if not unclear:
             raise
         return Look(Maybe(unclear))  # what it reads is told by something that will be made anew
     except TaskfileError as error:
         return Look(Stale((Reason("broken", error.summary),)))
-    if isinstance(look.verdict, Fresh):
-        causes = tuple(checker.uncertain[p] for p in sorted(origins) if p in checker.uncertain)
-        if causes:
-            look.verdict = Maybe(causes)
+    causes = tuple(checker.uncertain[p] for p in sorted(origins) if p in checker.uncertain)
+    certain = project.renderer.task(job).is_literal and not (job.growing and look.record is not None)
+    if causes and (isinstance(look.verdict, Fresh) or (not certain and job.id not in checker.forced)):
+        look.verdict = Maybe(causes)  # what it reads, or whether there is such a job, is not known
     return look
 
 
 def _origins(project: Project, job: Job) -> set[JobId]:
-    """What makes the table in which the values of a job stand."""
-    table = project.renderer.task(job).rows_from
-    if table is None:
+    """The jobs that decide whether there is this one: they make the table of its values, or files with open names."""
+    task = project.renderer.task(job)
+    if task.is_literal or job.kind is Kind.GROUP:
         return set()
     graph = project.expander.graph
-    known = graph.by_path.get(table.pattern.prefix)
-    producer = graph.files[known].producer if known is not None else None
-    return set() if producer is None else {producer}
+    found = set()
+    if task.rows_from is not None:
+        known = graph.by_path.get(task.rows_from.pattern.prefix)
+        found.add(graph.files[known].producer if known is not None else None)
+    for file in job.input_files():
+        _, path, _, producer = graph.files[file]
+        found |= {producer} if producer is not None else project.expander.takers(path)
+    return {
+        p for p in found if p is not None and (p in project.expander.open_jobs or task.rows_from is not None)
+    }
 
 
 def _in_order(

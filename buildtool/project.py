@@ -14,7 +14,7 @@ from buildtool.check import Checker
 from buildtool.errors import BtError, raise_all
 from buildtool.expand.expander import Expander
 from buildtool.expand.render import Renderer, override
-from buildtool.expand.targets import Wanted, cycle_error, missing_files, stood_for, wanted
+from buildtool.expand.targets import Wanted, cycle_error, missing_files, stood_for, task_cycle, wanted
 from buildtool.expand.tasks import ready_tasks
 from buildtool.expand.variables import Variables
 from buildtool.files import Disk
@@ -85,10 +85,11 @@ class Project:
         jobs than the wanted ones do not matter.
         """
         raise_all(self.errors)
+        self.expander.enumerate_rows()
         words = self.request.targets if targets is None else targets
         found = wanted(self.taskfile, self.expander, words, self.request.folder)
         raise_all(self._unique(self.expander.errors))
-        cycle = cycle_error(self.expander, found.roots)
+        cycle = cycle_error(self.expander, found.roots) or task_cycle(self.expander)
         if cycle is not None:
             raise cycle
         if only:
@@ -143,6 +144,19 @@ class Project:
         if found:
             raise found[0]
         return grown
+
+    def refuse_commands(self, want: Wanted) -> None:
+        """Raise what is wrong with the commands of wanted jobs once values are filled in, before any of them runs."""
+        errors: list[BtError] = []
+        for number in self.expander.graph.closure(want.roots):
+            job = self.graph_jobs[number]
+            if job.growing or any(f in self.expander.missing for f in job.input_files()):
+                continue
+            try:
+                self.renderer.command(job)
+            except BtError as error:
+                errors.append(error)
+        raise_all(self._unique(errors))
 
     def missing_inputs(self, jobs: Iterable[JobId]) -> list[BtError]:
         """An error for each file that is not there, that nothing makes and that one of these very jobs reads."""

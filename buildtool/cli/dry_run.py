@@ -28,12 +28,15 @@ def dry_run(
     check: bool,
     force: bool,
     only: bool,
+    keep_going: bool,
     verbose: bool,
 ) -> int:
     """Print the forecast; the exit code, which is 4 with `check` if anything would or may run."""
     begun = time.monotonic()
     project = Project(taskfile, StateReader.open(os.path.join(taskfile.root, STATE)), request)
-    forecast = foresee(project, project.want(only=only), force=force, only=only)
+    want = project.want(only=only, keep_going=keep_going)
+    project.refuse_commands(want)
+    forecast = foresee(project, want, force=force, only=only, keep_going=keep_going)
     jobs = foreseen(project, forecast)
     work = any(job.word != "fresh" for job in jobs)
     code = ExitCode.WORK if check and work else ExitCode.DONE

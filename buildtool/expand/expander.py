@@ -7,11 +7,11 @@ job reads is filled in from a work list, never by recursion, so that chains may 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from buildtool.errors import BtError, GraphError, TaskfileError
-from buildtool.expand.index import Candidate, Index, clash, inside
+from buildtool.expand.index import Candidate, Index, clash, inside, shared
 from buildtool.expand.listing import matches
 from buildtool.expand.made import Made
 from buildtool.expand.rows import Values, joined, late_rows
@@ -79,6 +79,20 @@ class Expander:
             self.missing[file] = needed_by
         return file
 
+    @property
+    def open_jobs(self) -> Collection[JobId]:
+        """The settled jobs that left files whose names were not known before."""
+        return self._left.keys()
+
+    def takers(self, path: str) -> set[JobId]:
+        """The jobs with a glob output that matches a path which they did not make: they would move it away."""
+        found = set()
+        for candidate in self.index.candidates(path):
+            key = (candidate.task.name, tuple(candidate.values[n] for n in candidate.task.names))
+            if candidate.is_glob and key in self._jobs:
+                found.add(self._jobs[key])
+        return found
+
     def maker(self, path: str) -> JobId | None:
         """The job that makes a path, brought into the graph with all it needs if some task can make it."""
         known = self.graph.by_path.get(path)
@@ -92,6 +106,17 @@ class Expander:
             if self.errors[errors:]:
                 raise self.errors.pop(errors)
         return self.graph.files[known].producer
+
+    def is_meant(self, path: str) -> bool:
+        """Whether a text that could be a glob is the very name of a file that is there or can be made."""
+        if self.disk.exists(path) or self._owner(path) is not None or self._made.get(path) is not None:
+            return True
+        return any(
+            {*c.values} <= {n for entry in c.task.input_entries() for n in entry.pattern.names}
+            and self._can_make(c, 0)
+            for c in self.index.candidates(path)
+            if not c.is_glob and c.values
+        )
 
     def jobs_of(self, name: str) -> list[JobId]:
         """Every job of a task; while some of them cannot be known yet, a group that will hold them all."""
@@ -299,13 +324,7 @@ class Expander:
             self._parents.setdefault(folder, job)
         if inside is not None and inside != job:
             other = self.tasks[self.graph.jobs[inside].task]
-            others = next(other.output_entries())
-            raise TaskfileError(
-                f"`{printable(path)}` and `{printable(others.pattern.text)}` lie in one output directory",
-                place=entry.place,
-                facts=(("other", f"{others.place.file}:{others.place.line}: task `{other.name}`"),),
-                hint="an output directory belongs to one job: move one of them elsewhere",
-            )
+            raise shared(path, (other, next(other.output_entries())), entry)
 
     def _fill(self, job: JobId) -> None:
         """Find what a job reads, as far as it can be known now."""
@@ -579,6 +598,15 @@ class Expander:
         if not task.names or not patterns or any(p.is_glob for p in patterns):
             return False
         return all(self.index.is_literal(p.path(values)) for p in patterns)
+
+    def enumerate_rows(self) -> None:
+        """Find the files that two jobs of `foreach` tasks would make, also those that nobody asked for."""
+        for task in self.tasks.values():
+            if task.rows and task.outputs and set(task.names) <= set(task.rows[0]):
+                try:
+                    self._enumerate(task)
+                except BtError as error:
+                    self.errors.append(error)
 
     def _join(self, task: Task) -> tuple[list[Values], set[JobId]]:
         """Rows of `foreach`, joined with the values with which the inputs match something."""

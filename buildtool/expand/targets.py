@@ -103,6 +103,8 @@ def target(
 ) -> list[JobId]:
     """The jobs of one target. `word` is where it stands, if it stands in a Taskfile."""
     place = word.place if word is not None else None
+    if not text:
+        raise UsageError("a target is empty", place=place)
     if text in expander.tasks:
         jobs = expander.jobs_of(text)
         if not jobs and expander.is_open(text):
@@ -121,7 +123,7 @@ def target(
     if text in taskfile.tasks:
         return []
     path = _path(expander, text, folder)
-    if any(c in text for c in "*?["):
+    if any(c in text for c in "*?[") and not expander.is_meant(path):
         return _glob(expander, path, text, place)
     file = expander.file(path)
     producer = expander.graph.files[file].producer
@@ -219,6 +221,41 @@ def cycle_error(expander: Expander, roots: list[JobId]) -> GraphError | None:
     """The error for jobs that wait for each other, shown as `a → b → a`, or None."""
     cycle = expander.graph.cycle(roots)
     return None if cycle is None else circle_error(expander, cycle)
+
+
+def task_cycle(expander: Expander) -> GraphError | None:
+    """The error for tasks of one job that need each other, whether anybody asked for them or not."""
+    tasks = {name: task for name, task in expander.tasks.items() if task.is_literal}
+    waits: dict[str, list[str]] = {}
+    for name, task in tasks.items():
+        for word in (*task.needs, *task.after):
+            path = None if isinstance(word, str) or not word.pattern.is_literal else word.pattern.prefix
+            makers = [word] if isinstance(word, str) else []
+            if path is not None:
+                makers = [c.task.name for c in expander.index.candidates(path) if c.literal]
+            waits.setdefault(name, []).extend(maker for maker in makers if maker in tasks)
+    done: set[str] = set()
+    for root in waits:
+        path_: dict[str, None] = {}
+        stack = [(root, False)]
+        while stack:
+            name, leaving = stack.pop()
+            if leaving:
+                del path_[name]
+                done.add(name)
+            elif name in path_:
+                names = [*path_]
+                circle = [*names[names.index(name) :], name]
+                return GraphError(
+                    "these tasks wait for each other: " + " → ".join(reversed(circle)),
+                    place=tasks[name].spec.place,
+                    hint="take one of them out of the `needs` or `after` of another",
+                )
+            elif name not in done:
+                path_[name] = None
+                stack.append((name, True))
+                stack += [(other, False) for other in waits.get(name, ())]
+    return None
 
 
 def circle_error(expander: Expander, cycle: list[JobId]) -> GraphError:
