@@ -81,7 +81,9 @@ class Build:
     _dirty: bool = False  # something is not committed
     _capacity: dict[str, float] = field(default_factory=dict)
     _expected: dict[str, float] = field(default_factory=dict)  # seconds, by key
-    _temporary: dict[JobId, int] = field(default_factory=dict)  # consumers that are not settled yet
+    _temporary: dict[JobId, set[JobId]] = field(default_factory=dict)  # consumers that are not settled yet
+    _spent: set[JobId] = field(default_factory=set)  # `temp` jobs without such consumers
+    _growing: set[JobId] = field(default_factory=set)  # unsettled jobs that may turn out to read anything
     _broken: StateError | None = None
     _as_is: set[JobId] = field(default_factory=set)  # with `--only`: the jobs that are not built
     _forced: set[JobId] = field(default_factory=set)
@@ -235,6 +237,7 @@ class Build:
         """Fill in what a job reads now that more is known; the jobs it must wait for once more."""
         expander = self.project.expander
         grown = self.project.grow(job.id)
+        self._count_consumers([job.id])
         if job.kind is Kind.GROUP and job.id in self.want.asked:
             meant = stood_for(expander, grown)
             self.want.asked |= meant
@@ -405,6 +408,7 @@ class Build:
     ) -> None:
         report = self._report(job, look, status, seconds, failure)
         if job.kind is Kind.GROUP and status is not Status.FAILED:
+            self._growing.discard(job.id)
             return  # it stands for others, and these are told of
         if status.good and (path := self.checker.circular.get(job.id)) is not None:
             notes = [
@@ -458,12 +462,13 @@ class Build:
         )
 
     def _count_consumers(self, jobs: Iterable[JobId]) -> None:
-        """Note who still needs the outputs of `temp` tasks."""
+        """Note who still needs the outputs of `temp` tasks, as far as it is known."""
         graph = self.project.expander.graph
         for job in jobs:
+            (self._growing.add if graph.jobs[job].growing else self._growing.discard)(job)
             for producer in self._makers(graph.jobs[job]):
                 if self.project.renderer.task(graph.jobs[producer]).spec.temp:
-                    self._temporary[producer] = self._temporary.get(producer, 0) + 1
+                    self._temporary.setdefault(producer, set()).add(job)
 
     def _makers(self, job: Job) -> set[JobId]:
         """The jobs that make what must be there while a job runs."""
@@ -473,13 +478,18 @@ class Build:
 
     def _drop_temporary(self, job: Job, status: Status) -> None:
         """Remove the outputs of `temp` tasks whose last consumer is settled well."""
+        self._growing.discard(job.id)
         if not status.good or not self._temporary:
             return
         for producer in self._makers(job):
-            if producer not in self._temporary:
-                continue
-            self._temporary[producer] -= 1
-            if self._temporary[producer] or producer in self.want.asked:
+            if (consumers := self._temporary.get(producer)) is not None:
+                consumers.discard(job.id)
+                self._spent.add(producer)
+        if self._growing:
+            return  # more consumers may turn up
+        for producer in [p for p in self._spent if not self._temporary[p]]:
+            self._spent.discard(producer)
+            if producer in self.want.asked:
                 continue
             for path, value in self.checker.made.get(producer, {}).items():
                 if self.project.disk.digest(path) == value:

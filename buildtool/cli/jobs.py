@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+
+from buildtool.errors import BtError
 from buildtool.expand.targets import stood_for
+from buildtool.foresee import foresee
 from buildtool.graph import Job, Kind
 from buildtool.project import Project
 
@@ -13,7 +17,11 @@ def jobs_of_target(project: Project) -> list[Job]:
     Files that are missing do not matter. Raises whatever else is wrong.
     """
     graph = project.expander.graph
-    pending = list(reversed(project.want(keep_going=True).roots))
+    want = project.want(keep_going=True)
+    if any(graph.jobs[job].growing for job in want.roots):
+        with contextlib.suppress(BtError):  # then less is known
+            foresee(project, want, keep_going=True)
+    pending = list(reversed(want.roots))
     found: dict[int, Job] = {}
     seen = set()
     while pending:
