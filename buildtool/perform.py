@@ -23,7 +23,7 @@ from buildtool.failures import Failures, glob_paths, log_path
 from buildtool.files import TICK, Disk
 from buildtool.fingerprint import Fingerprint, Item
 from buildtool.graph import Form, Job, JobId
-from buildtool.paths import canonical
+from buildtool.paths import canonical, parents
 from buildtool.plan import Status
 from buildtool.project import Project
 from buildtool.recover import ASIDE, KEPT, MARK
@@ -49,6 +49,7 @@ class Attempt:
     guarded: dict[str, tuple[str | None, str]] = field(
         default_factory=dict
     )  # digest and copy of others' files
+    began: int = 0  # how many jobs had run by then
     # With `keep`: digest and copy of people's files among the outputs.
     strangers: dict[str, tuple[str, str]] = field(default_factory=dict)
 
@@ -79,6 +80,8 @@ class Performer:
         self._inside: dict[str, bool] = {}  # folders of outputs: whether they lie in the project
         self.claims: dict[str, JobId] = {}  # files of glob outputs, with the settled job that made them
         self._active: set[JobId] = set()  # jobs that run
+        self._ran = 0  # how many jobs came to a good end
+        self._done: dict[JobId, int] = {}  # these jobs, by order
         self._garbage: list[str] = []  # moved aside, and not needed once the state is committed
         self._environment = Environment(project.renderer, project.taskfile.settings.pass_env)
 
@@ -169,10 +172,10 @@ class Performer:
     def _guard(self, attempt: Attempt) -> None:
         """Copy what a glob output of the job might write over although it is not the job's own."""
         attempt.guarded = {}
+        run = attempt.work.id if attempt.work is not None else 0
         for number, path in enumerate(self._of_others(attempt.job)):
-            place = f"{ASIDE}{self.build}-{self._number}/guarded/{number}"
-            self.disk.make_parents(place)
-            shutil.copy2(self.disk.absolute(path), self.disk.absolute(place), follow_symlinks=False)
+            place = f"{ASIDE}{self.build}-{run}/guarded/{number}"
+            self.disk.copy(path, place)
             attempt.guarded[path] = (self.disk.digest(path), place)
 
     def _trespass(self, attempt: Attempt) -> str | None:
@@ -202,11 +205,13 @@ class Performer:
     def begin(self, attempt: Attempt) -> None:
         """Clear the way for a run that the state knows of: old outputs go aside, folders are made."""
         attempt.started = time.time()
+        attempt.began = self._ran
         spec = self.project.renderer.task(attempt.job).spec
         for path, place in attempt.aside:
             self.disk.move(path, place)
             self.disk.forget(path)
         for path in self.project.expander.graph.paths(attempt.job.output_files()):
+            self._clear_parents(attempt, path)
             self.disk.make_parents(path if "*" not in path else path.split("*", maxsplit=1)[0])
         depfile = self.project.renderer.depfile(attempt.job)
         if depfile is not None:
@@ -224,6 +229,22 @@ class Performer:
                     shutil.copy2(where, self.disk.absolute(place))
                     attempt.notes.append(self._kept_note(attempt, path, place))
             self._copy_strangers(attempt)
+
+    def _clear_parents(self, attempt: Attempt, path: str) -> None:
+        """An output of old, which no task makes any more, gives way to a directory."""
+        for old in (folder[:-1] for folder in parents(path)):
+            where = self.disk.absolute(old)
+            if (
+                os.path.isfile(where)
+                and old not in self.project.expander.graph.by_path
+                and self.state.owner(old)
+            ):
+                place = self._kept_place(old)
+                self.disk.move(old, place)
+                self.disk.forget(old)
+                self.state.forget_outputs([old])
+                self.project.owned.pop(old, None)
+                attempt.notes.append(f"{printable(old)} was in the way: kept as {printable(place)}")
 
     def _clear_depfile(self, attempt: Attempt, path: str) -> None:
         """With `keep`: what stands in the place of the dependency file is somebody's, unless a killed run left it."""
@@ -251,8 +272,7 @@ class Performer:
             for path in paths:
                 place, value = self._kept_place(path), self.disk.digest(path)
                 if value is not None:
-                    self.disk.make_parents(place)
-                    shutil.copy2(self.disk.absolute(path), self.disk.absolute(place), follow_symlinks=False)
+                    self.disk.copy(path, place)
                     attempt.strangers[path] = (value, place)
 
     def _own_inside(self, attempt: Attempt, folder: str) -> dict[str, str]:
@@ -301,6 +321,10 @@ class Performer:
         # The jobs that make what this one turned out to read, and that were not settled before it ran.
         early = self._checker.found_makers(attempt.job, (item.name for item in found))
         changed = self._changed(attempt, found)
+        if self._made_meanwhile(attempt, found) and not attempt.repeats:
+            attempt.repeats += 1
+            self.put_back(attempt)
+            return Outcome(Status.RAN, again=True)
         if early and not attempt.repeats:
             attempt.repeats += 1
             self.put_back(attempt)
@@ -320,6 +344,8 @@ class Performer:
         record = attempt.look.record
         same = record is not None and {*record.outputs} == {*made} and bool(made)
         self._keep_strangers(attempt, made)
+        self._ran += 1
+        self._done[attempt.job.id] = self._ran
         self._record(attempt, ended, made, found)
         self._garbage += [place for _, place in attempt.aside if place.startswith(ASIDE)]
         status = Status.UNCHANGED if same else Status.RAN
@@ -351,6 +377,11 @@ class Performer:
             for p in paths
             if p not in known and p != path and not os.path.isdir(self.disk.absolute(p))
         )
+
+    def _made_meanwhile(self, attempt: Attempt, found: Iterable[Item]) -> bool:
+        """Whether a job that makes what this one turned out to read ran while this one did."""
+        makers = {self._maker(item.name) for item in found}
+        return any(self._done.get(m, 0) > attempt.began for m in makers if m not in (None, attempt.job.id))
 
     def _changed(self, attempt: Attempt, found: Iterable[Item]) -> str | None:
         """The first input that is not any more what it was when the job began."""

@@ -447,3 +447,50 @@ def test_a_list_that_names_the_output_of_its_reader(project: Project) -> None:
         assert run.code == 3
         assert run.ran == ran
         assert "wait" in run.out + run.err
+
+
+# -- what follows --------------------------------------------------------------------------------------------
+
+
+def test_orphans_behind_a_glob_output_can_be_removed(project: Project) -> None:
+    project.taskfile(SPLIT)
+    project.write("src.txt", "a b c\n")
+    project.build()
+    project.write("src.txt", "c\n")
+    assert any("2 orphans" in warning for warning in project.build().warnings)
+    out = project.bt("clean", "--orphans").out
+    assert out.splitlines() == ["removed upper/a.txt", "removed upper/b.txt", "removed 2 outputs"]
+    assert project.build().ran == []
+
+
+def test_temp_with_a_glob_output(project: Project) -> None:
+    project.taskfile(SPLIT.replace('outputs = "parts/*.txt"', 'outputs = "parts/*.txt"\n    temp = true'))
+    project.write("src.txt", "a b\n")
+    assert project.build().ran == ["all", "split", "upper a", "upper b"]
+    assert project.files() == ["Taskfile.toml", "all.txt", "src.txt", "upper/a.txt", "upper/b.txt"]
+    project.look("build", "-n", "--check")
+    assert project.build().ran == []
+    project.remove("upper/a.txt")
+    project.look("build", "-n", "--check")
+    assert project.build().ran == []
+    assert project.build("upper/a.txt").ran == ["split", "upper a"]
+    assert not project.exists("parts/b.txt")
+    project.write("src.txt", "b c\n")
+    assert project.build().ran == ["all", "split", "upper c"]
+    assert project.read("all.txt") == "B\nC\n"
+
+
+def test_other_commands_know_the_jobs_of_a_made_table(project: Project) -> None:
+    project.taskfile(TABLE)
+    project.write("src.csv", "name,val\na,1\nb,1\n")
+    project.build()
+    project.look("log", "row")
+    assert '"fresh": 2}}' in project.look("status", "row", "--json").out
+    assert "out/b.txt" in project.look("graph").out
+    project.write("out/a.txt", "by hand\n")
+    assert "accepted row a" in project.bt("accept", "row").out
+    assert project.build("row").ran == []
+    assert project.build().ran == ["all"]
+    assert project.read("all.txt") == "by hand\nb 1\n"
+    assert project.bt("clean", "row").out.splitlines()[:2] == ["removed out/a.txt", "removed out/b.txt"]
+    assert project.exists("t.csv")
