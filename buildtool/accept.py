@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
-from buildtool.expand.targets import Wanted
+from buildtool.expand.targets import Wanted, stood_for
 from buildtool.failures import glob_paths
 from buildtool.fingerprint import Fingerprint, Fresh
 from buildtool.graph import Form, Job, JobId, Kind
@@ -24,15 +25,12 @@ def accept(project: Project, state: State) -> tuple[list[str], list[tuple[str, s
     checker = project.checker(done.__contains__, want)
     accepted: list[str] = []
     lacking: list[tuple[str, str]] = []
-    for number in project.order(want.roots):
+    meant = set(want.roots)
+    for number in _each(project, want, meant, done):
         job = project.graph_jobs[number]
-        if job.growing:
-            project.expander.grow(number)
-            project.expander.drain()
-            job = project.graph_jobs[number]
         look = checker.look(job)
         made = look.record.outputs if look.record is not None else ()
-        chosen = everything or number in want.roots
+        chosen = everything or number in meant
         if chosen and not isinstance(look.verdict, Fresh) and job.kind in (Kind.RULE, Kind.CHECK):
             present, missing = _present(project, job)
             if missing:
@@ -68,6 +66,25 @@ def accept(project: Project, state: State) -> tuple[list[str], list[tuple[str, s
     state.add_meanings(checker.meanings.fresh)
     state.commit()
     return accepted, lacking
+
+
+def _each(project: Project, want: Wanted, meant: set[JobId], done: set[JobId]) -> Iterator[JobId]:
+    """The jobs in order, each filled in when all before it are done; the jobs of a meant task are `meant`, too."""
+    grown: set[JobId] = set()
+    stale = True  # the order, since a job was filled in
+    while stale:
+        stale = False
+        for number in project.order(want.roots):
+            if number in done:
+                continue
+            if project.graph_jobs[number].growing and number not in grown:
+                grown.add(number)
+                job = project.grow(number)
+                if number in meant and job.kind is Kind.GROUP:
+                    meant |= stood_for(project.expander, job)
+                stale = True
+                break
+            yield number
 
 
 def _present(project: Project, job: Job) -> tuple[tuple[Made, ...], list[str]]:

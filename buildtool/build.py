@@ -14,10 +14,10 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from buildtool.check import Checker, Look
-from buildtool.errors import BtError, DiskError, ExitCode, StateError
+from buildtool.check import Checker, Look, NotMadeError
+from buildtool.errors import BtError, DiskError, ExitCode, GraphError, StateError
 from buildtool.executors.protocol import Ended, Event, Executor, Held, Output, Started
-from buildtool.expand.targets import Wanted, cycle_error
+from buildtool.expand.targets import Wanted, circle_error, cycle_error, stood_for
 from buildtool.fingerprint import Fresh, Stale
 from buildtool.graph import Form, Job, JobId, Kind
 from buildtool.perform import Attempt, Performer
@@ -88,8 +88,13 @@ class Build:
     _dirty: bool = False  # something is not committed
     _capacity: dict[str, float] = field(default_factory=dict)
     _expected: dict[str, float] = field(default_factory=dict)  # seconds, by key
-    _temporary: dict[JobId, int] = field(default_factory=dict)  # consumers that are not settled yet
+    _temporary: dict[JobId, set[JobId]] = field(default_factory=dict)  # consumers that are not settled yet
+    _spent: set[JobId] = field(default_factory=set)  # `temp` jobs without such consumers
+    _growing: set[JobId] = field(default_factory=set)  # unsettled jobs that may turn out to read anything
     _broken: StateError | None = None
+    _as_is: set[JobId] = field(default_factory=set)  # with `--only`: the jobs that are not built
+    _forced: set[JobId] = field(default_factory=set)
+    _faults: set[ExitCode] = field(default_factory=set)  # what the jobs failed of
 
     def run(self) -> ExitCode:
         """Build everything wanted; what a failing job means for the exit code is decided here."""
@@ -133,13 +138,20 @@ class Build:
             self._capacity,
             keep_going=self.options.keep_going,
         )
-        graph = self.project.expander.graph
-        jobs = list(self.want.roots) if self.options.only else graph.closure(self.want.roots)
+        jobs = self._cone(self.want.roots)
+        self.checker.forced = self._forced
         if self.options.force:
-            self.checker.forced = set(jobs)
+            self._forced.update(jobs)
         self._count_consumers(jobs)
         self.reporter.planned(len(jobs), self.project.request.targets)
         self._todo += self.plan.add(jobs)
+
+    def _cone(self, jobs: Iterable[JobId]) -> list[JobId]:
+        """The jobs with all that must be settled before them, as far as it is to be built."""
+        if self.options.only:
+            self._as_is |= self.project.take_as_is(self.want, self.checker)
+            return [*self.want.roots]
+        return self.project.expander.graph.closure([*jobs])
 
     def _loop(self) -> None:
         while True:
@@ -148,6 +160,9 @@ class Build:
                 self._start(starts)
             if self.plan.done and not self._todo:
                 return
+            if not self._todo and not self._running:
+                self._stalled()
+                continue
             self._wait(0 if self._todo else None)
             for event in self.executor.events():
                 self._handle(event)
@@ -155,6 +170,12 @@ class Build:
             if self.reporter.gone is not None:
                 self.signals.end(self.reporter.gone.exit_code)
                 self._interrupt()
+
+    def _stalled(self) -> None:
+        """Nothing runs and nothing is to be done, and yet jobs wait: for each other. That ends here."""
+        circle = self.plan.circle()
+        error = circle_error(self.project.expander, circle)
+        self._broken_job(self.project.graph_jobs[circle[0]], error)
 
     def _obey(self) -> list[Attempt]:
         """Carry out what the plan wants; checks are many, so they are broken off now and then."""
@@ -212,6 +233,9 @@ class Build:
             self._want_more(look.requires)
             self._tell(Grown(job.id, look.requires))
             return
+        if self.options.only and (lack := self.checker.lacks(job, look)):
+            self._broken_job(job, lack)
+            return
         if isinstance(look.verdict, Stale):
             known = self._attempts.get(job.id)
             self._absent.pop(job.id, None)
@@ -229,11 +253,14 @@ class Build:
     def _grow(self, job: Job) -> frozenset[JobId]:
         """Fill in what a job reads now that more is known; the jobs it must wait for once more."""
         expander = self.project.expander
-        errors = len(expander.errors)
-        grown = expander.grow(job.id)
-        expander.drain()
-        if len(expander.errors) > errors:
-            raise expander.errors[errors]
+        grown = self.project.grow(job.id)
+        self._count_consumers([job.id])
+        if job.kind is Kind.GROUP and job.id in self.want.asked:
+            meant = stood_for(expander, grown)
+            self.want.asked |= meant
+            self.want.roots += sorted(meant.difference(self.want.roots))
+        if self.options.only:
+            self._want_more(())
         requires = frozenset(p for p in expander.graph.prerequisites(grown) if not self._is_settled(p))
         if requires:
             cycle = cycle_error(expander, [job.id])
@@ -243,11 +270,13 @@ class Build:
         for file in (*grown.input_files(), *grown.needs):
             if file in expander.missing:
                 path = expander.graph.files[file].path
-                raise BtError(f"`{printable(path)}`: no such file, and no task makes it")
+                raise GraphError(f"`{printable(path)}`: no such file, and no task makes it")
         return requires
 
     def _want_more(self, jobs: Iterable[JobId]) -> None:
-        new = [j for j in self.project.expander.graph.closure(list(jobs)) if self.plan.state(j) is None]
+        new = [j for j in self._cone(jobs) if self.plan.state(j) is None]
+        if self.options.force:
+            self._forced.update(new)
         self._count_consumers(new)
         self._todo += self.plan.add(new)
 
@@ -259,6 +288,8 @@ class Build:
         )
         if failure.place is None:
             failure = replace(failure, place=self.project.renderer.task(job).spec.place)
+        missing = isinstance(error, GraphError) and not isinstance(error, NotMadeError)
+        self._faults.add(ExitCode.MISSING if missing else ExitCode.FAILED)
         self._came_out(job, None, Status.FAILED, failure=failure)
         self._tell(Finished(job.id, Status.FAILED))
 
@@ -338,7 +369,12 @@ class Build:
             return
         if outcome.status is Status.FAILED and self._retry(attempt, ended):
             return
-        if outcome.status is Status.FAILED:
+        if outcome.status is not Status.FAILED and self._made_others(job, outcome.made):
+            cause = "it was run again for files that are missing, and made others: build once more"
+            outcome = replace(outcome, status=Status.FAILED, failure=self.performer.failure(attempt, cause))
+            self._faults.add(ExitCode.FAILED)
+        elif outcome.status is Status.FAILED:
+            self._faults.add(ExitCode.FAILED)
             self.performer.record_failure(attempt, ended.seconds)
         else:
             self._remember(job, outcome.made)
@@ -364,6 +400,11 @@ class Build:
         self._tell(Grown(attempt.job.id, frozenset()))
         return True
 
+    def _made_others(self, job: Job, made: tuple[Made, ...]) -> bool:
+        """Whether a job that was settled once, and after which others were worked out, left other files now."""
+        before = self.checker.made.get(job.id)
+        return before is not None and {*before} != {m.path for m in made}
+
     def _retry(self, attempt: Attempt, ended: Ended) -> bool:
         """Run a failed job once more, if its task allows that and no one wants to stop."""
         retries = self.project.renderer.task(attempt.job).spec.retries
@@ -387,6 +428,7 @@ class Build:
         graph = self.project.expander.graph
         if any(graph.files[f].form is not Form.FILE for f in job.output_files()):
             self.project.expander.settle(job.id, tuple(m.path for m in made))
+            self.performer.claims |= dict.fromkeys((m.path for m in made), job.id)
         else:
             self.project.expander.settle(job.id, ())
 
@@ -402,7 +444,13 @@ class Build:
         report = self._report(job, look, status, seconds, failure)
         self._begun.pop(job.id, None)
         if job.kind is Kind.GROUP and status is not Status.FAILED:
+            self._growing.discard(job.id)
             return  # it stands for others, and these are told of
+        if status.good and (path := self.checker.circular.get(job.id)) is not None:
+            notes = [
+                *notes,
+                f"it reads {printable(path)}, which is made from what it makes: it counts as it is",
+            ]
         self.counts[status.value] += 1
         self._untold.append((report, tuple(notes)))
         if status is not Status.FRESH:
@@ -450,12 +498,13 @@ class Build:
         )
 
     def _count_consumers(self, jobs: Iterable[JobId]) -> None:
-        """Note who still needs the outputs of `temp` tasks."""
+        """Note who still needs the outputs of `temp` tasks, as far as it is known."""
         graph = self.project.expander.graph
         for job in jobs:
+            (self._growing.add if graph.jobs[job].growing else self._growing.discard)(job)
             for producer in self._makers(graph.jobs[job]):
                 if self.project.renderer.task(graph.jobs[producer]).spec.temp:
-                    self._temporary[producer] = self._temporary.get(producer, 0) + 1
+                    self._temporary.setdefault(producer, set()).add(job)
 
     def _makers(self, job: Job) -> set[JobId]:
         """The jobs that make what must be there while a job runs."""
@@ -465,13 +514,18 @@ class Build:
 
     def _drop_temporary(self, job: Job, status: Status) -> None:
         """Remove the outputs of `temp` tasks whose last consumer is settled well."""
+        self._growing.discard(job.id)
         if not status.good or not self._temporary:
             return
         for producer in self._makers(job):
-            if producer not in self._temporary:
-                continue
-            self._temporary[producer] -= 1
-            if self._temporary[producer] or producer in self.want.asked:
+            if (consumers := self._temporary.get(producer)) is not None:
+                consumers.discard(job.id)
+                self._spent.add(producer)
+        if self._growing:
+            return  # more consumers may turn up
+        for producer in [p for p in self._spent if not self._temporary[p]]:
+            self._spent.discard(producer)
+            if producer in self.want.asked:
                 continue
             for path, value in self.checker.made.get(producer, {}).items():
                 if self.project.disk.digest(path) == value:
@@ -537,17 +591,19 @@ class Build:
         absent = [path for path in self.want.paths if not self.project.disk.exists(path)]
         for path in absent if not self.plan.failed else ():
             self.reporter.warning(f"`{printable(path)}` was asked for, and its task did not make it")
+        if self.plan.failed and self._faults == {ExitCode.MISSING}:
+            return ExitCode.MISSING  # no job ran badly: what some read is not there
         return ExitCode.FAILED if self.plan.failed or absent else ExitCode.DONE
 
     # -- what the plan asks ----------------------------------------------------------------------------------
 
     def _is_settled(self, job: JobId) -> bool:
-        return self.plan.status(job) is not None
+        return self.plan.status(job) is not None or job in self._as_is
 
     def _prerequisites(self, job: JobId) -> Iterable[JobId]:
         found = self.project.expander.graph.prerequisites(self.project.graph_jobs[job])
         if self.options.only:
-            return [p for p in found if p in self.want.roots]
+            return [p for p in found if p not in self._as_is]
         return found
 
     def _resources(self, job: JobId) -> Mapping[str, float]:
@@ -559,6 +615,8 @@ class Build:
             found[f"workers of {name}"] = 1.0
         else:
             found.setdefault("cpus", 1.0)
+        if self.project.graph_jobs[job].task in self.project.expander.index.crowded:
+            found["globs"] = 1.0  # so that it can be told which of them wrote a file that both may make
         if spec.interactive:
             found["terminal"] = 1.0
         return {name: min(amount, self._capacity.get(name, amount)) for name, amount in found.items()}
@@ -572,4 +630,4 @@ class Build:
 def capacity(jobs: int, pools: Mapping[str, float]) -> dict[str, float]:
     """How much of each resource there is: `cpus` are the jobs that may run at once, `memory` what is built in."""
     memory = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    return {"cpus": float(jobs), "memory": memory, "terminal": 1.0, **pools}
+    return {"cpus": float(jobs), "memory": memory, "terminal": 1.0, "globs": 1.0, **pools}

@@ -54,6 +54,10 @@ class Tracker(Protocol):
         ...
 
 
+class NotMadeError(GraphError):
+    """A job that came out well did not make what another one reads."""
+
+
 @dataclass(slots=True)
 class Look:
     """What one look at a job found."""
@@ -91,6 +95,11 @@ class Checker:
     uncertain: dict[JobId, str] = field(
         default_factory=dict
     )  # in a dry run: jobs that may make something else
+    circular: dict[JobId, str] = field(
+        default_factory=dict
+    )  # what jobs read that is made from what they make
+    _waiting: dict[JobId, frozenset[JobId]] = field(default_factory=dict)  # for what makes their found inputs
+    _sources: set[str] = field(default_factory=set)  # found inputs that no task makes
 
     def look(self, job: Job, *, demanded: bool = False) -> Look:
         """Judge a job whose producers are settled.
@@ -101,13 +110,13 @@ class Checker:
         if job.kind is Kind.GROUP:
             return Look(Fresh())
         record = self.record(job)
-        if record is not None and (requires := self._found_producers(job, record)):
+        if record is not None and (requires := self.found_makers(job, record.found)):
             return Look(Fresh(), record=record, requires=requires)
         causes: dict[str, None] = {}
         absent: dict[JobId, None] = {}
         base = self.base_items(job)
         inputs = self._input_items(job, record, absent, causes)
-        found = self.found_items(record.found) if record is not None else ()
+        found = self._found_items(record, absent, causes) if record is not None else ()
         outputs = tuple(Item("output", path, "") for path in self.output_paths(job))
         items = (*inputs, *found, *base, *outputs)
         reasons: list[Reason] = []
@@ -242,12 +251,20 @@ class Checker:
         self, job: Job, record: JobRecord | None, absent: dict[JobId, None], causes: dict[str, None]
     ) -> Iterable[Item]:
         items: list[Item] = []
+        missing: list[GraphError] = []
         inputs = dict.fromkeys(job.input_files())
         for kind, files in (("input", inputs), ("need", job.needs)):
             for file in files:
                 if kind == "need" and file in inputs:
                     continue
-                items += self._file_items(kind, file, record, absent, causes)
+                try:
+                    items += self._file_items(kind, file, record, absent, causes)
+                except GraphError as error:
+                    missing.append(error)
+        if missing:
+            first, *others = missing
+            first.facts = (*first.facts, *(("and", error.summary) for error in others))
+            raise first
         return [self.meant(item) for item in items]
 
     def meant(self, item: Item) -> Item:
@@ -292,9 +309,9 @@ class Checker:
             if producer is None:
                 raise GraphError(f"`{printable(path)}`: no such file, and no task makes it")
             value = self._remembered(producer, path, kind, record)
-            if value is None and self._is_elsewhere(producer):
+            if self._left_out(producer, path) or (value is None and self._is_elsewhere(producer)):
                 name = printable(self.expander.graph.jobs[producer].name)
-                raise GraphError(f"`{printable(path)}` is not among what `{name}` made")
+                raise NotMadeError(f"`{printable(path)}` is not among what `{name}` made")
             absent[producer] = None
         return [Item(kind, path, value)]
 
@@ -308,26 +325,99 @@ class Checker:
                 return item.digest
         return None
 
+    def _left_out(self, producer: JobId, path: str) -> bool:
+        """Whether a settled job left other files, and not this one."""
+        made = self.made.get(producer, {})
+        return bool(made) and not any(p == path or (p[-1] == "/" and path.startswith(p)) for p in made)
+
     def _is_elsewhere(self, producer: JobId) -> bool:
         """Whether all that a settled job left is on the disk, so that running it again would not help."""
         made = self.made.get(producer, {})
         return bool(made) and all(self.expander.disk.exists(path) for path in made)
 
-    def found_items(self, paths: Iterable[str]) -> tuple[Item, ...]:
-        """Inputs that the job itself named when it last ran; one that is gone is a difference, not an error."""
-        return tuple(Item("found", path, self.expander.disk.digest(path)) for path in paths)
+    def lacks(self, job: Job, look: Look) -> GraphError | None:
+        """With `--only`: the error for a job that must run, and for which others would have to run first."""
+        if not isinstance(look.verdict, Stale) or not (
+            absent := [j for j in look.absent if not self._is_there(j)]
+        ):
+            return None
+        graph = self.expander.graph
+        paths = [
+            p for j in absent for p in self.output_paths(graph.jobs[j]) if not self.expander.disk.exists(p)
+        ]
+        return GraphError(
+            f"`{printable(paths[0])}` is not there, and `--only` does not make it",
+            place=self.renderer.task(job).spec.place,
+            facts=(("made by", f"`{printable(graph.jobs[absent[0]].name)}`"),),
+            hint="build without `--only`",
+        )
 
-    def _found_producers(self, job: Job, record: JobRecord) -> frozenset[JobId]:
+    def _is_there(self, job: JobId) -> bool:
+        """Whether every output of a job is on the disk, a glob aside."""
+        disk, graph = self.expander.disk, self.expander.graph
+        files = (graph.files[f] for f in graph.jobs[job].output_files())
+        return all(file.form is Form.GLOB or disk.exists(file.path) for file in files)
+
+    def _found_items(
+        self, record: JobRecord, absent: dict[JobId, None], causes: dict[str, None]
+    ) -> Iterable[Item]:
+        """Inputs that the job itself named when it last ran; one that is gone is a difference, not an error."""
+        for path in record.found:
+            maker = self._maker(path)
+            if maker in self.uncertain:
+                causes[self.uncertain[maker]] = None
+            value = self.expander.disk.digest(path)
+            left = self.made.get(maker, {}).get(path) if maker is not None else None
+            if maker is not None and left is not None and value != left:
+                absent[maker] = None
+                value = left
+            yield Item("found", path, value)
+
+    def _maker(self, path: str) -> JobId | None:
+        """The job that makes a found input; headers that nothing makes are looked up once."""
+        if path in self._sources:
+            return None
+        if not self.expander.index.candidates(path):
+            self._sources.add(path)
+            return None
+        return self.expander.maker(path)
+
+    def makers(self, job: Job) -> frozenset[JobId]:
+        """The jobs that make what this one turned out to read when it last ran, and that are not settled."""
+        record = self.record(job) if job.kind is not Kind.GROUP else None
+        return frozenset() if record is None else self.found_makers(job, record.found)
+
+    def found_makers(self, job: Job, paths: Iterable[str]) -> frozenset[JobId]:
         """The jobs that make found inputs and are not settled; one that waits for this very job does not count."""
         found = set()
-        for path in record.found:
-            known = self.expander.graph.by_path.get(path)
-            producer = self.expander.graph.files[known].producer if known is not None else None
-            if producer is None or producer == job.id or self.settled(producer):
+        self._waiting.pop(job.id, None)
+        self.circular.pop(job.id, None)
+        for path in paths:
+            maker = self._maker(path)
+            if maker is None or maker == job.id or self.settled(maker):
                 continue
-            if job.id not in self.expander.graph.closure([producer]):
-                found.add(producer)
+            if self._waits_for(maker, job.id):
+                self.circular[job.id] = path
+            else:
+                found.add(maker)
+        if found:
+            self._waiting[job.id] = frozenset(found)
         return frozenset(found)
+
+    def _waits_for(self, job: JobId, other: JobId) -> bool:
+        """Whether a job waits for another one, found inputs included."""
+        graph = self.expander.graph
+        seen = {job}
+        pending = [job]
+        while pending:
+            current = pending.pop()
+            if current == other:
+                return True
+            waits = graph.prerequisites(graph.jobs[current]) | self._waiting.get(current, frozenset())
+            new = [j for j in waits if j not in seen and not self.settled(j)]
+            seen.update(new)
+            pending += new
+        return False
 
     # -- reasons ---------------------------------------------------------------------------------------------
 
@@ -368,15 +458,9 @@ class Checker:
         """Whether missing outputs are a reason by themselves: somebody asked for them, or they are results."""
         if job.id in self.asked or job.id in self.expander.whole:
             return True
-        graph = self.expander.graph
-        task = self.renderer.task(job).spec
-        for path in missing:
-            file = graph.by_path.get(path)
-            if file is None:  # one of the files of an output glob, which nobody reads
-                return not task.temp
-            if not graph.consumers.get(file) and not task.temp:
-                return True
-        return False
+        if self.renderer.task(job).spec.temp:
+            return False
+        return not all(self.expander.is_read(path) for path in missing)
 
     def _foreign(self, job: Job, record: JobRecord | None) -> tuple[str, ...]:
         """Declared outputs that are there although no record says that `bt` made them."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from buildtool.errors import DiskError, StateError
 from buildtool.files import Disk
-from buildtool.state.store import StateReader
+from buildtool.state.store import State, StateReader
 from buildtool.text import printable
 
 
@@ -18,6 +19,9 @@ class Sweep:
 
     removable: list[str] = field(default_factory=list)
     kept: list[tuple[str, str]] = field(default_factory=list)  # path, cause
+    inside: dict[str, dict[str, str]] = field(
+        default_factory=dict
+    )  # of directories that hold others' files, too
 
 
 def plan_sweep(disk: Disk, reader: StateReader, paths: Iterable[str], allow: Iterable[str]) -> Sweep:
@@ -41,7 +45,21 @@ def plan_sweep(disk: Disk, reader: StateReader, paths: Iterable[str], allow: Ite
             found.kept.append((path, "it was changed since"))
         else:
             found.removable.append(path)
+            own = inside(reader, path) if path.endswith("/") else None
+            if own is not None:
+                found.inside[path] = own
     return found
+
+
+def inside(reader: StateReader, folder: str) -> dict[str, str] | None:
+    """The files that `bt` made in an output directory which `keep` left in place, with their digests."""
+    text = reader.value(f"inside {folder}")
+    return None if text in (None, "") else dict(json.loads(str(text)))
+
+
+def note_inside(state: State, folder: str, own: dict[str, str] | None) -> None:
+    """Keep what `inside` tells; None: all that is in the directory belongs to `bt`."""
+    state.set_value(f"inside {folder}", "" if own is None else json.dumps(own))
 
 
 def recorded_digests(reader: StateReader) -> dict[str, str]:
@@ -58,12 +76,27 @@ def sweep(disk: Disk, found: Sweep) -> None:
     """Remove what can be removed, and the directories that are empty then; what resists counts as kept."""
     for path in list(found.removable):
         try:
-            disk.remove(path)
+            if path in found.inside:
+                _remove_own(disk, path, found)
+            else:
+                disk.remove(path)
         except DiskError as error:
             found.removable.remove(path)
             found.kept.append((path, error.summary))
         else:
             disk.remove_empty_parents(path)
+
+
+def _remove_own(disk: Disk, folder: str, found: Sweep) -> None:
+    """Remove what `bt` made in a directory, and the directory itself if nothing else is in it."""
+    for path, value in found.inside[folder].items():
+        if disk.digest(path) == value:
+            disk.remove(path)
+            disk.remove_empty_parents(path)
+    if disk.exists(folder) and any(disk.below(folder)):
+        found.kept.append((folder, "bt did not make all that is in it"))
+    else:
+        disk.remove(folder)
 
 
 def kept_lines(found: Sweep) -> list[str]:

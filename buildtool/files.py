@@ -238,6 +238,15 @@ class Disk:
         except OSError as error:
             raise _trouble("cannot move", source, error) from error
 
+    def copy(self, source: str, target: str) -> None:
+        """Copy a file or a link; parents of `target` are made."""
+        start, end = self.absolute(source), self.absolute(target)
+        try:
+            os.makedirs(os.path.dirname(end), exist_ok=True)
+            shutil.copy2(start, end, follow_symlinks=False)
+        except OSError as error:
+            raise _trouble("cannot copy", source, error) from error
+
     def remove(self, path: str) -> None:
         """Remove a file, a link, or a directory with all that is in it; links are not followed."""
         where = self.absolute(path).rstrip("/")
@@ -294,11 +303,22 @@ def _let_tick_pass(ctime_ns: int, now: int) -> int:
 def _scan(where: str) -> list[Entry]:
     try:
         with os.scandir(where) as found:
-            return [Entry(e.name, e.is_dir(), e.is_symlink()) for e in found]
+            return [Entry(e.name, e.is_dir(), e.is_symlink()) for e in found if not _loops(e)]
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
         raise _trouble("cannot list", where, error) from error
+
+
+def _loops(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a link that leads back to itself: such a thing has no content, and is passed over."""
+    if not entry.is_symlink():
+        return False
+    try:
+        entry.is_dir()
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    return False
 
 
 def _trouble(what: str, path: str, error: OSError) -> DiskError:

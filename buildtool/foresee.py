@@ -5,12 +5,12 @@ Knows neither executors nor how a forecast looks on a screen.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from buildtool.check import Checker, Look
 from buildtool.errors import BtError, GraphError, TaskfileError
-from buildtool.expand.targets import Wanted
+from buildtool.expand.targets import Wanted, stood_for
 from buildtool.fingerprint import Fresh, Maybe, Reason, Stale
 from buildtool.graph import Job, JobId, Kind
 from buildtool.project import Project
@@ -40,21 +40,25 @@ def foresee(
 ) -> Forecast:
     """Judge every wanted job as if those before it had come out as they did last time.
 
-    Raises `GraphError` for an input that is missing; if `lenient`, the job that reads it will fail.
+    Raises `GraphError` for an input that is missing, unless it is `lenient`: then the job that reads it will fail.
     """
     found = Forecast()
     checker = project.checker(found.looks.__contains__, want)
-    roots = set(want.roots)
-    graph = project.expander.graph
-    if force:
-        checker.forced = roots if only else set(graph.closure(want.roots))
-    for job in _in_order(project, want.roots, found):
-        if only and job.id not in roots:
-            record = checker.record(job)
-            found.looks[job.id] = Look(Fresh(), record=record)
-        else:
-            found.looks[job.id] = _look(project, checker, job, lenient=lenient)
+    forced: set[JobId] = set()
+    checker.forced = forced
+    as_is = project.take_as_is(want, checker) if only else set()
+    blockers: dict[JobId, set[JobId]] = {}
+    for job in _in_order(project, want, checker, found, blockers):
+        if job.id in as_is or (only and job.id not in want.roots):
+            found.looks[job.id] = Look(Fresh())
+            continue
+        if force:
+            forced.add(job.id)
+        origins = _origins(project, job) | blockers.get(job.id, set())
+        found.looks[job.id] = _look(project, checker, job, origins, blockers.values(), lenient=lenient)
         look = found.looks[job.id]
+        if only and (error := checker.lacks(job, look)):
+            raise error
         if not isinstance(look.verdict, Fresh):
             checker.uncertain[job.id] = job.name
         made = look.record.outputs if look.record is not None else ()
@@ -64,7 +68,19 @@ def foresee(
     return found
 
 
-def _look(project: Project, checker: Checker, job: Job, *, lenient: bool) -> Look:
+def _look(
+    project: Project,
+    checker: Checker,
+    job: Job,
+    origins: set[JobId],
+    doubts: Iterable[set[JobId]],
+    *,
+    lenient: bool,
+) -> Look:
+    """The look at one job. `origins`: the jobs that decide what it reads, and whether there is such a job.
+
+    `doubts` are jobs that decide what others read, so that this one may be there by an old list alone.
+    """
     if job.kind is Kind.GROUP:
         waits = project.expander.graph.prerequisites(job)
         causes = tuple(dict.fromkeys(checker.uncertain[p] for p in sorted(waits) if p in checker.uncertain))
@@ -74,6 +90,9 @@ def _look(project: Project, checker: Checker, job: Job, *, lenient: bool) -> Loo
     except GraphError as error:
         waits = project.expander.graph.prerequisites(job)
         unclear = tuple(checker.uncertain[p] for p in sorted(waits) if p in checker.uncertain)
+        unclear = unclear or tuple(
+            checker.uncertain[p] for p in sorted(set().union(*doubts)) if p in checker.uncertain
+        )
         if not unclear and lenient:
             return Look(Stale((Reason("broken", error.summary),)))
         if not unclear:
@@ -81,18 +100,42 @@ def _look(project: Project, checker: Checker, job: Job, *, lenient: bool) -> Loo
         return Look(Maybe(unclear))  # what it reads is told by something that will be made anew
     except TaskfileError as error:
         return Look(Stale((Reason("broken", error.summary),)))
-    if job.growing and isinstance(look.verdict, Fresh):
-        causes = tuple(project.graph_jobs[p].name for p in job.requires if p in checker.uncertain)
-        if causes:
-            look.verdict = Maybe(causes)
+    causes = tuple(checker.uncertain[p] for p in sorted(origins) if p in checker.uncertain)
+    certain = project.renderer.task(job).is_literal and not (job.growing and look.record is not None)
+    if causes and (isinstance(look.verdict, Fresh) or (not certain and job.id not in checker.forced)):
+        look.verdict = Maybe(causes)  # what it reads, or whether there is such a job, is not known
     return look
 
 
-def _in_order(project: Project, roots: list[JobId], found: Forecast) -> Iterator[Job]:
-    """Every job behind what it waits for; what a job reads is filled in as far as earlier builds tell."""
+def _origins(project: Project, job: Job) -> set[JobId]:
+    """The jobs that decide whether there is this one: they make the table of its values, or files with open names."""
+    task = project.renderer.task(job)
+    if task.is_literal or job.kind is Kind.GROUP:
+        return set()
+    graph = project.expander.graph
+    found = set()
+    if task.rows_from is not None:
+        known = graph.by_path.get(task.rows_from.pattern.prefix)
+        found.add(graph.files[known].producer if known is not None else None)
+    for file in job.input_files():
+        _, path, _, producer = graph.files[file]
+        found |= {producer} if producer is not None else project.expander.takers(path)
+    return {
+        p for p in found if p is not None and (p in project.expander.open_jobs or task.rows_from is not None)
+    }
+
+
+def _in_order(
+    project: Project, want: Wanted, checker: Checker, found: Forecast, blockers: dict[JobId, set[JobId]]
+) -> Iterator[Job]:
+    """Every job behind what it waits for; what a job reads is filled in as far as earlier builds tell.
+
+    What had to be settled before it could be filled in is put into `blockers`.
+    """
     graph = project.expander.graph
     grown: set[JobId] = set()
-    stack = list(reversed(roots))
+    asked = want.asked
+    stack = list(reversed(want.roots))
     on_path: set[JobId] = set()
     while stack:
         job = stack[-1]
@@ -106,7 +149,17 @@ def _in_order(project: Project, roots: list[JobId], found: Forecast) -> Iterator
             continue
         if graph.jobs[job].growing and job not in grown:
             grown.add(job)
+            before = {*graph.jobs[job].requires}
             _grow(project, job)
+            after = graph.jobs[job]
+            if after.kind is Kind.GROUP and job in asked:
+                asked |= stood_for(project.expander, after)
+            blockers[job] = before if after.growing else before - {*after.requires}
+            continue
+        makers = checker.makers(graph.jobs[job])
+        if more := [p for p in makers if p not in found.looks and p not in on_path]:
+            on_path.add(job)
+            stack += more
             continue
         yield graph.jobs[job]
         on_path.discard(job)

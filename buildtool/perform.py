@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from buildtool.audit import undeclared
 from buildtool.check import Checker, Look
+from buildtool.clean import inside, note_inside
 from buildtool.depfile import parse_depfile
 from buildtool.environment import Environment
 from buildtool.errors import BtError, DiskError, StateError, TaskfileError
@@ -24,7 +25,7 @@ from buildtool.files import TICK, Disk
 from buildtool.fingerprint import Fingerprint, Item
 from buildtool.graph import Form, Job, JobId
 from buildtool.isolation import Box
-from buildtool.paths import canonical
+from buildtool.paths import canonical, parents
 from buildtool.plan import Status
 from buildtool.project import Project
 from buildtool.recover import ASIDE, KEPT, MARK
@@ -50,6 +51,12 @@ class Attempt:
     started: float = 0.0  # seconds since the epoch
     notes: list[str] = field(default_factory=list)
     box: Box | None = None  # where it runs, if it is isolated
+    guarded: dict[str, tuple[str | None, str]] = field(
+        default_factory=dict
+    )  # digest and copy of others' files
+    began: int = 0  # how many jobs had run by then
+    # With `keep`: digest and copy of people's files among the outputs.
+    strangers: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +78,7 @@ class Performer:
     ) -> None:
         self.project = project
         self._failures = Failures(project, checker.masked)
-        self._settled = checker.settled
+        self._checker = checker
         self.state = state
         self.disk: Disk = project.disk
         self.build = build
@@ -82,6 +89,10 @@ class Performer:
         self._audit = audit
         self._number = 0
         self._inside: dict[str, bool] = {}  # folders of outputs: whether they lie in the project
+        self.claims: dict[str, JobId] = {}  # files of glob outputs, with the settled job that made them
+        self._active: set[JobId] = set()  # jobs that run
+        self._ran = 0  # how many jobs came to a good end
+        self._done: dict[JobId, int] = {}  # these jobs, by order
         self._garbage: list[str] = []  # moved aside, and not needed once the state is committed
         self._environment = Environment(project.renderer, project.taskfile.settings.pass_env)
 
@@ -172,25 +183,71 @@ class Performer:
                 )
 
     def _in_the_way(self, job: Job, text: str) -> list[str]:
-        """The files that a glob output matches now, without what the job reads and what others make."""
+        """The files that a glob output matches now, without what jobs read and what others make."""
+        return [path for path in glob_paths(self.disk.root, text) if self._is_own(job, path)]
+
+    def _is_own(self, job: Job, path: str) -> bool:
+        """Whether a file that a glob output of the job matches is no source and nobody else's."""
+        known = self.project.expander.graph.by_path.get(path)
+        return self._maker(path) in (None, job.id) and (known is None or self._maker(path) is not None)
+
+    def _maker(self, path: str) -> JobId | None:
+        """The job that makes a path, as far as that is known."""
+        known = self.project.expander.graph.by_path.get(path)
+        producer = self.project.expander.graph.files[known].producer if known is not None else None
+        return producer if producer is not None else self.claims.get(path)
+
+    def _of_others(self, job: Job) -> list[str]:
+        """The files that a glob output of the job matches now and that belong to other jobs, or to people."""
         graph = self.project.expander.graph
         inputs = {*graph.paths(job.input_files()), *graph.paths(job.needs)}
-        found = []
-        for path in glob_paths(self.disk.root, text):
-            known = graph.by_path.get(path)
-            producer = graph.files[known].producer if known is not None else None
-            if path not in inputs and producer in (None, job.id):
-                found.append(path)
-        return found
+        texts = [graph.files[f].path for f in job.output_files() if graph.files[f].form is Form.GLOB]
+        found = [path for text in texts for path in glob_paths(self.disk.root, text)]
+        return [p for p in dict.fromkeys(found) if p not in inputs and not self._is_own(job, p)]
+
+    def _guard(self, attempt: Attempt) -> None:
+        """Copy what a glob output of the job might write over although it is not the job's own."""
+        attempt.guarded = {}
+        run = attempt.work.id if attempt.work is not None else 0
+        for number, path in enumerate(self._of_others(attempt.job)):
+            place = f"{ASIDE}{self.build}-{run}/guarded/{number}"
+            self.disk.copy(path, place)
+            attempt.guarded[path] = (self.disk.digest(path), place)
+
+    def _trespass(self, attempt: Attempt) -> str | None:
+        """What the job wrote although it is another's, in words; what was there before is put back."""
+        cause = None
+        for path in dict.fromkeys([*self._of_others(attempt.job), *attempt.guarded]):
+            before, place = attempt.guarded.get(path, (None, ""))
+            now = self.disk.digest(path)
+            maker = self._maker(path)
+            made = self._checker.made.get(maker, {}).get(path) if maker is not None else before
+            if now in (before, made) or maker in self._active:
+                continue
+            self.disk.remove(path)
+            if place:
+                self.disk.move(place, path)
+                self.disk.forget(path)
+            whose = (
+                f"`{printable(self.project.graph_jobs[maker].name)}` makes"
+                if maker is not None
+                else "is a source"
+            )
+            cause = cause or f"it wrote `{printable(path)}`, which {whose}"
+        self._garbage += [place for _, place in attempt.guarded.values()]
+        attempt.guarded = {}
+        return cause
 
     def begin(self, attempt: Attempt) -> None:
         """Clear the way for a run that the state knows of: old outputs go aside, folders are made."""
         attempt.started = time.time()
+        attempt.began = self._ran
         spec = self.project.renderer.task(attempt.job).spec
         for path, place in attempt.aside:
             self.disk.move(path, place)
             self.disk.forget(path)
         for path in self.project.expander.graph.paths(attempt.job.output_files()):
+            self._clear_parents(attempt, path)
             self.disk.make_parents(path if "*" not in path else path.split("*", maxsplit=1)[0])
         depfile = self.project.renderer.depfile(attempt.job)
         if depfile is not None:
@@ -198,6 +255,10 @@ class Performer:
         if attempt.box is not None:
             inputs = [i.name for i in attempt.look.items if i.kind in ("input", "need", "track.file")]
             attempt.box.fill(inputs, self._made_in_box(attempt.job), self.project.renderer.cwd(attempt.job))
+        if depfile is not None and spec.keep and self.disk.exists(depfile):
+            self._clear_depfile(attempt, depfile)
+        self._guard(attempt)
+        self._active.add(attempt.job.id)
         if spec.keep:
             for path in (*attempt.look.foreign, *attempt.look.edited):
                 where = self.disk.absolute(path)
@@ -206,6 +267,74 @@ class Performer:
                     self.disk.make_parents(place)
                     shutil.copy2(where, self.disk.absolute(place))
                     attempt.notes.append(self._kept_note(attempt, path, place))
+            self._copy_strangers(attempt)
+
+    def _clear_parents(self, attempt: Attempt, path: str) -> None:
+        """An output of old, which no task makes any more, gives way to a directory."""
+        for old in (folder[:-1] for folder in parents(path)):
+            where = self.disk.absolute(old)
+            if (
+                os.path.isfile(where)
+                and old not in self.project.expander.graph.by_path
+                and self.state.owner(old)
+            ):
+                place = self._kept_place(old)
+                self.disk.move(old, place)
+                self.disk.forget(old)
+                self.state.forget_outputs([old])
+                self.project.owned.pop(old, None)
+                attempt.notes.append(f"{printable(old)} was in the way: kept as {printable(place)}")
+
+    def _clear_depfile(self, attempt: Attempt, path: str) -> None:
+        """With `keep`: what stands in the place of the dependency file is somebody's, unless a killed run left it."""
+        record = attempt.look.record
+        if record is not None and record.status == "interrupted":
+            self.disk.remove(path)
+            return
+        place = self._kept_place(path)
+        self.disk.move(path, place)
+        self.disk.forget(path)
+        attempt.notes.append(self._kept_note(attempt, path, place))
+
+    def _copy_strangers(self, attempt: Attempt) -> None:
+        """With `keep`: copy what `bt` did not make inside output directories and among the files of globs."""
+        graph = self.project.expander.graph
+        attempt.strangers = {}
+        for file in (graph.files[f] for f in attempt.job.output_files()):
+            paths: list[str] = []
+            if file.form is Form.GLOB:
+                ways = self._in_the_way(attempt.job, file.path)
+                paths = [path for path in ways if self.state.owner(path) is None]
+            elif file.form is Form.DIRECTORY:
+                own = self._own_inside(attempt, file.path)
+                paths = [p for p in self.disk.below(file.path) if own.get(p) != self.disk.digest(p)]
+            for path in paths:
+                place, value = self._kept_place(path), self.disk.digest(path)
+                if value is not None:
+                    self.disk.copy(path, place)
+                    attempt.strangers[path] = (value, place)
+
+    def _own_inside(self, attempt: Attempt, folder: str) -> dict[str, str]:
+        """What `bt` made inside an output directory that was left in place, as far as it is not all of it."""
+        known = inside(self.state, folder)
+        if known is None and self.state.owner(folder) is not None and folder not in attempt.look.edited:
+            return {path: self.disk.digest(path) or "" for path in self.disk.below(folder)}
+        return known or {}
+
+    def _leave_strangers(self, attempt: Attempt) -> None:
+        """With `keep`: tell of those that the job changed; the others stay what they are, and need no copy."""
+        for path, (value, place) in list(attempt.strangers.items()):
+            if self.disk.digest(path) == value:
+                self.disk.remove(place)
+                self.disk.remove_empty_parents(place)
+            else:
+                del attempt.strangers[path]
+                attempt.notes.append(self._kept_note(attempt, path, place))
+        graph = self.project.expander.graph
+        for file in (graph.files[f] for f in attempt.job.output_files()):
+            if file.form is Form.DIRECTORY:
+                paths = [p for p in self.disk.below(file.path) if p not in attempt.strangers]
+                note_inside(self.state, file.path, {p: self.disk.digest(p) or "" for p in paths})
 
     def _made_in_box(self, job: Job) -> tuple[str, ...]:
         """What a job may leave in its box."""
@@ -218,11 +347,15 @@ class Performer:
     def finish(self, attempt: Attempt, ended: Ended) -> Outcome:
         """Judge a run that has ended, and record it if it is good; else its old outputs are put back."""
         try:
+            self._active.discard(attempt.job.id)
+            trespass = self._trespass(attempt)
             if attempt.box is not None and not (ended.code or ended.signal or ended.cause or ended.error):
                 attempt.box.bring_out(self._made_in_box(attempt.job))
             failure = self._failures.look(
                 attempt.job, attempt.command, attempt.started, attempt.work, ended, attempt.box
             )
+            if failure is None and trespass is not None:
+                failure = self.failure(attempt, trespass)
             if failure is None:
                 return self._succeed(attempt, ended)
         except (BtError, OSError) as error:
@@ -234,8 +367,13 @@ class Performer:
 
     def _succeed(self, attempt: Attempt, ended: Ended) -> Outcome:
         found = self._found(attempt)
-        early = self._read_too_early(attempt, found)
+        # The jobs that make what this one turned out to read, and that were not settled before it ran.
+        early = self._checker.found_makers(attempt.job, (item.name for item in found))
         changed = self._changed(attempt, found)
+        if self._made_meanwhile(attempt, found) and not attempt.repeats:
+            attempt.repeats += 1
+            self.put_back(attempt)
+            return Outcome(Status.RAN, again=True)
         if early and not attempt.repeats:
             attempt.repeats += 1
             self.put_back(attempt)
@@ -249,11 +387,15 @@ class Performer:
             attempt.notes.append(f"{printable(changed)} changed while it ran; running once more")
             self.put_back(attempt)
             return Outcome(Status.RAN, again=True)
+        if self.project.renderer.task(attempt.job).spec.keep:
+            self._leave_strangers(attempt)
         made = self._made(attempt)
         record = attempt.look.record
         same = record is not None and {*record.outputs} == {*made} and bool(made)
         attempt.notes += undeclared(self.project, attempt.job, attempt.look.items, ended.opened)
         self._keep_strangers(attempt, made)
+        self._ran += 1
+        self._done[attempt.job.id] = self._ran
         self._record(attempt, ended, made, found)
         self._garbage += [place for _, place in attempt.aside if place.startswith(ASIDE)]
         if attempt.box is not None:
@@ -274,7 +416,11 @@ class Performer:
             names = parse_depfile(text)
         except ValueError as error:
             raise TaskfileError(f"`{printable(path)}` is no dependency file: {error}", place=place) from error
-        os.unlink(where)
+        for old in [old for name, old in attempt.aside if name == path]:
+            if self.disk.digest(old) == self.disk.digest(path):  # nothing to keep
+                attempt.aside.remove((path, old))
+                self._garbage.append(old)
+        self.disk.remove(path)
         folder = self.project.renderer.cwd(attempt.job)
         known = {item.name for item in attempt.look.items if item.kind in ("input", "need", "output")}
         paths = dict.fromkeys(canonical(posixpath.join(folder, name), self.disk.root) for name in names)
@@ -284,19 +430,10 @@ class Performer:
             if p not in known and p != path and not os.path.isdir(self.disk.absolute(p))
         )
 
-    def _read_too_early(self, attempt: Attempt, found: Iterable[Item]) -> frozenset[JobId]:
-        """The jobs that make what this one turned out to read, and that were not settled before it ran."""
-        graph = self.project.expander.graph
-        numbers = [graph.by_path.get(item.name) for item in found]
-        producers = {graph.files[n].producer for n in numbers if n is not None}
-        return frozenset(
-            p
-            for p in producers
-            if p is not None
-            and p != attempt.job.id
-            and not self._settled(p)
-            and attempt.job.id not in graph.closure([p])
-        )
+    def _made_meanwhile(self, attempt: Attempt, found: Iterable[Item]) -> bool:
+        """Whether a job that makes what this one turned out to read ran while this one did."""
+        makers = {self._maker(item.name) for item in found}
+        return any(self._done.get(m, 0) > attempt.began for m in makers if m not in (None, attempt.job.id))
 
     def _changed(self, attempt: Attempt, found: Iterable[Item]) -> str | None:
         """The first input, or code, that is not any more what it was when the job began."""
@@ -333,7 +470,7 @@ class Performer:
             file = self.project.expander.graph.files[number]
             paths += self._in_the_way(attempt.job, file.path) if file.form is Form.GLOB else [file.path]
         found = []
-        for path in dict.fromkeys(paths):
+        for path in dict.fromkeys(p for p in paths if p not in attempt.strangers):
             value = self.disk.digest(path)
             if value is not None:
                 found.append(Made(path, value))
@@ -375,9 +512,9 @@ class Performer:
                 job.wildcards,
                 "failed",
                 old.fingerprint if old is not None else Fingerprint(()),
-                old.outputs if old is not None else (),
+                old.outputs if old is not None else self._half(attempt),
                 old.found if old is not None else (),
-                self.build,
+                old.build if old is not None else self.build,
                 old.ended if old is not None else time.time(),
                 old.seconds if old is not None else seconds,
                 old.peak_memory if old is not None else 0,
@@ -386,12 +523,35 @@ class Performer:
             )
         )
 
+    def _half(self, attempt: Attempt) -> tuple[Made, ...]:
+        """What the failed first run of a `keep` job left, and nobody else."""
+        if not self.project.renderer.task(attempt.job).spec.keep:
+            return ()
+        graph = self.project.expander.graph
+        files = [graph.files[f] for f in attempt.job.output_files()]
+        paths = [
+            file.path for file in files if file.form is Form.FILE and file.path not in attempt.look.foreign
+        ]
+        there = ((path, self.disk.digest(path)) for path in paths)
+        return tuple(Made(path, value) for path, value in there if value is not None)
+
+    def failure(self, attempt: Attempt, cause: str) -> Failure:
+        """A failure of an attempt that ended well."""
+        return self._failures.describe(attempt.job, attempt.command, cause)
+
     def put_back(self, attempt: Attempt) -> None:
         """Remove what a bad run left and put the old outputs back where they were."""
+        self._active.discard(attempt.job.id)
+        self._trespass(attempt)
         spec = self.project.renderer.task(attempt.job).spec
         if attempt.box is not None:
             attempt.box.remove()
         if spec.keep:
+            depfile = self.project.renderer.depfile(attempt.job)
+            if depfile is not None:
+                self.disk.remove(depfile)
+            if attempt.strangers:
+                self._leave_strangers(attempt)
             return
         aside = dict(attempt.aside)
         for path in self._old_outputs(attempt):
@@ -411,9 +571,8 @@ class Performer:
         now = {m.path: m.digest for m in made}
         edited = set(attempt.look.edited)
         for at, (path, place) in enumerate(attempt.aside):
-            if path not in edited and self.project.owned.get(path) is not None:
-                continue
-            if path == self.project.renderer.depfile(attempt.job):
+            owned = self.project.owned.get(path) is not None and not self._holds_strangers(path, place)
+            if path not in edited and owned:
                 continue
             where = self.disk.absolute(place)
             is_directory = os.path.isdir(where) and not os.path.islink(where)
@@ -424,6 +583,14 @@ class Performer:
             self.disk.move(place, kept)
             attempt.aside[at] = (path, kept)
             attempt.notes.append(self._kept_note(attempt, path, kept))
+
+    def _holds_strangers(self, path: str, place: str) -> bool:
+        """Whether an output directory that lies aside holds what `bt` did not make: `keep` had left it there."""
+        own = inside(self.state, path) if path.endswith("/") else None
+        if own is None:
+            return False
+        note_inside(self.state, path, None)
+        return any(path + p[len(place) + 1 :] not in own for p in self.disk.below(place + "/"))
 
     def _kept_place(self, path: str) -> str:
         kept = f"{KEPT}{self.build}/{path.strip('/')}"

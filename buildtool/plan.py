@@ -161,6 +161,23 @@ class Plan:
         """The jobs that have not come out."""
         return [job for job, entry in self._jobs.items() if entry.state is not State.SETTLED]
 
+    def circle(self) -> list[JobId]:
+        """Jobs that wait for each other, the first one repeated at the end; or one that nothing will start."""
+        waits: dict[JobId, JobId] = {}
+        for other, waiters in self._waiters.items():
+            for job in waiters if self._jobs[other].state is not State.SETTLED else ():
+                if self._jobs[job].state is State.WAITING:
+                    waits[job] = other
+        job = next(iter(waits), next(iter(self.unsettled())))
+        path: dict[JobId, None] = {}
+        while job in waits and job not in path:
+            path[job] = None
+            job = waits[job]
+        if job not in path:
+            return [job]
+        found = list(path)
+        return [*found[found.index(job) :], job]
+
     def running(self) -> list[JobId]:
         """The jobs that run now."""
         return list(self._running)

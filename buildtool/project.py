@@ -6,7 +6,7 @@ Everything that looks (`list`, `why`, `status`, a dry run) and `build` itself st
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from buildtool.errors import BtError, raise_all
 from buildtool.expand.expander import Expander
 from buildtool.expand.functions import Functions
 from buildtool.expand.render import Renderer, override
-from buildtool.expand.targets import Wanted, cycle_error, missing_files, wanted
+from buildtool.expand.targets import Wanted, cycle_error, missing_files, stood_for, task_cycle, wanted
 from buildtool.expand.tasks import ready_tasks
 from buildtool.expand.variables import Variables
 from buildtool.files import Disk
@@ -88,21 +88,93 @@ class Project:
         """Every job known so far."""
         return self.expander.graph.jobs
 
-    def want(self, targets: Sequence[str] | None = None, *, keep_going: bool = False) -> Wanted:
+    def want(
+        self, targets: Sequence[str] | None = None, *, keep_going: bool = False, only: bool = False
+    ) -> Wanted:
         """The jobs that the request asks for. Raises everything that is wrong, all at once.
 
-        With `keep_going`, missing inputs are left to fail the jobs that need them.
+        With `keep_going`, missing inputs are left to fail the jobs that need them; with `only`, those of other
+        jobs than the wanted ones do not matter.
         """
         raise_all(self._unique(self.errors))
+        self.expander.enumerate_rows()
         words = self.request.targets if targets is None else targets
         found = wanted(self.taskfile, self.expander, words, self.request.folder)
         raise_all(self._unique(self.expander.errors))
-        cycle = cycle_error(self.expander, found.roots)
+        cycle = cycle_error(self.expander, found.roots) or task_cycle(self.expander)
         if cycle is not None:
             raise cycle
-        if not keep_going:
+        if only:
+            raise_all(self.missing_inputs(found.roots))
+        elif not keep_going:
             raise_all(missing_files(self.expander))
         return found
+
+    def take_as_is(self, want: Wanted, checker: Checker) -> set[JobId]:
+        """With `--only`: take every job but the wanted ones as it is on the disk; those jobs.
+
+        What a wanted job reads is filled in as far as no other wanted one decides about it. The jobs of a wanted
+        task that are known only then are wanted, too.
+        """
+        graph = self.expander.graph
+        roots = set(want.roots)
+        left: set[JobId] = set()
+        entered: set[JobId] = set()
+        grown: set[JobId] = set()
+        stack = list(reversed(want.roots))
+        while stack:
+            job = graph.jobs[stack[-1]]
+            before = graph.prerequisites(job)
+            waits = [p for p in before if p not in entered]
+            entered.add(job.id)
+            if waits:
+                stack += waits
+            elif job.growing and job.id not in grown and not before & roots:
+                grown.add(job.id)
+                job = self.grow(job.id)
+                if job.id in roots and self.expander.is_task_group(job.id):
+                    new = sorted(stood_for(self.expander, job) - roots)
+                    want.roots += new
+                    want.asked.update(new)
+                    roots.update(new)
+            else:
+                stack.pop()
+                if job.id not in roots and job.id not in left:
+                    left.add(job.id)
+                    record = checker.record(job)
+                    made = record.outputs if record is not None else ()
+                    self.expander.settle(job.id, tuple(m.path for m in made))
+        return left
+
+    def grow(self, job: JobId) -> Job:
+        """Fill in what a job reads now that more is known. Raises what is wrong with the jobs that this brings."""
+        known = len(self.expander.errors)
+        grown = self.expander.grow(job)
+        self.expander.drain()
+        found = self.expander.errors[known:]
+        del self.expander.errors[known:]
+        if found:
+            raise found[0]
+        return grown
+
+    def refuse_commands(self, want: Wanted) -> None:
+        """Raise what is wrong with the commands of wanted jobs once values are filled in, before any of them runs."""
+        errors: list[BtError] = []
+        for number in self.expander.graph.closure(want.roots):
+            job = self.graph_jobs[number]
+            if job.growing or any(f in self.expander.missing for f in job.input_files()):
+                continue
+            try:
+                self.renderer.command(job)
+            except BtError as error:
+                errors.append(error)
+        raise_all(self._unique(errors))
+
+    def missing_inputs(self, jobs: Iterable[JobId]) -> list[BtError]:
+        """An error for each file that is not there, that nothing makes and that one of these very jobs reads."""
+        graph = self.expander.graph
+        read = {f for j in jobs for f in (*graph.jobs[j].input_files(), *graph.jobs[j].needs)}
+        return missing_files(self.expander, read)
 
     def _unique(self, errors: list[BtError]) -> list[BtError]:
         """The errors without repetitions: one mistake can be met on several ways."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import sys
@@ -100,7 +101,15 @@ def command(  # one parameter an option: click's way
             from buildtool.cli.dry_run import dry_run
 
             return dry_run(
-                context, taskfile, request, reporter, check=check, force=force, only=only, verbose=verbose
+                context,
+                taskfile,
+                request,
+                reporter,
+                check=check,
+                force=force,
+                only=only,
+                keep_going=keep_going,
+                verbose=verbose,
             )
         options = Options(
             jobs or taskfile.settings.jobs or usable_cpus(),
@@ -139,7 +148,8 @@ def build(taskfile: Taskfile, request: Request, options: Options, reporter: Repo
         outside = Outside(state, taskfile.root, taskfile.settings.shell)
         project = Project(taskfile, state, request, outside)
         raise_all(project.code_problems())
-        want = project.want(keep_going=options.keep_going)
+        want = project.want(keep_going=options.keep_going, only=options.only)
+        project.refuse_commands(want)
         if request.args and not any("{args}" in (t.spec.run or "") for t in project.expander.tasks.values()):
             raise UsageError("no task uses `{args}`, so nothing can stand behind `--`")
         if not request.targets and taskfile.settings.default is None:
@@ -162,16 +172,25 @@ def report_orphans(project: Project, state: State, reporter: Reporter, *, comple
     """Say (or, with `orphans = "delete"`, see to it) that recorded outputs are left that no task makes any more."""
     if not complete:
         return
-    orphans = [path for path in project.expander.orphans(project.owned) if project.disk.exists(path)]
+    orphans: list[str] = []
+    with contextlib.suppress(BtError):  # some job failed, so that it is not known what the tasks make
+        orphans = [path for path in project.expander.orphans(project.owned) if project.disk.exists(path)]
     if not orphans:
         return
-    names = ", ".join(printable(path) for path in orphans[:5]) + (", …" if len(orphans) > 5 else "")
     if project.taskfile.settings.orphans == "delete":
         from buildtool.cli.clean_command import remove_outputs
 
         removed = remove_outputs(project, state, orphans)
-        reporter.note(f"removed {count(len(removed), 'orphan')}: {names}")
+        if removed:
+            reporter.note(f"removed {count(len(removed), 'orphan')}: {some(removed)}")
+        if left := [path for path in orphans if path not in removed]:
+            reporter.note(f"{count(len(left), 'orphan')} stayed, since somebody changed them: {some(left)}")
     else:
         reporter.note(
-            f"{count(len(orphans), 'orphan')}: no task makes {names} (`bt clean --orphans` removes them)"
+            f"{count(len(orphans), 'orphan')}: no task makes {some(orphans)} (`bt clean --orphans` removes them)"
         )
+
+
+def some(paths: list[str]) -> str:
+    """The first few of some paths."""
+    return ", ".join(printable(path) for path in paths[:5]) + (", …" if len(paths) > 5 else "")

@@ -14,9 +14,11 @@ from buildtool.cli.complete import complete_target
 from buildtool.cli.context import STATE, Context
 from buildtool.cli.printing import put
 from buildtool.cli.session import writing
-from buildtool.errors import StateError, UsageError
+from buildtool.errors import BtError, StateError, UsageError
+from buildtool.expand.targets import stood_for
 from buildtool.failures import LOGS
 from buildtool.files import Disk
+from buildtool.foresee import foresee
 from buildtool.project import Project, Request
 from buildtool.recover import recover, rescue
 from buildtool.state.lock import acquire
@@ -74,10 +76,18 @@ def _clean(
     project = Project(taskfile, reader, Request(targets, context.folder(taskfile)))
     paths = list(project.owned)
     if orphans:
-        project.all_jobs()
+        with contextlib.suppress(BtError):  # then less is known to be an orphan
+            foresee(project, project.all_jobs(), lenient=True)  # what the last build left tells what is made
         paths = project.expander.orphans(project.owned)
     elif targets:
-        roots = set(project.want(keep_going=True).roots)
+        want = project.want(keep_going=True)
+        with contextlib.suppress(BtError):
+            foresee(project, want, lenient=True)
+        groups = [j for j in want.roots if project.expander.is_task_group(j)]
+        roots = {
+            *want.roots,
+            *(j for g in groups for j in stood_for(project.expander, project.graph_jobs[g])),
+        }
         keys = {project.graph_jobs[job].key for job in roots}
         paths = [path for path, key in project.owned.items() if key in keys]
     found = plan_sweep(project.disk, reader, paths, taskfile.settings.allow)

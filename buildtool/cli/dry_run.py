@@ -29,6 +29,7 @@ def dry_run(
     check: bool,
     force: bool,
     only: bool,
+    keep_going: bool,
     verbose: bool,
 ) -> int:
     """Print the forecast; the exit code, which is 4 with `check` if anything would or may run."""
@@ -41,7 +42,9 @@ def dry_run(
         else:
             remark(f"warning: {warning}")
     raise_all(project.code_problems())
-    forecast = foresee(project, project.want(), force=force, only=only)
+    want = project.want(only=only, keep_going=keep_going)
+    project.refuse_commands(want)
+    forecast = foresee(project, want, force=force, only=only, lenient=keep_going)
     jobs = foreseen(project, forecast)
     work = any(job.word != "fresh" for job in jobs)
     code = ExitCode.WORK if check and work else ExitCode.DONE

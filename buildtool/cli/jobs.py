@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+
+from buildtool.errors import BtError
+from buildtool.expand.targets import stood_for
+from buildtool.foresee import foresee
 from buildtool.graph import Job, Kind
 from buildtool.project import Project
 
@@ -12,7 +17,11 @@ def jobs_of_target(project: Project) -> list[Job]:
     Files that are missing do not matter. Raises whatever else is wrong.
     """
     graph = project.expander.graph
-    pending = list(reversed(project.want(keep_going=True).roots))
+    want = project.want(keep_going=True)
+    if any(graph.jobs[job].growing for job in want.roots):
+        with contextlib.suppress(BtError):  # then less is known
+            foresee(project, want, lenient=True)
+    pending = list(reversed(want.roots))
     found: dict[int, Job] = {}
     seen = set()
     while pending:
@@ -21,9 +30,7 @@ def jobs_of_target(project: Project) -> list[Job]:
             continue
         seen.add(job.id)
         if job.kind is Kind.GROUP:
-            inner = sorted(graph.prerequisites(job) - set(job.after), reverse=True)
-            # A task with jobs that are not known yet is a group, too; it waits for others to know them.
-            pending += [j for j in inner if not job.growing or graph.jobs[j].task == job.task]
+            pending += sorted(stood_for(project.expander, job), reverse=True)
         else:
             found[job.id] = job
     return list(found.values())

@@ -50,8 +50,10 @@ def explain(project: Project, forecast: Forecast, job: JobId, seen: set[JobId]) 
     seen.add(job)
     causes = []
     if isinstance(look.verdict, Maybe):
-        before = project.expander.graph.prerequisites(known) - set(known.after)
-        causes = [p for p in sorted(before) if not isinstance(forecast.looks[p].verdict, Fresh)]
+        before: set[JobId | None] = {*(project.expander.graph.prerequisites(known) - set(known.after))}
+        before |= {project.expander.maker(path) for path in (look.record.found if look.record else ())}
+        looks = {p: forecast.looks[p] for p in before if p is not None and p in forecast.looks}
+        causes = [p for p in sorted(looks) if not isinstance(looks[p].verdict, Fresh)]
     history = project.reader.history(key=known.key, limit=1)
     code, whole = code_of(project, known, look)
     return Explained(

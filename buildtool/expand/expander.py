@@ -7,11 +7,11 @@ job reads is filled in from a work list, never by recursion, so that chains may 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from buildtool.errors import BtError, GraphError, TaskfileError
-from buildtool.expand.index import Candidate, Index, clash, inside
+from buildtool.expand.index import Candidate, Index, clash, inside, shared
 from buildtool.expand.listing import matches
 from buildtool.expand.made import Made
 from buildtool.expand.rows import Values, joined, late_rows
@@ -79,6 +79,45 @@ class Expander:
             self.missing[file] = needed_by
         return file
 
+    @property
+    def open_jobs(self) -> Collection[JobId]:
+        """The settled jobs that left files whose names were not known before."""
+        return self._left.keys()
+
+    def takers(self, path: str) -> set[JobId]:
+        """The jobs with a glob output that matches a path which they did not make: they would move it away."""
+        found = set()
+        for candidate in self.index.candidates(path):
+            key = (candidate.task.name, tuple(candidate.values[n] for n in candidate.task.names))
+            if candidate.is_glob and key in self._jobs:
+                found.add(self._jobs[key])
+        return found
+
+    def maker(self, path: str) -> JobId | None:
+        """The job that makes a path, brought into the graph with all it needs if some task can make it."""
+        known = self.graph.by_path.get(path)
+        if known is None:
+            if not any(self._makes(c, path, 0) for c in self.index.candidates(path)):
+                return None
+            errors = len(self.errors)
+            known = self.file(path)
+            self.missing.pop(known, None)
+            self.drain()
+            if self.errors[errors:]:
+                raise self.errors.pop(errors)
+        return self.graph.files[known].producer
+
+    def is_meant(self, path: str) -> bool:
+        """Whether a text that could be a glob is the very name of a file that is there or can be made."""
+        if self.disk.exists(path) or self._owner(path) is not None or self._made.get(path) is not None:
+            return True
+        return any(
+            {*c.values} <= {n for entry in c.task.input_entries() for n in entry.pattern.names}
+            and self._can_make(c, 0)
+            for c in self.index.candidates(path)
+            if not c.is_glob and c.values
+        )
+
     def jobs_of(self, name: str) -> list[JobId]:
         """Every job of a task; while some of them cannot be known yet, a group that will hold them all."""
         task = self.tasks[name]
@@ -99,9 +138,14 @@ class Expander:
         comes what must be settled before the answer is complete.
         """
         blockers: set[JobId] = set()
+        unclear: list[
+            Pattern
+        ] = []  # what they may make or move away, so that nobody knows yet what stays there
         for task, entry in self.index.overlapping(pattern):
             rows, waiting = self._enumerate(task)
             blockers |= waiting
+            if waiting:
+                unclear.append(entry.pattern)
             if not entry.pattern.is_glob and not entry.pattern.is_directory:
                 continue
             for values in rows:
@@ -119,10 +163,13 @@ class Expander:
                             self._made.register(path, task, entry, values)
                 else:
                     blockers.add(job)
+                    unclear.append(filled)
         found = set(self._made.matching(pattern))
         for path in matches(self.disk, pattern):
             if blockers and self._owner(path) is not None:
                 continue  # made once, and nobody knows yet whether it will be again
+            if any(_holds(p, path) for p in unclear):
+                continue
             if path not in found and not self._is_orphan(path):
                 found.add(path)
         return sorted(found), blockers
@@ -135,6 +182,23 @@ class Expander:
             for path in owned
             if path not in by_path and path not in self._parents and self._is_orphan(path)
         )
+
+    def is_read(self, path: str) -> bool:
+        """Whether some job reads a path, also if that job is not known yet."""
+        known = self.graph.by_path.get(path)
+        if known is not None and self.graph.consumers.get(known):
+            return True
+        return any(
+            _holds(entry.pattern, path) and self._has_row(task, entry.pattern.match(path) or {})
+            for task in self.tasks.values()
+            for entry in task.input_entries()
+        )
+
+    def _has_row(self, task: Task, values: Values) -> bool:
+        """Whether `foreach`, where its rows are known, has one with these values."""
+        if task.rows is None:
+            return True
+        return any(all(row.get(n, v) == v for n, v in values.items()) for row in task.rows)
 
     def _is_orphan(self, path: str) -> bool:
         if self._owner(path) is None or path in self.graph.by_path:
@@ -174,7 +238,7 @@ class Expander:
     def grow(self, job: JobId) -> Job:
         """Fill in the inputs of a job once more, now that what it required is settled."""
         spec = self.graph.jobs[job]
-        if spec.kind is Kind.GROUP and job in self._groups.values():
+        if spec.kind is Kind.GROUP and self.is_task_group(job):
             jobs = [j for j in self.jobs_of(spec.task) if j != job]
             _, blockers = self._enumerate(self.tasks[spec.task])
             self.graph.set_job(
@@ -183,6 +247,10 @@ class Expander:
         else:
             self._fill(job)
         return self.graph.jobs[job]
+
+    def is_task_group(self, job: JobId) -> bool:
+        """Whether a group holds all jobs of a task, some of which are known later."""
+        return job in self._groups.values()
 
     def _group(self, task: Task, blockers: set[JobId]) -> JobId:
         job = self._groups.get(task.name)
@@ -195,17 +263,18 @@ class Expander:
 
     def _job(self, task: Task, values: Values, needed_by: JobId | None = None) -> JobId:
         """The job of a task with these values, made if it is new."""
-        key = (task.name, tuple(values[n] for n in task.names))
+        # The columns of a table tell checks and commands apart, and they may not have been known before.
+        late = task.rows_from is not None and not task.outputs
+        names = tuple(values) if late else task.names
+        key = (task.name, tuple(values[n] for n in names))
         known = self._jobs.get(key)
         if known is not None:
             return known
         job = JobId(len(self.graph.jobs))
-        depth = self._depth[job] = (
-            1 + self._depth.get(needed_by, 0) if needed_by is not None and task.names else 0
-        )
+        depth = self._depth[job] = 1 + self._depth.get(needed_by, 0) if needed_by is not None and names else 0
         if depth > self._limit:
             raise self._endless(task, needed_by)
-        wildcards = tuple((n, values[n]) for n in task.names)
+        wildcards = tuple((n, values[n]) for n in names)
         outputs = tuple(self._outputs(task, slot, values, job) for slot in task.outputs)
         first = next((self.graph.files[f].path for part in outputs for f in part.files), None)
         words = "".join(f"?{n}={v}" for n, v in wildcards)
@@ -228,11 +297,14 @@ class Expander:
             known = self.graph.by_path.get(path)
             if known is not None:
                 producer = self.graph.files[known].producer
-                other = (
-                    self.tasks[self.graph.jobs[producer].task]
-                    if producer is not None and producer != job
-                    else task
-                )
+                if producer is None:
+                    raise TaskfileError(
+                        f"`{printable(path)}` was read as a file of yours before it was known that task"
+                        f" `{task.name}` makes it",
+                        place=entry.place,
+                        hint="move it away",
+                    )
+                other = self.tasks[self.graph.jobs[producer].task] if producer != job else task
                 others = [e for e in other.output_entries() if e.pattern.match(path) is not None] or [entry]
                 raise clash(path, (other, others[0]), (task, entry))
             self._apart(path, form, job, entry)
@@ -252,22 +324,17 @@ class Expander:
             self._parents.setdefault(folder, job)
         if inside is not None and inside != job:
             other = self.tasks[self.graph.jobs[inside].task]
-            others = next(other.output_entries())
-            raise TaskfileError(
-                f"`{printable(path)}` and `{printable(others.pattern.text)}` lie in one output directory",
-                place=entry.place,
-                facts=(("other", f"{others.place.file}:{others.place.line}: task `{other.name}`"),),
-                hint="an output directory belongs to one job: move one of them elsewhere",
-            )
+            raise shared(path, (other, next(other.output_entries())), entry)
 
     def _fill(self, job: JobId) -> None:
         """Find what a job reads, as far as it can be known now."""
-        spec, values = self.graph.jobs[job], self.values[job]
+        spec = self.graph.jobs[job]
         task = self.tasks[spec.task]
         requires: set[JobId] = set()
         after: set[JobId] = set()
         needs: list[FileId] = []
-        blockers: set[JobId] = set()
+        blockers = self._fill_values(spec, task)
+        values = self.values[job]
         parts = []
         for slot in task.inputs:
             files: list[FileId] = []
@@ -312,6 +379,20 @@ class Expander:
             )
         )
 
+    def _fill_values(self, job: Job, task: Task) -> set[JobId]:
+        """Give a job that was asked for by a path its whole row; what must be settled before that is known."""
+        if task.rows_from is None or task.rows is not None or not task.outputs:
+            return set()
+        rows, blockers = self._enumerate(task)
+        if blockers:
+            return blockers
+        values = self._row(task, rows, self.values[job.id])
+        if not values:
+            table = printable(task.rows_from.pattern.prefix)
+            raise GraphError(f"no line of `{table}` gives `{printable(job.key)}`", place=task.rows_from.place)
+        self.values[job.id] = values[0]
+        return set()
+
     def _refuse_self(self, needed: JobId, job: Job, task: Task) -> None:
         if needed == job.id:
             raise GraphError(
@@ -336,13 +417,8 @@ class Expander:
             return blockers - {job.id}
         path = pattern.prefix
         file = self.file(path, job.id)
+        self._refuse_own(job, file, entry)
         producer = self.graph.files[file].producer
-        if producer == job.id:
-            raise GraphError(
-                f"`{printable(job.name)}` waits for itself: {printable(path)} → {printable(path)}",
-                place=entry.place,
-                hint="a job cannot read what it makes",
-            )
         if entry.is_list:
             needs.append(file)
             if producer is not None:
@@ -351,12 +427,24 @@ class Expander:
                 return {producer}
             if file not in self.missing:
                 lines = read_lines(self.disk, path, entry.place)
-                files += [self.file(self._listed(line, entry), job.id) for line in lines]
+                listed = [self.file(self._listed(line, entry), job.id) for line in lines]
+                for one in listed:
+                    self._refuse_own(job, one, entry)
+                files += listed
             return set()
         files.append(file)
         if path.endswith("/") and producer is None:
             return self._inside(path, requires)
         return set()
+
+    def _refuse_own(self, job: Job, file: FileId, entry: Entry) -> None:
+        if self.graph.files[file].producer == job.id:
+            path = printable(self.graph.files[file].path)
+            raise GraphError(
+                f"`{printable(job.name)}` waits for itself: {path} → {path}",
+                place=entry.place,
+                hint="a job cannot read what it makes",
+            )
 
     def _listed(self, line: str, entry: Entry) -> str:
         if "\0" in line:
@@ -395,8 +483,11 @@ class Expander:
         if candidates[0].literal:
             return self._job(candidates[0].task, candidates[0].values, needed_by)
         there = self.disk.exists(path)
-        if len(candidates) > 1 or (there and self._owner(path) is None):
-            usable = [c for c in candidates if self._can_make(c, 0)]
+        foreign = there and self._owner(path) is None
+        if len(candidates) > 1 or foreign:
+            usable = [c for c in candidates if self._makes(c, path, 0)]
+            if foreign:  # what stands there is a source, unless it is known that a task makes it
+                usable = [c for c in usable if not self._is_late(c.task)]
             if len(usable) > 1:
                 first, second = (
                     (c.task, next(e for e in c.task.output_entries() if e.pattern.names)) for c in usable[:2]
@@ -417,8 +508,14 @@ class Expander:
         if task.rows is None and task.rows_from is None:
             return [values]
         rows, blockers = self._enumerate(task)
-        if blockers:
-            return [values]
+        return [values] if blockers else self._row(task, rows, values)
+
+    def _is_late(self, task: Task) -> bool:
+        """Whether the rows of a task stand in a file that is not up to date yet."""
+        return task.rows_from is not None and task.rows is None and bool(self._enumerate(task)[1])
+
+    def _row(self, task: Task, rows: list[Values], values: Values) -> list[Values]:
+        """The rows that agree with the values which tell the jobs of a task apart."""
         index = self._row_index.get(task.name)
         if index is None:
             index = self._row_index[task.name] = {}
@@ -505,6 +602,15 @@ class Expander:
             return False
         return all(self.index.is_literal(p.path(values)) for p in patterns)
 
+    def enumerate_rows(self) -> None:
+        """Find the files that two jobs of `foreach` tasks would make, also those that nobody asked for."""
+        for task in self.tasks.values():
+            if task.rows and task.outputs and set(task.names) <= set(task.rows[0]):
+                try:
+                    self._enumerate(task)
+                except BtError as error:
+                    self.errors.append(error)
+
     def _join(self, task: Task) -> tuple[list[Values], set[JobId]]:
         """Rows of `foreach`, joined with the values with which the inputs match something."""
         rows: list[Values] = [{}]
@@ -517,6 +623,8 @@ class Expander:
             if producer is not None and producer not in self._settled:
                 return [], {producer}
             rows = [] if file in self.missing else late_rows(self.disk, task, task.rows_from)
+        if task.rows_from is not None:
+            self._refuse_own_table(task, task.rows_from, rows)
         bound = set(rows[0]) if rows else set()
         for entry in task.input_entries():
             if not rows or entry.is_list or set(entry.pattern.names) <= bound:
@@ -527,6 +635,18 @@ class Expander:
             bound |= set(entry.pattern.names)
         return rows, blockers
 
+    def _refuse_own_table(self, task: Task, table: Entry, rows: list[Values]) -> None:
+        """A job that wrote the file its rows stand in would feed itself."""
+        path = table.pattern.prefix
+        for entry in task.output_entries():
+            values = entry.pattern.match(path)
+            if values is not None and any(values.items() <= row.items() for row in rows):
+                raise TaskfileError(
+                    f"task `{task.name}` would overwrite `{printable(path)}`, which gives its own rows",
+                    place=entry.place,
+                    hint="write somewhere else",
+                )
+
     def _matched_nothing(self, task: Task, values: Values) -> None:
         entry = next(task.input_entries())
         text = entry.pattern.fill(values).text
@@ -535,3 +655,8 @@ class Expander:
             place=entry.place,
             facts=(("needed by", f"task `{task.name}`"),),
         )
+
+
+def _holds(pattern: Pattern, path: str) -> bool:
+    """Whether a path is what the pattern stands for, or lies in the directory that it is."""
+    return pattern.match(path) is not None or (pattern.is_directory and path.startswith(pattern.prefix))

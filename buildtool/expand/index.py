@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import NamedTuple
 
 from buildtool.errors import TaskfileError
@@ -32,6 +33,16 @@ class Index:
         for task in tasks:
             for entry in task.output_entries():
                 self._add(task, entry)
+        self._look_inside()
+
+    def _look_inside(self) -> None:
+        """A literal output that lies inside another one's directory is a mistake, too."""
+        for path, (task, entry) in self._literal.items():
+            for folder in (path + "/", *parents(path)):
+                other = self._literal.get(folder) or self._literal.get(folder[:-1])
+                if other is not None and other[1] is not entry and other[0] is not task:
+                    self.clashes.append(shared(path, (other[0], other[1]), entry))
+                    break
 
     def _add(self, task: Task, entry: Entry) -> None:
         pattern = entry.pattern
@@ -89,6 +100,12 @@ class Index:
             or (entry.pattern.is_directory and inside(entry.pattern, pattern))
         ]
 
+    @cached_property
+    def crowded(self) -> set[str]:
+        """The tasks with a glob output that may bring a file which one of another task may bring, too."""
+        globs = [(task, entry.pattern) for task, entry in self.open if entry.pattern.is_glob]
+        return {one.name for one, a in globs for other, b in globs if one is not other and a.may_overlap(b)}
+
     def names(self) -> list[str]:
         """The literal outputs, for suggestions."""
         return list(self._literal)
@@ -121,4 +138,15 @@ def clash(path: str, first: tuple[Task, Entry], second: tuple[Task, Entry]) -> T
         place=two_entry.place,
         facts=(("first", f"{one_entry.place.file}:{one_entry.place.line}: {one_entry.pattern.text}"),),
         hint="narrow one pattern, or name the file literally in one of them",
+    )
+
+
+def shared(path: str, other: tuple[Task, Entry], entry: Entry) -> TaskfileError:
+    """The error for an output that lies inside another job's output directory."""
+    task, there = other
+    return TaskfileError(
+        f"`{printable(path)}` and `{printable(there.pattern.text)}` lie in one output directory",
+        place=entry.place,
+        facts=(("other", f"{there.place.file}:{there.place.line}: task `{task.name}`"),),
+        hint="an output directory belongs to one job: move one of them elsewhere",
     )

@@ -29,6 +29,7 @@ class Renderer:
         self._expander = expander
         self._variables = variables
         self._args = list(args)
+        self._commands: dict[int, tuple[Job, str]] = {}
         self._dotenv: dict[str, dict[str, str]] = {}
 
     def task(self, job: Job) -> Task:
@@ -43,12 +44,18 @@ class Renderer:
         template = self.task(job).command
         if template is None:
             return None
+        known = self._commands.get(job.id)
+        if cpus is None and known is not None and known[0] is job:
+            return known[1]
         folder = self.cwd(job)
         try:
-            return template.render(lambda placeholder: self._value(job, placeholder, folder, cpus))
+            found = template.render(lambda placeholder: self._value(job, placeholder, folder, cpus))
         except TemplateError as error:
             place = self.task(job).spec.in_run(error.offset, error.length)
             raise TaskfileError(str(error), place=place) from error
+        if cpus is None:
+            self._commands[job.id] = (job, found)
+        return found
 
     def cwd(self, job: Job) -> str:
         """The directory the job runs in, relative to the project root (`""`), with its `/`."""
@@ -117,7 +124,10 @@ class Renderer:
         elif head == "cpus":
             value = cpus if cpus is not None else "{cpus}"
         else:
-            value = self._expander.values[job.id][head]
+            values = self._expander.values[job.id]
+            if head not in values:  # a column of a table that was not there before
+                raise TemplateError(f"unknown `{{{head}}}`", placeholder.offset, placeholder.length)
+            value = values[head]
         if placeholder.index is None:
             return value
         items = value if isinstance(value, list) else [value]

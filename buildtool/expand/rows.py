@@ -9,7 +9,7 @@ from buildtool.expand.tasks import Entry, Task, unfit
 from buildtool.expand.variables import read_lines, read_table
 from buildtool.files import Disk
 from buildtool.taskfile.pattern import Pattern, Wild
-from buildtool.text import printable
+from buildtool.text import did_you_mean, printable
 
 Values = Mapping[str, str]
 
@@ -43,6 +43,15 @@ def late_rows(disk: Disk, task: Task, entry: Entry) -> list[Values]:
         rows = [{foreach.lines[0]: line} for line in read_lines(disk, path, entry.place)]
     else:
         rows = list(read_table(disk, path, entry.place))
+        read = {name for used in task.input_entries() for name in used.pattern.names}
+        loose = sorted(set(task.names) - read - set(rows[0])) if rows else []
+        if loose:
+            raise TaskfileError(
+                f"`{printable(path)}` has no column for `{{{loose[0]}}}`",
+                place=foreach.place,
+                facts=(("columns", printable(", ".join(rows[0]))),),
+                hint=did_you_mean(loose[0], rows[0]),
+            )
     wilds: dict[str, set[Wild]] = {}
     for used in (*task.input_entries(), *task.output_entries()):
         for part in used.pattern.parts:

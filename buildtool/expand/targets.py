@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 
-from buildtool.errors import BtError, GraphError, Place, TaskfileError, UsageError, raise_all
+from buildtool.errors import BtError, GraphError, Place, UsageError, raise_all
 from buildtool.expand.expander import Expander
 from buildtool.expand.variables import line_place
-from buildtool.graph import FileId, Form, JobId, Kind
+from buildtool.graph import FileId, Form, Job, JobId, Kind
 from buildtool.paths import canonical
 from buildtool.taskfile.pattern import PatternError, parse_pattern
 from buildtool.taskfile.specs import Taskfile, Word
@@ -97,11 +97,22 @@ def _ask_for_groups(expander: Expander, found: Wanted) -> None:
     seen = set(pending)
     while pending:
         job = expander.graph.jobs[pending.pop()]
-        for other in expander.graph.prerequisites(job) - set(job.after):
+        for other in stood_for(expander, job) if not job.growing or job.id in found.asked else ():
             found.asked.add(other)
             if expander.graph.jobs[other].kind is Kind.GROUP and other not in seen:
                 seen.add(other)
                 pending.append(other)
+
+
+def stood_for(expander: Expander, group: Job) -> set[JobId]:
+    """The jobs that a group is another name for.
+
+    A task with jobs that are not known yet is a group, too; what it waits for to know them is not meant.
+    """
+    waits = expander.graph.prerequisites(group) - set(group.after)
+    if not expander.is_task_group(group.id):
+        return waits
+    return {job for job in waits if expander.graph.jobs[job].task == group.task}
 
 
 def target(
@@ -109,6 +120,8 @@ def target(
 ) -> list[JobId]:
     """The jobs of one target. `word` is where it stands, if it stands in a Taskfile."""
     place = word.place if word is not None else None
+    if not text:
+        raise UsageError("a target is empty", place=place)
     if text in expander.tasks:
         jobs = expander.jobs_of(text)
         if not jobs and expander.is_open(text):
@@ -127,7 +140,7 @@ def target(
     if text in taskfile.tasks:
         return []
     path = _path(expander, text, folder)
-    if any(c in text for c in "*?["):
+    if any(c in text for c in "*?[") and not expander.is_meant(path):
         return _glob(expander, path, text, place)
     file = expander.file(path)
     producer = expander.graph.files[file].producer
@@ -185,10 +198,12 @@ def no_such_target(taskfile: Taskfile, expander: Expander, text: str, place: Pla
     )
 
 
-def missing_files(expander: Expander) -> list[BtError]:
-    """An error for every input that is not there and that nothing makes."""
+def missing_files(expander: Expander, among: Container[FileId] | None = None) -> list[BtError]:
+    """An error for every input (`among` these) that is not there and that nothing makes."""
     errors: list[BtError] = []
     for file, job in expander.missing.items():
+        if among is not None and file not in among:
+            continue
         path = expander.graph.files[file].path
         name = expander.graph.jobs[job].name if job is not None else ""
         folder = path[: path.rfind("/") + 1]
@@ -230,11 +245,49 @@ def _place_of(path: str, expander: Expander, job: JobId | None) -> tuple[Place |
     return known.spec.at("dotenv" if path in known.dotenv else "inputs"), False
 
 
-def cycle_error(expander: Expander, roots: list[JobId]) -> TaskfileError | GraphError | None:
+def cycle_error(expander: Expander, roots: list[JobId]) -> GraphError | None:
     """The error for jobs that wait for each other, shown as `a → b → a`, or None."""
     cycle = expander.graph.cycle(roots)
-    if cycle is None:
-        return None
+    return None if cycle is None else circle_error(expander, cycle)
+
+
+def task_cycle(expander: Expander) -> GraphError | None:
+    """The error for tasks of one job that need each other, whether anybody asked for them or not."""
+    tasks = {name: task for name, task in expander.tasks.items() if task.is_literal}
+    waits: dict[str, list[str]] = {}
+    for name, task in tasks.items():
+        for word in (*task.needs, *task.after):
+            path = None if isinstance(word, str) or not word.pattern.is_literal else word.pattern.prefix
+            makers = [word] if isinstance(word, str) else []
+            if path is not None:
+                makers = [c.task.name for c in expander.index.candidates(path) if c.literal]
+            waits.setdefault(name, []).extend(maker for maker in makers if maker in tasks)
+    done: set[str] = set()
+    for root in waits:
+        path_: dict[str, None] = {}
+        stack = [(root, False)]
+        while stack:
+            name, leaving = stack.pop()
+            if leaving:
+                del path_[name]
+                done.add(name)
+            elif name in path_:
+                names = [*path_]
+                circle = [*names[names.index(name) :], name]
+                return GraphError(
+                    "these tasks wait for each other: " + " → ".join(reversed(circle)),
+                    place=tasks[name].spec.place,
+                    hint="take one of them out of the `needs` or `after` of another",
+                )
+            elif name not in done:
+                path_[name] = None
+                stack.append((name, True))
+                stack += [(other, False) for other in waits.get(name, ())]
+    return None
+
+
+def circle_error(expander: Expander, cycle: list[JobId]) -> GraphError:
+    """The error for jobs that wait for each other, the first one repeated at the end."""
     jobs = [expander.graph.jobs[job] for job in cycle]
     labels = [printable(job.key if job.kind is Kind.RULE else job.name) for job in reversed(jobs)]
     facts = tuple(

@@ -96,8 +96,9 @@ def ready_tasks(taskfile: Taskfile, variables: Variables, disk: Disk) -> Ready:
     errors: list[BtError] = []
     tasks: dict[str, Task] = {}
     wrong = {name for table, name in taskfile.wrong if table == "tasks"}
+    written = Written(taskfile, variables, disk)
     for spec in taskfile.tasks.values():
-        maker = _Maker(taskfile, spec, variables, disk, errors)
+        maker = _Maker(taskfile, spec, variables, disk, errors, written)
         before = len(errors)
         task = maker.make()
         if maker.is_sound:
@@ -125,11 +126,50 @@ SHAPE = (
 )
 
 
+class Written:
+    """What tasks may write, looked through when somebody asks for the first time."""
+
+    def __init__(self, taskfile: Taskfile, variables: Variables, disk: Disk) -> None:
+        self._parts = (taskfile, variables, disk)
+
+    def __contains__(self, path: str) -> bool:
+        if path in self._literals:
+            return True
+        return any(
+            p.match(path) is not None or (p.is_directory and path.startswith(p.prefix)) for p in self._open
+        )
+
+    @cached_property
+    def _patterns(self) -> list[Pattern]:
+        taskfile, variables, disk = self._parts
+        found = []
+        for spec in taskfile.tasks.values():
+            maker = _Maker(taskfile, spec, variables, disk, [], self)  # mistakes are told of elsewhere
+            found += [
+                entry.pattern for slot in spec.outputs for entry in maker.entries(slot.words, "outputs")
+            ]
+        return found
+
+    @cached_property
+    def _literals(self) -> set[str]:
+        return {p.prefix for p in self._patterns if p.is_literal}
+
+    @cached_property
+    def _open(self) -> list[Pattern]:
+        return [p for p in self._patterns if not p.is_literal or p.is_directory]
+
+
 class _Maker:
     """Reads one task; every mistake goes to `errors`."""
 
     def __init__(
-        self, taskfile: Taskfile, spec: TaskSpec, variables: Variables, disk: Disk, errors: list[BtError]
+        self,
+        taskfile: Taskfile,
+        spec: TaskSpec,
+        variables: Variables,
+        disk: Disk,
+        errors: list[BtError],
+        written: Written,
     ) -> None:
         self.taskfile = taskfile
         self.spec = spec
@@ -137,6 +177,7 @@ class _Maker:
         self.disk = disk
         self.errors = errors
         self.is_sound = True  # which jobs it has, and what they read and write, can be told
+        self.written = written
 
     def wrong(self, summary: str, place: Place, hint: str | None = None) -> None:
         """Note a mistake."""
@@ -284,11 +325,12 @@ class _Maker:
         found = list(self.entries((word,), "foreach"))
         if not found:
             return None, None
-        if foreach.table is not None and self.disk.exists(found[0].pattern.prefix):
+        path = found[0].pattern.prefix
+        if foreach.table is not None and self.disk.exists(path) and path not in self.written:
             rows_read: list[tuple[Mapping[str, str], ...]] = []
             collect(
                 self.errors,
-                lambda: rows_read.append(tuple(read_table(self.disk, found[0].pattern.prefix, word.place))),
+                lambda: rows_read.append(tuple(read_table(self.disk, path, word.place))),
             )
             return (rows_read[0] if rows_read else ()), found[0]
         return None, found[0]

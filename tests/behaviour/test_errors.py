@@ -530,3 +530,144 @@ def test_names_that_look_the_same(project: Project) -> None:
     project.write("in", "x")
     told = project.bt("build", "Ko\u0308ln.out").err
     assert "did you mean `K\u00f6ln.out`? It looks the same and is written 'K\\xf6ln.out'." in told
+
+
+REFUSED = {
+    "there are only 1": """
+        [tasks.ok]
+        outputs = "ok"
+        run = "touch ok"
+        [tasks.bad]
+        inputs = "ok"
+        outputs = "bad"
+        run = "cp {input[4]} bad"
+    """,
+    "only a number can stand": """
+        [vars]
+        k = "a b"
+        [tasks.ok]
+        outputs = "ok"
+        run = "touch ok"
+        [tasks.bad]
+        inputs = "ok"
+        outputs = "bad"
+        run = "echo $(( {vars.k} )) > bad"
+    """,
+    "can both make `p/r.o`": """
+        [tasks.ok]
+        foreach = { x = ["r", "s"] }
+        outputs = "p/{x}.o"
+        run = "touch {output}"
+        [tasks.bad]
+        foreach = { y = ["r", "t"] }
+        outputs = "p/{y}.o"
+        run = "touch {output}"
+    """,
+    "lie in one output directory": """
+        [tasks.ok]
+        outputs = "p/"
+        run = "touch p/x"
+        [tasks.bad]
+        outputs = "p/q.o"
+        run = "touch p/q.o"
+    """,
+}
+
+
+@pytest.mark.parametrize("words", [("build",), ("build", "bad"), ("build", "-n"), ("check",)])
+@pytest.mark.parametrize("fragment", sorted(REFUSED))
+def test_a_wrong_taskfile_is_refused_as_a_whole(
+    project: Project, fragment: str, words: tuple[str, ...]
+) -> None:
+    project.taskfile(REFUSED[fragment])
+    run = project.bt(*words)
+    assert run.code == 2, run.out + run.err
+    assert fragment in run.err
+    assert project.files() == ["Taskfile.toml"]
+
+
+@pytest.mark.parametrize("words", [("build",), ("build", "a"), ("build", "c"), ("check",)])
+def test_groups_and_commands_that_need_each_other(project: Project, words: tuple[str, ...]) -> None:
+    project.taskfile("""
+        [tasks.a]
+        needs = ["b"]
+        [tasks.b]
+        needs = ["c"]
+        run = "true"
+        [tasks.c]
+        needs = ["a"]
+        [tasks.ok]
+        outputs = "ok"
+        run = "touch ok"
+    """)
+    run = project.bt(*words)
+    assert run.code == 3
+    assert "wait for each other" in run.err
+    assert project.files() == ["Taskfile.toml"]
+
+
+def test_missing_inputs_when_going_on(project: Project) -> None:
+    project.taskfile("""
+        [tasks.lacking]
+        inputs = ["gone", "lost"]
+        outputs = "a"
+        run = "cat {input} > {output}"
+        [tasks.behind]
+        inputs = "a"
+        outputs = "b"
+        run = "cp a b"
+        [tasks.fine]
+        outputs = "c"
+        run = "echo > c"
+    """)
+    out = project.look("build", "-n", "-k").out
+    assert "will run  fine" in out
+    assert "it will fail: `gone`" in out
+    run = project.bt("build", "-k")
+    assert (run.code, run.ran, run.failed) == (3, ["fine"], ["lacking"])
+    assert "`gone`" in run.out
+    assert "`lost`" in run.out
+    project.taskfile(project.read("Taskfile.toml").replace("echo > c", "false"))
+    assert project.bt("build", "-k").code == 1
+    assert project.bt("build").code == 3
+
+
+def test_a_target_whose_name_looks_like_a_glob(project: Project) -> None:
+    project.taskfile("""
+        [tasks.up]
+        inputs = "src/{n}.in"
+        outputs = "out/{n}.up"
+        run = "tr a-z A-Z < {input} > {output}"
+    """)
+    project.write("src/br[a]ck.in", "x")
+    project.write("src/brack.in", "y")
+    for _ in range(2):
+        project.build("out/br[a]ck.up")
+        assert project.read("out/br[a]ck.up") == "X"
+        assert not project.exists("out/brack.up")
+    for words in (("why",), ("log",), ("status",)):
+        assert project.look(*words, "out/br[a]ck.up").code == 0
+    assert project.build("out/*.up").ran == ["up brack"]
+
+
+@pytest.mark.parametrize("name", ["build", "clean", "accept", "why"])
+def test_an_empty_target(project: Project, name: str) -> None:
+    project.taskfile('[tasks.a]\noutputs = "a"\nrun = "touch a"\n')
+    assert project.bt(name, "").code == 2
+
+
+def test_a_looping_link_in_a_globbed_folder_stops_nothing(project: Project) -> None:
+    project.taskfile('[tasks.a]\ninputs = "d/*"\noutputs = "a"\nrun = "cat {input} > a"\n')
+    project.write("d/x", "x")
+    (project.folder / "d/loop").symlink_to("loop")
+    assert project.build().ran == ["a"]
+    assert project.read("a") == "x"
+
+
+def test_a_file_of_old_gives_way_to_a_directory(project: Project) -> None:
+    project.taskfile('[tasks.a]\noutputs = "p"\nrun = "touch p"\n')
+    project.build()
+    project.taskfile('[tasks.a]\noutputs = "p/f"\nrun = "touch p/f"\n')
+    [note] = project.build().warnings
+    assert "p was in the way" in note
+    assert project.build().ran == []

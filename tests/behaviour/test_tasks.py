@@ -1019,3 +1019,90 @@ def test_a_table_without_the_column_of_a_wildcard(project: Project) -> None:
     run = project.bt("build")
     assert run.code == 2
     assert "did you mean `name`" in run.err
+
+
+@pytest.mark.parametrize("outputs", ["d/", "d/*.txt"])
+def test_keep_takes_no_file_of_the_users(project: Project, outputs: str) -> None:
+    project.taskfile(f"""
+        [tasks.t]
+        inputs = "i"
+        outputs = "{outputs}"
+        keep = true
+        run = "mkdir -p d; cat i > d/made.txt; [ ! -e d/log.txt ] || cat i >> d/log.txt"
+    """)
+    project.write("i", "1")
+    project.write("d/mine.txt", "mine")
+    assert project.build().warnings == []
+    project.write("d/log.txt", "log")
+    project.write("d/more.txt", "more")
+    project.write("i", "2")
+    [note] = project.build().warnings
+    assert note.startswith("t: d/log.txt was not made by bt: kept as ")
+    assert project.read(note.rsplit("kept as ", 1)[1]) == "log"
+    assert project.read("d/log.txt") == "log2"
+    assert project.build().ran == []
+    kept = [name for name in project.files(state=True) if name.startswith(".bt/kept/")]
+    assert len(kept) == 1
+    assert project.bt("clean").code == 0
+    assert project.files() == ["Taskfile.toml", "d/mine.txt", "d/more.txt", "i"]
+    project.build()
+    project.taskfile(project.read("Taskfile.toml").replace("keep = true", "").replace("cat i", "cat  i"))
+    assert len(project.build().warnings) in (1, 2)
+    everything = "".join(project.read(n) for n in project.files(state=True) if n.startswith(".bt/kept/"))
+    assert "mine" in everything
+    assert "more" in everything
+
+
+def test_what_a_failed_job_left_in_place_is_nobodys_file(project: Project) -> None:
+    project.taskfile("""
+        [tasks.t]
+        inputs = "i"
+        outputs = "o"
+        keep = true
+        run = "cat i >> o; grep -q good i"
+    """)
+    project.write("i", "bad\n")
+    assert project.bt("build").code == 1
+    project.write("i", "good\n")
+    assert project.build().warnings == []
+    assert project.read("o") == "bad\ngood\n"
+
+
+@pytest.mark.parametrize("keep", ["", "keep = true"])
+@pytest.mark.parametrize("writes", ["echo o: i > o.d", "true"])
+def test_a_file_of_the_users_in_the_place_of_a_depfile_is_kept(
+    project: Project, keep: str, writes: str
+) -> None:
+    project.taskfile(f"""
+        [tasks.t]
+        inputs = "i"
+        outputs = "o"
+        depfile = "o.d"
+        {keep}
+        run = "cp i o; {writes}; ! grep -q bad i"
+    """)
+    project.write("i", "1")
+    project.write("o.d", "mine")
+    [note] = project.build().warnings
+    assert "o.d was not made by bt" in note
+    assert project.read(note.rsplit("kept as ", 1)[1]) == "mine"
+    assert not project.exists("o.d")
+    project.write("i", "bad")
+    assert project.bt("build").code == 1
+    project.write("i", "2")
+    assert project.build().warnings == []
+
+
+def test_why_tells_the_build_that_was_good(project: Project) -> None:
+    project.taskfile("""
+        [tasks.t]
+        inputs = "i"
+        outputs = "o"
+        run = "cp i o; [ ! -e bad ]"
+    """)
+    project.write("i", "1")
+    project.build()
+    project.write("bad", "")
+    assert project.bt("build", "-B").code == 1
+    assert "in build 1" in project.look("why", "o").out
+    assert project.build().ran == []

@@ -13,9 +13,7 @@ import os
 import select
 import shutil
 import signal
-import sys
 import tempfile
-import traceback
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +21,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from buildtool.cli import main as cli
 from support import reference
+from support.forked import forked
 from support.project import Project, Run
 from support.reference import FILTERS, Result, Rule, Step
 
@@ -59,30 +57,6 @@ def task(found: Rule) -> str:
         lines.append("temp = true")
     lines += [f"params = {{ p = {json.dumps(found.param)} }}", f"run = '''\n{me}\n{body}'''"]
     return "\n".join(lines)
-
-
-def forked(folder: Path, *words: str) -> tuple[int, str, str]:
-    """Call `bt` in a copy of this process, which has all modules loaded: exit code and what it printed."""
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        child = os.fork()
-        if not child:
-            code = 70
-            try:
-                os.chdir(folder)
-                os.dup2(out.fileno(), 1)
-                os.dup2(err.fileno(), 2)
-                sys.stdout, sys.stderr = (os.fdopen(fd, "w", closefd=False) for fd in (1, 2))
-                code = cli.run([*words])
-                sys.stdout.flush()
-            except BaseException:  # noqa: BLE001
-                traceback.print_exc()
-            finally:
-                sys.stderr.flush()
-                os._exit(code)
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        out.seek(0)
-        err.seek(0)
-        return code, out.read(), err.read()
 
 
 contents = st.lists(st.sampled_from(WORDS), min_size=1, max_size=3).map(lambda words: "\n".join(words) + "\n")

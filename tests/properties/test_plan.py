@@ -312,3 +312,15 @@ def test_a_job_is_not_looked_at_while_its_producer_runs_again() -> None:
     drive(plan, Checked(JobId(2), STALE, (JobId(0),)), Checked(JobId(0), STALE))
     assert plan.state(JobId(0)) is State.RUNNING
     assert drive(plan, Finished(JobId(1), Status.RAN)) == []
+
+
+def test_jobs_that_wait_for_each_other_are_named() -> None:
+    """0 and 1 each turn out to need the other; 2 waits for them."""
+    plan = simple({2: {0}})
+    plan.add([JobId(0), JobId(1), JobId(2)])
+    drive(plan, Grown(JobId(0), frozenset({JobId(1)})), Grown(JobId(1), frozenset({JobId(0)})))
+    assert not plan.done
+    assert plan.circle() in ([JobId(0), JobId(1), JobId(0)], [JobId(1), JobId(0), JobId(1)])
+    skipped = drive(plan, Finished(JobId(0), Status.FAILED))
+    assert {*skipped} == {Skip(JobId(1), JobId(0)), Skip(JobId(2), JobId(0))}
+    assert plan.done
