@@ -24,7 +24,7 @@ from buildtool.executors.workers import Workers
 PATIENCE = 30.0
 MAKERS: dict[str, Callable[[], Executor]] = {
     "local": lambda: Workers(most=2, grace=0.3),
-    "threads": lambda: Workers(most=2, slots=4, grace=0.3),
+    "threads": lambda: Workers(most=2, slots=4, stray=os.path.abspath("stray.log"), grace=0.3),
     "processes": lambda: Futures(_processes, 2, grace=0.3),
     "loky": lambda: Futures(_loky, 2, grace=0.3),
     "custom": lambda: Futures(ThreadPoolExecutor, 2, grace=0.3),
@@ -32,7 +32,7 @@ MAKERS: dict[str, Callable[[], Executor]] = {
 SHARED = ("threads", "custom")  # several jobs in one process
 UNKILLABLE = ("custom",)  # threads of this very process
 MODULE = """
-    import os, sys, time, subprocess, signal
+    import os, sys, time, subprocess, signal, threading
     from pathlib import Path
 
     def write(output, text="hello"):
@@ -87,6 +87,14 @@ MODULE = """
 
     def background(seconds):
         subprocess.Popen(["sleep", str(seconds)])
+
+    def haunted(output):
+        def print_for_ever():
+            while True:
+                print("boo", flush=True)
+                time.sleep(0.001)
+        threading.Thread(target=print_for_ever, daemon=True).start()
+        output.write_text("")
 
     def unfilled(output, nothing_has_this):
         pass
@@ -284,6 +292,22 @@ def test_what_its_children_print_is_its_own(bench: Bench) -> None:
     for text, work in works.items():
         assert bench.ended(work).code == 0
         assert bench.output(work) == f"{text}\n{text}\n".encode()
+
+
+@only("local")
+def test_a_thread_that_a_job_leaves_behind_prints_into_no_other_log(bench: Bench) -> None:
+    assert bench.run("haunted", output="o").code == 0
+    work = bench.submit("shout", params={"name": "a", "count": 100})
+    assert bench.ended(work).code == 0
+    assert b"boo" not in bench.output(work)
+
+
+@only("threads")
+def test_what_children_of_threads_print_is_kept_apart(bench: Bench) -> None:
+    assert bench.run("child", params={"text": "one"}).code == 0
+    assert bench.output(1) == b""
+    bench.executor.close()
+    assert bench.read("stray.log") == "one\none\n"
 
 
 def test_output_comes_while_it_runs(bench: Bench) -> None:
