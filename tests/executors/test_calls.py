@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 import sys
 import textwrap
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,10 +16,10 @@ import pytest
 from buildtool.executors.choose import _loky, _processes
 from buildtool.executors.dispatch import Dispatch
 from buildtool.executors.futures import Futures
-from buildtool.executors.protocol import Call, Ended, Event, Executor, Output, Started, Work
+from buildtool.executors.protocol import Call, Ended, Executor, Started, Work
 from buildtool.executors.workers import Workers
+from support.bench import Loop
 
-PATIENCE = 30.0
 MAKERS: dict[str, Callable[[], Executor]] = {
     "local": lambda: Workers(most=2, grace=0.3),
     "threads": lambda: Workers(most=2, slots=4, stray=os.path.abspath("stray.log"), grace=0.3),
@@ -110,14 +108,13 @@ MODULE = """
 """
 
 
-class Bench:
-    """One executor, with the loop that a build would have around it."""
+class Bench(Loop):
+    """One executor, and a module of functions for it."""
 
     def __init__(self, folder: Path, executor: Executor, kind: str) -> None:
+        super().__init__(executor)
         self.folder = folder
-        self.executor = executor
         self.kind = kind
-        self.seen: list[Event] = []
         self.count = 0
         (folder / "steps.py").write_text(textwrap.dedent(MODULE))
 
@@ -146,30 +143,6 @@ class Bench:
 
     def run(self, target: str, **options: Any) -> Ended:
         return self.ended(self.submit(target, **options))
-
-    def step(self, until: float) -> None:
-        now = time.monotonic()
-        if now > until:
-            pytest.fail(f"nothing came of it: {self.seen[-5:]}")
-        due = self.executor.deadline()
-        patience = max(0.0, min(until if due is None else due, until) - now)
-        select.select([self.executor.fileno()], [], [], patience)
-        self.seen += self.executor.events()
-
-    def ended(self, work: int) -> Ended:
-        until = time.monotonic() + PATIENCE
-        while not (found := [e for e in self.seen if isinstance(e, Ended) and e.id == work]):
-            self.step(until)
-        assert len(found) == 1
-        return found[0]
-
-    def wait_for(self, work: int, text: bytes) -> None:
-        until = time.monotonic() + PATIENCE
-        while text not in self.output(work):
-            self.step(until)
-
-    def output(self, work: int) -> bytes:
-        return b"".join(e.data for e in self.seen if isinstance(e, Output) and e.id == work)
 
     def read(self, name: str) -> str:
         return (self.folder / name).read_text()
