@@ -43,7 +43,8 @@ def _maker(
     workers = int(spec.options.get("workers", jobs))
     if spec.backend in ("local", "threads"):
         slots = max(2, workers) if spec.backend == "threads" else 1
-        return lambda: _workers(workers, slots, mask)
+        stray = os.path.join(taskfile.root, f".bt/log/{spec.name}.log")
+        return lambda: _workers(workers, slots, stray if slots > 1 else None, mask)
     pools: Mapping[str, Callable[[int], Pool]] = {
         "processes": _processes,
         "loky": _loky,
@@ -55,10 +56,10 @@ def _maker(
 # What follows is loaded when a function is to run: most builds have nothing to do.
 
 
-def _workers(most: int, slots: int, mask: tuple[bytes, ...]) -> Executor:
+def _workers(most: int, slots: int, stray: str | None, mask: tuple[bytes, ...]) -> Executor:
     from buildtool.executors.workers import Workers
 
-    return Workers(most=most, slots=slots, mask=mask)
+    return Workers(most=most, slots=slots, stray=stray, mask=mask)
 
 
 def _futures(factory: Callable[[int], Pool], workers: int, mask: tuple[bytes, ...]) -> Executor:

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from buildtool.executors import processes
 from buildtool.executors.calls import Running, data_of, ended_of
 from buildtool.executors.channel import Channel
+from buildtool.executors.output import Log, Mask
 from buildtool.executors.protocol import Ended, Event, Started, Work
 from buildtool.executors.worker import HEADER
 
@@ -80,7 +81,8 @@ class _Lingering:
 class Workers:
     """Runs functions in worker processes, `slots` at a time in each (in threads, if more than one).
 
-    `most`: idle workers that are kept. `log_limit`, `mask`, `grace`: as for `Commands`.
+    `most`: idle workers that are kept. `stray`: the file for what nobody can tell the job of, such as what child
+    processes print while several jobs run in their process. `log_limit`, `mask`, `grace`: as for `Commands`.
     """
 
     def __init__(
@@ -88,12 +90,15 @@ class Workers:
         *,
         most: int,
         slots: int = 1,
+        stray: str | None = None,
         log_limit: int = 1 << 26,
         mask: tuple[bytes, ...] = (),
         grace: float = 5,
     ) -> None:
         self._most = most
         self._slots = slots
+        self._stray = Log(stray, log_limit) if stray is not None else None
+        self._stray_mask = Mask(mask)
         self._log_limit = log_limit
         self._mask = mask
         self._grace = grace
@@ -187,6 +192,9 @@ class Workers:
         for worker in list(self._workers):  # stuck in the kernel
             self._bury(worker)
         self._told.clear()
+        if self._stray is not None:
+            self._stray.write(self._stray_mask.flush())
+            self._stray.close()
         self._channel.close()
         self._selector.close()
         self._closed = True
@@ -304,9 +312,8 @@ class Workers:
         with contextlib.suppress(BlockingIOError):
             while data := os.read(worker.stray, 1 << 16):
                 worker.printed = (worker.printed + data)[-_STRAY:]
-                if worker.slots > 1:
-                    for run in list(worker.jobs.values())[:1] if len(worker.jobs) == 1 else ():
-                        self._told += run.print(data)
+                if self._stray is not None:
+                    self._stray.write(self._stray_mask.feed(data))
             with contextlib.suppress(KeyError):
                 self._selector.unregister(worker.stray)  # its end
 
@@ -337,8 +344,8 @@ class Workers:
         self._listen()
         run = worker.jobs[job]
         ended = ended_of(answer)
-        if ended.repeat is not None:
-            worker.retired = True
+        if ended.repeat is not None or answer["threads"]:
+            worker.retired = True  # it holds old code, or threads that would print into the next job's log
         left = worker.slots == 1 and bool(answer["children"]) and self._members(worker)
         if worker.slots == 1 and (left or not self._channel.silent(job)) and not run.cancelled:
             now = time.monotonic()

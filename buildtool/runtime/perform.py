@@ -38,12 +38,13 @@ def perform(data: Data) -> Data:
 
     Returned: `id`; `status`: `done`, `failed`, `exit` (the job ended the process; with `code`) or `stale` (this
     process has old code and must be replaced); `cause`, `where` (file, line) of a failure; `peak`, bytes of memory
-    that the process had at most; `children`, whether it has left processes behind; with `audit`, `opened`: paths,
-    each with whether to write.
+    that the process had at most; `children` and `threads`, whether it has left such behind; with
+    `audit`, `opened`: paths, each with whether to write.
     """
     answer: Data = {"id": data["id"], "status": "done"}
     if threading.current_thread() is not threading.main_thread():
         data["shared"] = True  # what belongs to the whole process is not this job's to change
+    threads = set(threading.enumerate())
     try:
         with own_thread(data) if data["shared"] else own_process(data):
             _run(data, answer)
@@ -53,6 +54,7 @@ def perform(data: Data) -> Data:
         1 if sys.platform == "darwin" else 1024
     )
     answer["children"] = _has_children()
+    answer["threads"] = not data["shared"] and not threads.issuperset(threading.enumerate())
     return answer
 
 

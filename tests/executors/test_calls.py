@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 import sys
 import textwrap
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,13 +16,13 @@ import pytest
 from buildtool.executors.choose import _loky, _processes
 from buildtool.executors.dispatch import Dispatch
 from buildtool.executors.futures import Futures
-from buildtool.executors.protocol import Call, Ended, Event, Executor, Output, Started, Work
+from buildtool.executors.protocol import Call, Ended, Executor, Started, Work
 from buildtool.executors.workers import Workers
+from support.bench import Loop
 
-PATIENCE = 30.0
 MAKERS: dict[str, Callable[[], Executor]] = {
     "local": lambda: Workers(most=2, grace=0.3),
-    "threads": lambda: Workers(most=2, slots=4, grace=0.3),
+    "threads": lambda: Workers(most=2, slots=4, stray=os.path.abspath("stray.log"), grace=0.3),
     "processes": lambda: Futures(_processes, 2, grace=0.3),
     "loky": lambda: Futures(_loky, 2, grace=0.3),
     "custom": lambda: Futures(ThreadPoolExecutor, 2, grace=0.3),
@@ -32,7 +30,7 @@ MAKERS: dict[str, Callable[[], Executor]] = {
 SHARED = ("threads", "custom")  # several jobs in one process
 UNKILLABLE = ("custom",)  # threads of this very process
 MODULE = """
-    import os, sys, time, subprocess, signal
+    import os, sys, time, subprocess, signal, threading
     from pathlib import Path
 
     def write(output, text="hello"):
@@ -88,6 +86,14 @@ MODULE = """
     def background(seconds):
         subprocess.Popen(["sleep", str(seconds)])
 
+    def haunted(output):
+        def print_for_ever():
+            while True:
+                print("boo", flush=True)
+                time.sleep(0.001)
+        threading.Thread(target=print_for_ever, daemon=True).start()
+        output.write_text("")
+
     def unfilled(output, nothing_has_this):
         pass
 
@@ -102,14 +108,13 @@ MODULE = """
 """
 
 
-class Bench:
-    """One executor, with the loop that a build would have around it."""
+class Bench(Loop):
+    """One executor, and a module of functions for it."""
 
     def __init__(self, folder: Path, executor: Executor, kind: str) -> None:
+        super().__init__(executor)
         self.folder = folder
-        self.executor = executor
         self.kind = kind
-        self.seen: list[Event] = []
         self.count = 0
         (folder / "steps.py").write_text(textwrap.dedent(MODULE))
 
@@ -138,30 +143,6 @@ class Bench:
 
     def run(self, target: str, **options: Any) -> Ended:
         return self.ended(self.submit(target, **options))
-
-    def step(self, until: float) -> None:
-        now = time.monotonic()
-        if now > until:
-            pytest.fail(f"nothing came of it: {self.seen[-5:]}")
-        due = self.executor.deadline()
-        patience = max(0.0, min(until if due is None else due, until) - now)
-        select.select([self.executor.fileno()], [], [], patience)
-        self.seen += self.executor.events()
-
-    def ended(self, work: int) -> Ended:
-        until = time.monotonic() + PATIENCE
-        while not (found := [e for e in self.seen if isinstance(e, Ended) and e.id == work]):
-            self.step(until)
-        assert len(found) == 1
-        return found[0]
-
-    def wait_for(self, work: int, text: bytes) -> None:
-        until = time.monotonic() + PATIENCE
-        while text not in self.output(work):
-            self.step(until)
-
-    def output(self, work: int) -> bytes:
-        return b"".join(e.data for e in self.seen if isinstance(e, Output) and e.id == work)
 
     def read(self, name: str) -> str:
         return (self.folder / name).read_text()
@@ -284,6 +265,22 @@ def test_what_its_children_print_is_its_own(bench: Bench) -> None:
     for text, work in works.items():
         assert bench.ended(work).code == 0
         assert bench.output(work) == f"{text}\n{text}\n".encode()
+
+
+@only("local")
+def test_a_thread_that_a_job_leaves_behind_prints_into_no_other_log(bench: Bench) -> None:
+    assert bench.run("haunted", output="o").code == 0
+    work = bench.submit("shout", params={"name": "a", "count": 100})
+    assert bench.ended(work).code == 0
+    assert b"boo" not in bench.output(work)
+
+
+@only("threads")
+def test_what_children_of_threads_print_is_kept_apart(bench: Bench) -> None:
+    assert bench.run("child", params={"text": "one"}).code == 0
+    assert bench.output(1) == b""
+    bench.executor.close()
+    assert bench.read("stray.log") == "one\none\n"
 
 
 def test_output_comes_while_it_runs(bench: Bench) -> None:

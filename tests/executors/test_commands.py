@@ -20,24 +20,23 @@ from hypothesis import strategies as st
 from buildtool.executors import processes
 from buildtool.executors.commands import Commands
 from buildtool.executors.output import Log, Mask
-from buildtool.executors.protocol import Ended, Event, Output, Started, Work
+from buildtool.executors.protocol import Ended, Output, Started, Work
+from support.bench import PATIENCE, Loop
 
 linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-PATIENCE = 20.0
 
 
-class Bench:
-    """An executor with the loop that a build would have around it."""
+class Bench(Loop):
+    """The executor of commands, and a folder for it."""
 
     def __init__(self, directory: Path) -> None:
+        super().__init__(Commands(grace=0.2))
         self.directory = directory
-        self.local = Commands(grace=0.2)
-        self.seen: list[Event] = []
         self.count = 0
 
-    def use(self, local: Commands) -> None:
-        self.local.close()
-        self.local = local
+    def use(self, commands: Commands) -> None:
+        self.executor.close()
+        self.executor = commands
 
     def submit(
         self,
@@ -50,7 +49,7 @@ class Bench:
         interactive: bool = False,
     ) -> int:
         self.count += 1
-        self.local.submit(
+        self.executor.submit(
             Work(
                 self.count,
                 argv or ("/bin/sh", "-c", script),
@@ -69,31 +68,8 @@ class Bench:
     def log(self, work: int) -> Path:
         return self.directory / "logs" / f"{work}.log"
 
-    def step(self, until: float) -> None:
-        now = time.monotonic()
-        if now > until:
-            pytest.fail(f"nothing came of it: {self.seen[-5:]}")
-        due = self.local.deadline()
-        select.select([self.local.fileno()], [], [], max(0, min(until if due is None else due, until) - now))
-        self.seen += self.local.events()
-
-    def ended(self, work: int) -> Ended:
-        until = time.monotonic() + PATIENCE
-        while not (found := [e for e in self.seen if isinstance(e, Ended) and e.id == work]):
-            self.step(until)
-        assert len(found) == 1
-        return found[0]
-
-    def wait_for(self, work: int, text: bytes) -> None:
-        until = time.monotonic() + PATIENCE
-        while text not in self.output(work):
-            self.step(until)
-
-    def output(self, work: int) -> bytes:
-        return b"".join(e.data for e in self.seen if isinstance(e, Output) and e.id == work)
-
     def pid(self, work: int) -> int:
-        self.seen += self.local.events()
+        self.seen += self.executor.events()
         pids = [e.pid for e in self.seen if isinstance(e, Started) and e.id == work]
         assert len(pids) == 1
         assert pids[0] is not None
@@ -104,7 +80,7 @@ class Bench:
 def bench(tmp_path: Path) -> Iterator[Bench]:
     made = Bench(tmp_path)
     yield made
-    made.local.close()
+    made.executor.close()
 
 
 @pytest.fixture(params=["pidfd", "polling"])
@@ -161,7 +137,7 @@ def test_a_job_that_closes_its_output_goes_on(any_bench: Bench) -> None:
     work = any_bench.submit("echo up; exec >&- 2>&-; read word <fifo; exit $word")
     any_bench.wait_for(work, b"up")
     with (any_bench.directory / "fifo").open("w") as fifo:
-        any_bench.seen += any_bench.local.events()
+        any_bench.seen += any_bench.executor.events()
         assert not any(isinstance(event, Ended) for event in any_bench.seen)
         fifo.write("5\n")
     assert any_bench.ended(work).code == 5
@@ -262,7 +238,7 @@ def test_an_interactive_job_has_the_terminal(tmp_path: Path) -> None:
 
 def test_an_interactive_job_can_be_cancelled(bench: Bench) -> None:
     work = bench.submit("", argv=("/bin/sleep", "60"), interactive=True)
-    bench.local.cancel(work)
+    bench.executor.cancel(work)
     ended = bench.ended(work)
     assert (ended.signal, ended.cancelled) == (signal.SIGTERM, True)
 
@@ -293,11 +269,11 @@ def test_a_chatty_job_does_not_starve_others(bench: Bench) -> None:
     quiet = bench.submit("echo hello; exit 6")
     assert bench.ended(quiet).code == 6
     for _ in range(20):
-        select.select([bench.local.fileno()], [], [], PATIENCE)
-        events = bench.local.events()
+        select.select([bench.executor.fileno()], [], [], PATIENCE)
+        events = bench.executor.events()
         assert sum(len(event.data) for event in events if isinstance(event, Output)) <= 1 << 20
         assert all(len(event.data) <= 65_536 for event in events if isinstance(event, Output))
-    bench.local.cancel(chatty, now=True)
+    bench.executor.cancel(chatty, now=True)
     bench.ended(chatty)
 
 
@@ -481,7 +457,7 @@ def test_timeout(any_bench: Bench) -> None:
 def test_a_job_may_end_well_when_told_to(bench: Bench) -> None:
     work = bench.submit("trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.01; done")
     bench.wait_for(work, b"up")
-    bench.local.cancel(work)
+    bench.executor.cancel(work)
     ended = bench.ended(work)
     assert (ended.code, ended.cancelled, ended.leftovers) == (0, True, 0)
     assert bench.output(work).endswith(b"bye\n")
@@ -491,8 +467,8 @@ def test_a_job_that_ignores_term_is_killed_after_the_grace(any_bench: Bench) -> 
     work = any_bench.submit("trap '' TERM; echo up; while :; do sleep 0.05; done")
     any_bench.wait_for(work, b"up")
     before = time.monotonic()
-    any_bench.local.cancel(work)
-    any_bench.local.cancel(work)
+    any_bench.executor.cancel(work)
+    any_bench.executor.cancel(work)
     ended = any_bench.ended(work)
     assert time.monotonic() - before >= 0.2
     assert (ended.signal, ended.cancelled) == (signal.SIGKILL, True)
@@ -503,8 +479,8 @@ def test_cancel_now_kills_at_once(bench: Bench) -> None:
     bench.use(Commands(grace=60))
     work = bench.submit("trap '' TERM; echo up; while :; do sleep 0.05; done")
     bench.wait_for(work, b"up")
-    bench.local.cancel(work)
-    bench.local.cancel(work, now=True)
+    bench.executor.cancel(work)
+    bench.executor.cancel(work, now=True)
     ended = bench.ended(work)
     assert (ended.signal, ended.cancelled) == (signal.SIGKILL, True)
     assert processes.session_members(bench.pid(work)) == []
@@ -517,7 +493,7 @@ def test_cancel_now_of_leftovers(bench: Bench) -> None:
     until = time.monotonic() + PATIENCE
     while processes.start_stamp(bench.pid(work)):
         bench.step(until)
-    bench.local.cancel(work, now=True)
+    bench.executor.cancel(work, now=True)
     ended = bench.ended(work)
     assert (ended.code, ended.cancelled) == (3, False)
     assert processes.session_members(bench.pid(work)) == []
@@ -526,10 +502,10 @@ def test_cancel_now_of_leftovers(bench: Bench) -> None:
 def test_cancelling_what_does_not_run_is_nothing(bench: Bench) -> None:
     work = bench.submit("true")
     bench.ended(work)
-    bench.local.cancel(work)
-    bench.local.cancel(77, now=True)
-    assert bench.local.events() == []
-    assert bench.local.deadline() is None
+    bench.executor.cancel(work)
+    bench.executor.cancel(77, now=True)
+    assert bench.executor.events() == []
+    assert bench.executor.deadline() is None
 
 
 # What cannot be started
@@ -599,9 +575,9 @@ def test_too_many_open_files(bench: Bench) -> None:
 
 def test_a_failed_start_is_told_at_once(bench: Bench) -> None:
     bench.submit("true", cwd="/no/such/place")
-    assert bench.local.deadline() == 0.0
-    assert len(bench.local.events()) == 1
-    assert bench.local.deadline() is None
+    assert bench.executor.deadline() == 0.0
+    assert len(bench.executor.events()) == 1
+    assert bench.executor.deadline() is None
 
 
 # Resources
@@ -619,7 +595,7 @@ def test_two_hundred_jobs_leave_no_open_file_and_no_process(bench: Bench) -> Non
         for work in works:
             bench.ended(work)
     assert files() == before
-    bench.local.close()
+    bench.executor.close()
     assert len(files()) == len(before) - 1
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
@@ -631,8 +607,8 @@ def test_close_ends_everything(any_bench: Bench) -> None:
     works = [stubborn, with_child, any_bench.submit("echo up; exec sleep 60")]
     for work in works:
         any_bench.wait_for(work, b"up")
-    any_bench.local.close()
-    any_bench.local.close()
+    any_bench.executor.close()
+    any_bench.executor.close()
     for work in works:
         pids = [event.pid for event in any_bench.seen if isinstance(event, Started) and event.id == work]
         assert processes.session_members(pids[0] or 0) == []
@@ -642,8 +618,8 @@ def test_close_ends_everything(any_bench: Bench) -> None:
 
 
 def test_a_closed_executor_starts_nothing(bench: Bench) -> None:
-    bench.local.close()
+    bench.executor.close()
     bench.submit("true")
-    (ended,) = bench.local.events()
+    (ended,) = bench.executor.events()
     assert isinstance(ended, Ended)
     assert ended.error == "cannot start `/bin/sh`: the executor is closed"

@@ -1,44 +1,48 @@
-"""A folder of Python files, and what a function in it reaches before and after an edit."""
+"""An executor with the loop that a build would have around it."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import select
+import time
 
-from buildtool.pycode.code import Code
-from buildtool.pycode.model import Function, Reach
+import pytest
 
-Texts = dict[str, str]
+from buildtool.executors.protocol import Ended, Event, Executor, Output
+
+PATIENCE = 30.0
 
 
-class Bench:
-    """A project of Python files. Names of files are paths; `steps` stands for `steps.py`."""
+class Loop:
+    """Waits for events of one executor, and keeps all of them in `seen`."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, executor: Executor) -> None:
+        self.executor = executor
+        self.seen: list[Event] = []
 
-    def write(self, files: Texts) -> None:
-        for name, text in files.items():
-            path = self.root / (name if "." in name.rpartition("/")[2] else name + ".py")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
+    def step(self, until: float) -> None:
+        """Wait for the next events; the test fails when it is too late."""
+        now = time.monotonic()
+        if now > until:
+            pytest.fail(f"nothing came of it: {self.seen[-5:]}")
+        due = self.executor.deadline()
+        patience = max(0.0, min(until if due is None else due, until) - now)
+        select.select([self.executor.fileno()], [], [], patience)
+        self.seen += self.executor.events()
 
-    def code(self, *python_path: str) -> Code:
-        return Code(str(self.root), python_path)
+    def ended(self, work: int) -> Ended:
+        """How a work ended."""
+        until = time.monotonic() + PATIENCE
+        while not (found := [e for e in self.seen if isinstance(e, Ended) and e.id == work]):
+            self.step(until)
+        assert len(found) == 1
+        return found[0]
 
-    def function(self, target: str) -> Function:
-        return self.code().function(target)
+    def wait_for(self, work: int, text: bytes) -> None:
+        """Wait until a work has printed this."""
+        until = time.monotonic() + PATIENCE
+        while text not in self.output(work):
+            self.step(until)
 
-    def reach(self, target: str = "steps:main", *python_path: str) -> Reach:
-        code = self.code(*python_path)
-        return code.reach_script(target) if target.endswith(".py") else code.reach(target)
-
-    def names(self, target: str = "steps:main", *python_path: str) -> set[str]:
-        return {piece.name for piece in self.reach(target, *python_path).pieces}
-
-    def changed(self, before: Texts, after: Texts, target: str = "steps:main") -> set[str]:
-        """The names of the pieces that differ after an edit."""
-        self.write(before)
-        old = {piece[:3] for piece in self.reach(target).pieces}
-        self.write(after)
-        new = {piece[:3] for piece in self.reach(target).pieces}
-        return {name for _, name, _ in old ^ new}
+    def output(self, work: int) -> bytes:
+        """All that a work printed so far."""
+        return b"".join(e.data for e in self.seen if isinstance(e, Output) and e.id == work)
