@@ -25,9 +25,10 @@ def command(context: Context, verbose: bool) -> int:
     with project.reader:
         if verbose:
             put(commands_for_values(project))
-        raise_all(problems(project, errors))
+        wrong = problems(project, errors)
         for idle in idle_tasks(project.expander) if all_known(project) else ():
             remark(f"warning: {idle}")
+        raise_all(wrong)
         jobs = sum(job.kind is not Kind.GROUP for job in project.graph_jobs)
     name = printable(project.taskfile.path)
     put([f"{name}: {count(len(project.taskfile.tasks), 'task')}, {count(jobs, 'job')}, nothing wrong"])

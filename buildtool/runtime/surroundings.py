@@ -26,18 +26,24 @@ class _Stream(io.TextIOBase):
     def __init__(self, rest: Any) -> None:
         self._rest = rest
 
+    def _target(self) -> Any:
+        return getattr(_local, "stream", None) or self._rest
+
     def write(self, text: str) -> int:
-        target = getattr(_local, "stream", None)
-        if target is None:
-            return int(self._rest.write(text))
-        target.write(text)
+        self._target().write(text)
         return len(text)
 
     def flush(self) -> None:
-        (getattr(_local, "stream", None) or self._rest).flush()
+        self._target().flush()
 
     def fileno(self) -> int:
-        return int(self._rest.fileno())
+        return int(self._target().fileno())
+
+    def isatty(self) -> bool:
+        return bool(self._target().isatty())
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._target(), name)  # `buffer`, and what else a text file has
 
     @property
     def encoding(self) -> str:  # type: ignore[override]  # an attribute there, of a type that is a lie

@@ -79,8 +79,8 @@ WRONG = {
     ),
     "too few inputs": (
         RULE.replace("{input}", "{input[1]}"),
-        1,
-        [],
+        2,
+        ["`{input[1]}`: there is only one, number 0"],
     ),
     "variables in a circle": (
         '[vars]\na = "{vars.b}"\nb = "{vars.a}"\n[tasks.t]\nrun = "true {vars.b} {vars.a}"\n',
@@ -533,7 +533,7 @@ def test_names_that_look_the_same(project: Project) -> None:
 
 
 REFUSED = {
-    "there are only 1": """
+    "there is only one": """
         [tasks.ok]
         outputs = "ok"
         run = "touch ok"

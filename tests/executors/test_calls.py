@@ -50,6 +50,12 @@ MODULE = """
                 print(f"{name} {number}", file=sys.stderr)
             time.sleep(0.001)
 
+    def raw(text):
+        sys.stdout.write("a")
+        sys.stdout.buffer.write(text.encode())
+        sys.stdout.buffer.flush()
+        print("b", end="")
+
     def fail():
         raise ValueError("no good")
 
@@ -281,6 +287,11 @@ def test_what_children_of_threads_print_is_kept_apart(bench: Bench) -> None:
     assert bench.output(1) == b""
     bench.executor.close()
     assert bench.read("stray.log") == "one\none\n"
+
+
+def test_bytes_and_lines_without_an_end(bench: Bench) -> None:
+    assert bench.run("raw", params={"text": "\x00ü"}).code == 0
+    assert bench.output(1).replace(b"a", b"", 1).replace(b"b", b"", 1) == "\x00ü".encode()
 
 
 def test_output_comes_while_it_runs(bench: Bench) -> None:
