@@ -2,8 +2,8 @@
 
 In the README's tour every `sh` block is typed into one fresh directory, and a `text` block behind it is what it prints.
 Every `toml` block of the README and of `docs/` is a whole Taskfile that can be read, unless its first line is a
-comment that names another file; those marked `toml run` are also built, and are fresh then. They are built in a
-directory that holds the Python files which the page shows: `python` blocks whose first line is a comment that names one.
+comment that names another file; those marked `toml run` are also built, and are fresh then. The directory
+holds the Python files that the page shows: `python` blocks whose first line is a comment that names a file.
 """
 
 from __future__ import annotations
