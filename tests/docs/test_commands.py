@@ -65,7 +65,7 @@ def test_the_common_options_are_named() -> None:
 def test_exit_codes_are_listed() -> None:
     rows = re.findall(r"^\| ([\d, ]+) \|", PAGE, re.MULTILINE)
     listed = {int(number) for row in rows for number in row.split(",")}
-    assert listed == {int(code) for code in ExitCode} - {ExitCode.EXECUTOR}  # no executor but `local` yet
+    assert listed == {int(code) for code in ExitCode}
 
 
 def test_events_are_listed() -> None:

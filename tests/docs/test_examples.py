@@ -15,12 +15,12 @@ NAMES = sorted(path.parent.name for path in EXAMPLES.glob("*/Taskfile.toml"))
 
 def copy(name: str, tmp_path: Path) -> Project:
     """A copy of an example as it is in the repository, without what was built there."""
-    made = shutil.ignore_patterns(".bt", "build", "report.*")
+    made = shutil.ignore_patterns(".bt", "build", "report.md", "report.html", "report.txt")
     return Project(Path(shutil.copytree(EXAMPLES / name, tmp_path / name, ignore=made)))
 
 
 def test_there_are_examples() -> None:
-    assert {"wordcount", "cproject", "olympics"} <= {*NAMES}
+    assert {"wordcount", "cproject", "olympics", "pipeline"} <= {*NAMES}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -77,3 +77,36 @@ def test_olympics_grows_with_its_data(tmp_path: Path) -> None:
     run = project.build()
     assert run.ran == ["html", "markdown", "split", "sum Africa", "table"]
     assert "| Africa | 1 | 1 | 0 | Lagos |" in project.read("report.md")
+
+
+SUMS = [f"sum {name}" for name in ("alaska", "himalaya", "indonesia", "north-west-pacific", "south-america")]
+PIPELINE = {
+    "what only the script uses": ("helpers.py", ".title()", ".upper()", ["report"]),
+    "what the sums use": ("helpers.py", "1.5 * magnitude", "1.6 * magnitude", [*SUMS, "rank", "report"]),
+    "the same in other words": ("helpers.py", "1.5 * magnitude", "magnitude * 1.5", SUMS),
+    "what two steps use": (
+        "helpers.py",
+        "csv.DictReader(file))",
+        "csv.DictReader(file))[:]",
+        [*SUMS, "report"],
+    ),
+    "a comment": ("helpers.py", "def joules", "# in J\ndef joules", []),
+    "a docstring": ("steps.py", "Sum up the earthquakes", "Add up the earthquakes", []),
+    "one function": ("steps.py", "-one[", "+one[", ["rank", "report"]),
+    "the script": ("scripts/report.py", "energy in J", "energy [J]", ["report"]),
+    "a parameter": ("Taskfile.toml", "since = 1900", "since = 1950", [*SUMS, "rank", "report"]),
+    "one table": ("data/himalaya.csv", "8.6", "8.7", ["rank", "report", "sum himalaya"]),
+    "another executor": ("Taskfile.toml", 'backend = "processes"', 'backend = "threads"', []),
+}
+
+
+@pytest.mark.parametrize("edit", PIPELINE)
+def test_pipeline_runs_what_an_edit_reaches(tmp_path: Path, edit: str) -> None:
+    name, old, new, expected = PIPELINE[edit]
+    project = copy("pipeline", tmp_path)
+    project.build()
+    text = project.read(name)
+    assert text.count(old) == 1
+    project.write(name, text.replace(old, new).encode())
+    assert project.build().ran == sorted(expected)
+    assert project.build().ran == []

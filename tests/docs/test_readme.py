@@ -2,7 +2,8 @@
 
 In the README's tour every `sh` block is typed into one fresh directory, and a `text` block behind it is what it prints.
 Every `toml` block of the README and of `docs/` is a whole Taskfile that can be read, unless its first line is a
-comment that names another file; those marked `toml run` are also built in an empty directory, and are fresh then.
+comment that names another file; those marked `toml run` are also built, and are fresh then. The directory
+holds the Python files that the page shows: `python` blocks whose first line is a comment that names a file.
 """
 
 from __future__ import annotations
@@ -51,13 +52,20 @@ def named(block: Block) -> str:
     return f"{block.page}:{block.line}"
 
 
-TOML = [block for page in PAGES for block in blocks(page) if block.info.split()[:1] == ["toml"]]
+ALL = [block for page in PAGES for block in blocks(page)]
+TOML = [block for block in ALL if block.info.split()[:1] == ["toml"]]
 
 
 def whole(block: Block) -> bool:
     """Whether it is a Taskfile, not the file of another tool."""
     first = block.text.split("\n", 1)[0]
     return first == "# Taskfile.toml" or not re.fullmatch(r"# [\w.-]+\.toml", first)
+
+
+def python_file(block: Block) -> str | None:
+    """The name of the Python file that a block shows, if it shows one."""
+    found = re.match(r"# ([\w/-]+\.py)\n", block.text) if block.info == "python" else None
+    return found[1] if found else None
 
 
 def normal(output: str) -> list[str]:
@@ -106,8 +114,17 @@ def test_toml_blocks_are_taskfiles(project: Project, block: Block) -> None:
     load_taskfile(str(project.folder / "Taskfile.toml"))
 
 
+def test_files_of_a_page_have_names_of_their_own() -> None:
+    shown = [(block.page, name) for block in ALL if (name := python_file(block)) is not None]
+    assert len(shown) == len({*shown}) > 0
+
+
 @pytest.mark.parametrize("block", [b for b in TOML if b.info == "toml run"], ids=named)
 def test_runnable_blocks_build(project: Project, block: Block) -> None:
+    for other in ALL:
+        name = python_file(other)
+        if name is not None and other.page == block.page:
+            project.write(name, other.text)
     project.taskfile(block.text)
     first = project.build()
     assert first.ran

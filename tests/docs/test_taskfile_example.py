@@ -18,14 +18,22 @@ from support.project import Project
 
 TEXT = (Path(__file__).parents[2] / "Taskfile.toml.example").read_text()
 # With the keys that need files of their own, which stand there as comments:
-SHOWN = re.sub(r"^# (\w+ += .*)$", r"\1", TEXT, flags=re.MULTILINE)
+SHOWN = re.sub(r"^# (\w+ += .*|\[tasks\.\w+\])$", r"\1", TEXT, flags=re.MULTILINE)
+FILES = {
+    "names.txt": "Ada\nGrace\n",
+    "samples.csv": "id,city\n1,London\n2,New York\n",
+    "steps/page.py": """
+        from buildtool import job
+        job.output.write_text(f"<h1>{job.params.title}</h1><pre>{job.inputs.text.read_text()}</pre>")
+    """,
+}
 LOOKS = ("check", "list", "status", "graph", "build --dry-run", "why report.txt")
 
 
 def declared(kind: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """The path of every supported key; `*` stands for a name of the user's choice."""
     if isinstance(kind, Table):
-        for key in kind.keys:
+        for key in kind.keys if kind.shown else ():
             if key.supported:
                 yield (*path, key.name)
                 yield from declared(key.kind, (*path, key.name))
@@ -55,7 +63,11 @@ def test_it_uses_every_key() -> None:
 def test_it_shows_every_form_of_foreach() -> None:
     forms = [task["foreach"] for task in tomli.loads(TEXT)["tasks"].values() if "foreach" in task]
     assert any(isinstance(form, dict) and "from" in form for form in forms)
-    assert any(isinstance(form, dict) and "from" not in form for form in forms)
+    values = [
+        value for form in forms if isinstance(form, dict) and "from" not in form for value in form.values()
+    ]
+    assert any(isinstance(value, list) for value in values)
+    assert any(isinstance(value, str) and value.startswith("@") for value in values)
     assert any(isinstance(form, list) for form in forms)
 
 
@@ -66,6 +78,21 @@ def test_it_builds_and_is_fresh_then(project: Project) -> None:
     assert first.warnings == []
     second = project.build()
     assert {*second.by_status("fresh")} == {*second.finished}
+
+
+def test_what_stands_there_as_a_comment_builds_with_its_files(project: Project) -> None:
+    project.write("Taskfile.toml", SHOWN.encode())
+    for name, text in FILES.items():
+        project.write(name, text)
+    assert project.bt("check").code == 0
+    assert "page" in project.build("page").ran
+    shown = tomli.loads(SHOWN)
+    assert {*shown["tasks"]} - {*tomli.loads(TEXT)["tasks"]} == {"page"}
+    assert {name for name in FILES if "steps" not in name} == {
+        value.get("lines") or value["csv"]
+        for name, value in shown["vars"].items()
+        if name not in tomli.loads(TEXT)["vars"]
+    }
 
 
 @pytest.mark.parametrize("look", LOOKS)
