@@ -408,7 +408,7 @@ class Build:
     def _retry(self, attempt: Attempt, ended: Ended) -> bool:
         """Run a failed job once more, if its task allows that and no one wants to stop."""
         retries = self.project.renderer.task(attempt.job).spec.retries
-        if attempt.tries >= retries or self.signals.count or ended.error is not None:
+        if attempt.tries >= retries or self.signals.count or ended.error is not None or ended.goes_on:
             return False
         attempt.tries += 1
         self.reporter.note(f"{attempt.job.name} failed; try {attempt.tries + 1} of {retries + 1}")

@@ -16,6 +16,7 @@ from buildtool.text import printable
 
 TAG = "m"  # what digests of meanings begin with
 BYTES = "bytes"
+WAYS = (BYTES, "text", "json")  # anything else is a filter command
 
 
 class Memory(Protocol):
@@ -57,7 +58,7 @@ class Meanings:
         return found
 
     def _make(self, how: str, path: str) -> str | None:
-        if how not in ("text", "json"):
+        if how not in WAYS:
             return self._run(how, self._disk.absolute(path))
         try:
             with open(self._disk.absolute(path), "rb") as file:

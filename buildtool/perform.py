@@ -19,7 +19,7 @@ from buildtool.clean import inside, note_inside
 from buildtool.depfile import parse_depfile
 from buildtool.environment import Environment
 from buildtool.errors import BtError, DiskError, StateError, TaskfileError
-from buildtool.executors.protocol import Call, Ended, Work
+from buildtool.executors.protocol import MARK, Call, Ended, Work
 from buildtool.failures import Failures, glob_paths, log_path
 from buildtool.files import TICK, Disk
 from buildtool.fingerprint import Fingerprint, Item
@@ -28,7 +28,7 @@ from buildtool.isolation import Box
 from buildtool.paths import canonical, parents
 from buildtool.plan import Status
 from buildtool.project import Project
-from buildtool.recover import ASIDE, KEPT, MARK
+from buildtool.recover import ASIDE, KEPT
 from buildtool.report.model import Failure
 from buildtool.state.records import JobRecord, Made, Running
 from buildtool.state.store import State
@@ -146,6 +146,7 @@ class Performer:
             functions.wildcards(job),
             task.spec.params,
             cpus,
+            self.project.renderer.environment(job),
             functions.signatures(task),
         )
 

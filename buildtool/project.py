@@ -200,7 +200,9 @@ class Project:
         tasks = self.expander.tasks.values()
         coded = [task for task in tasks if task.spec.call is not None or task.spec.script is not None]
         found = [error for task in coded for error in self.functions.problems(task)]
-        return self._unique([*self.errors, *found])
+        custom = [spec for spec in self.taskfile.executors.values() if spec.backend == "custom"]
+        factories = [error for spec in custom if (error := self.functions.factory_problem(spec)) is not None]
+        return self._unique([*self.errors, *found, *factories])
 
     def executor(self, task: TaskSpec) -> str:
         """The name of the executor that a task's functions run on."""

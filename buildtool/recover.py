@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from buildtool.executors.processes import alive, end_processes, marked
+from buildtool.executors.protocol import MARK
 from buildtool.files import Disk
 from buildtool.isolation import BOXES
 from buildtool.state.records import Running
@@ -19,7 +20,6 @@ from buildtool.text import count
 
 ASIDE = ".bt/aside/"
 KEPT = ".bt/kept/"
-MARK = "BT_RUN"  # the environment variable by which leftover processes are known
 GRACE = 2.0  # seconds between TERM and KILL
 
 

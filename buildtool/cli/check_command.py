@@ -10,6 +10,7 @@ from buildtool.errors import BtError, ExitCode, ReportedError, raise_all
 from buildtool.expand.targets import cycle_error, idle_tasks, missing_files, wanted
 from buildtool.expand.variables import collect
 from buildtool.graph import JobId, Kind
+from buildtool.meaning import WAYS
 from buildtool.project import Project
 from buildtool.taskfile.load import read_taskfile
 from buildtool.text import count, printable
@@ -40,6 +41,9 @@ def commands_for_values(project: Project) -> list[str]:
     taskfile = project.taskfile
     found = [(f"vars.{name}", spec.sh) for name, spec in taskfile.vars.items() if spec.sh is not None]
     found += [(f"tasks.{t.name}.track", cmd) for t in taskfile.tasks.values() for cmd in t.track.cmd]
+    found += [(f"tasks.{t.name}.hash", t.hash) for t in taskfile.tasks.values() if t.hash not in WAYS]
+    executors = taskfile.executors.values()
+    found += [(f"executors.{e.name}", str(e.options["factory"])) for e in executors if "factory" in e.options]
     return [f"{name}: `{printable(text)}` is run by `bt build`" for name, text in found]
 
 

@@ -7,6 +7,7 @@ import importlib
 import io
 import os
 import sys
+import threading
 from typing import Any
 
 import click
@@ -83,7 +84,14 @@ def bt(ctx: click.Context, directory: str | None, file: str | None, color: str) 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command and end the process with its exit code."""
     sys.setrecursionlimit(100_000)  # a chain of wildcard tasks is followed by recursion, on the heap
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    code = run(sys.argv[1:] if arguments is None else arguments)
+    if threading.active_count() > 1:
+        # A thread of a user's own pool that nobody can end is no reason to stay.
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:

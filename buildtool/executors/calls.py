@@ -68,7 +68,7 @@ class Running:
         return [Output(self.work.id, data[at : at + _PIECE]) for at in range(0, len(data), _PIECE)]
 
 
-def data_of(work: Work, call: Call, channel: str, *, shared: bool) -> Data:
+def data_of(work: Work, call: Call, channel: str, *, shared: bool, pool: bool = False) -> Data:
     """What `perform` is given."""
     return {
         "id": work.id,
@@ -82,6 +82,9 @@ def data_of(work: Work, call: Call, channel: str, *, shared: bool) -> Data:
         "params": dict(call.params),
         "cpus": call.cpus,
         "env": dict(work.env),
+        "declared": dict(call.variables),
+        "pool": pool,
+        "asker": os.getpid(),
         "cwd": work.cwd,
         "channel": channel,
         "code": call.code,
@@ -102,7 +105,7 @@ def ended_of(answer: Data, leftovers: int = 0) -> Ended:
         None,
         0.0,
         answer.get("peak", 0),
-        leftovers=leftovers,
+        leftovers=leftovers + answer.get("ended", 0),
         cause=answer["cause"] if failed else None,
         where=(where[0], where[1]) if where else None,
         opened=tuple((path, write) for path, write in answer.get("opened", ())),

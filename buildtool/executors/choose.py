@@ -104,8 +104,8 @@ def _custom(spec: ExecutorSpec, taskfile: Taskfile, workers: int) -> Pool:
     modules.set_path([os.path.normpath(folder) for folder in folders])
     try:
         made: Any = modules.load(factory)(workers)
-    except Exception as error:
-        cause = f"{type(error).__name__}: {error}"
+    except (Exception, SystemExit) as error:
+        cause = " ".join(f"{type(error).__name__}: {error}".split())
         raise ExecutorError(f"`{factory}` cannot make an executor: {cause}", place=spec.place) from error
     if not callable(getattr(made, "submit", None)):
         raise ExecutorError(

@@ -22,7 +22,8 @@ from buildtool.errors import ExecutorError
 from buildtool.executors import processes
 from buildtool.executors.calls import Running, data_of, ended_of
 from buildtool.executors.channel import Channel
-from buildtool.executors.protocol import Ended, Event, Started, Work
+from buildtool.executors.protocol import MARK, Ended, Event, Started, Work
+from buildtool.runtime import modules
 from buildtool.runtime.job import Data
 from buildtool.runtime.perform import perform
 
@@ -69,6 +70,7 @@ class Futures:
         self._sent: dict[int, _Sent] = {}
         self._waiting: deque[Running] = deque()  # until the pool is empty
         self._told: list[Event] = []
+        self._stuck = False  # a job goes on in a thread of this process that nobody can end
         self._closed = False
 
     def fileno(self) -> int:
@@ -104,6 +106,7 @@ class Futures:
                 broken |= self._finish(self._done.popleft())
             if broken:
                 self._drop_pool()
+                modules.forget()  # a new pool may be forked from this process
             self._act(time.monotonic())
             self._send_waiting()
         told, self._told = self._told, []
@@ -154,7 +157,7 @@ class Futures:
 
     def _send(self, run: Running) -> None:
         work = run.work
-        data = data_of(work, run.call, self._channel.address, shared=False)
+        data = data_of(work, run.call, self._channel.address, shared=False, pool=True)
         try:
             future = self._submit(data)
         except ExecutorError:
@@ -171,12 +174,19 @@ class Futures:
         """Give a job to the pool, or to a new one if this one turns out to be broken."""
         for _ in range(2):
             if self._pool is None:
+                os.environ[MARK] = data["env"].get(
+                    MARK, ""
+                )  # so that its processes are known, should we be killed
                 self._pool = self._factory(self._workers)
             try:
                 with bare_main():
-                    return self._pool.submit(perform, data)
+                    future = self._pool.submit(perform, data)
             except BrokenExecutor:
                 self._drop_pool()
+                continue
+            if not callable(getattr(future, "add_done_callback", None)):
+                raise ExecutorError(f"the executor gives a {type(future).__name__} and no future")
+            return future
         raise RuntimeError("its workers die as soon as they start")
 
     def _note_done(self, job: int) -> None:
@@ -190,7 +200,7 @@ class Futures:
         pool, self._pool = self._pool, None
         if pool is None:
             return
-        stuck = any(sent.run.pid == os.getpid() for sent in self._sent.values())
+        stuck = self._stuck or any(sent.run.pid == os.getpid() for sent in self._sent.values())
         with contextlib.suppress(Exception):
             pool.shutdown(wait=not stuck, cancel_futures=True)
 
@@ -263,7 +273,8 @@ class Futures:
                     self._stop(sent, now=False)
                 if sent.run.pid in (None, os.getpid()):  # nobody can end it: it goes on, and does not count
                     del self._sent[job]
-                    self._told += sent.run.end(Ended(job, None, None, 0.0, 0))
+                    self._stuck = True
+                    self._told += sent.run.end(Ended(job, None, None, 0.0, 0, goes_on=True))
             elif sent.kill_at is not None and sent.kill_at <= now:
                 sent.kill_at = None
                 self._stop(sent, now=True)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+MARK = "BT_RUN"  # the environment variable by which the processes of a run are known
 Signature = tuple[int, int, int, int]  # of a file: size, mtime_ns, ctime_ns, inode
 Slot = tuple[str | None, tuple[str, ...], bool]  # of inputs or outputs: name, paths, whether it is a list
 
@@ -27,6 +28,7 @@ class Call:
     wildcards: Mapping[str, Any]
     params: Mapping[str, Any]
     cpus: str
+    variables: Mapping[str, str]  # those of its environment that the Taskfile sets
     code: tuple[tuple[str, Signature], ...] = ()  # absolute paths of its source files, as they were looked at
 
 
@@ -79,6 +81,7 @@ class Ended(NamedTuple):
     cause: str | None = None  # why it failed, where no exit code tells
     where: tuple[str, int] | None = None  # absolute path and line of the code that failed
     opened: tuple[tuple[str, bool], ...] = ()  # with `audit`: paths relative to it, and whether to write
+    goes_on: bool = False  # nobody can end it: it must not be tried again beside itself
     repeat: str | None = None  # why this run does not count and is to be done once more
     log_error: str | None = None  # why its log is not whole; the job itself went on
 

@@ -48,7 +48,7 @@ def main() -> None:
                 _send(control, perform(data))
             else:
                 pool.submit(_perform, control, data)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, OSError):  # told to end, or the job has closed what is not its own
         pass
     os._exit(0)  # threads of a job that has ended are no reason to stay
 
@@ -87,10 +87,11 @@ def _exactly(control: socket.socket, size: int) -> bytes | None:
 
 
 _sending = threading.Lock()
+_encode = json.JSONEncoder().encode  # as it is before any job runs
 
 
 def _send(control: socket.socket, answer: Data) -> None:
-    raw = json.dumps(answer).encode()
+    raw = _encode(answer).encode()
     with _sending:
         control.sendall(HEADER.pack(len(raw)) + raw)
 

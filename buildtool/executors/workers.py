@@ -26,7 +26,10 @@ from buildtool.executors.protocol import Ended, Event, Started, Work
 from buildtool.executors.worker import HEADER
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-_START = f"import sys; sys.path.append({_PACKAGE!r}); from buildtool.executors.worker import main; main()"
+_START = (
+    f"import sys; sys._bare_modules = set(sys.modules); sys.path.append({_PACKAGE!r});"
+    " from buildtool.executors.worker import main; main()"
+)
 # Variables that are looked at when a process or a library in it starts: a job with others gets another worker.
 _AT_START = (
     *("PYTHON", "LD_", "DYLD_", "LC_", "LANG", "TZ", "OMP_", "MKL_", "OPENBLAS_", "NUMEXPR_", "VECLIB_"),
@@ -282,6 +285,7 @@ class Workers:
         self._read_stray(worker)
         if not processes.session_empty(worker.pid, silent=True):
             processes.end_session(worker.pid, signal.SIGKILL)
+        killed = ended.signal == signal.SIGKILL
         culprits = [run for run in worker.jobs.values() if run.cancelled or run.timed_out]
         alone = len(worker.jobs) == 1
         for job, run in list(worker.jobs.items()):
@@ -291,6 +295,8 @@ class Workers:
                 told = Ended(
                     job, None, None, 0.0, 0, repeat="its worker died, and another job may be the reason"
                 )
+            elif killed and not run.work.alone and run not in culprits:
+                told = Ended(job, None, None, 0.0, 0, repeat="its worker was killed (out of memory?)")
             else:
                 told = Ended(
                     job, ended.code, ended.signal, 0.0, ended.peak_memory, cause=self._last(worker, ended)
@@ -333,9 +339,13 @@ class Workers:
             size = HEADER.unpack_from(worker.answer)[0] + HEADER.size
             if len(worker.answer) < size:
                 return
-            answer = json.loads(bytes(worker.answer[HEADER.size : size]))
+            raw = bytes(worker.answer[HEADER.size : size])
             del worker.answer[:size]
-            self._answered(worker, answer)
+            try:
+                self._answered(worker, json.loads(raw))
+            except (ValueError, TypeError, KeyError, AttributeError):  # the job has put its hands on `json`
+                self._stop(worker, now=True)
+                return
 
     def _answered(self, worker: _Worker, answer: dict[str, object]) -> None:
         job = answer["id"]

@@ -19,7 +19,7 @@ from buildtool.expand.tasks import Entries, Task
 from buildtool.expand.variables import scalar_text
 from buildtool.graph import Job, JobId
 from buildtool.pycode.model import Function, Reach
-from buildtool.taskfile.specs import Taskfile
+from buildtool.taskfile.specs import ExecutorSpec, Taskfile
 from buildtool.text import did_you_mean, listing, printable
 
 if TYPE_CHECKING:
@@ -139,6 +139,15 @@ class Functions:
             TaskfileError(text, place=place, facts=facts, hint=hint) for text, hint in misfits(task, function)
         ]
         return list(found)
+
+    def factory_problem(self, spec: ExecutorSpec) -> BtError | None:
+        """Why there is no such `factory`, or None."""
+        try:
+            self._source().function(str(spec.options["factory"]))
+        except TaskfileError as error:
+            error.place = error.place or spec.place
+            return error
+        return None
 
     # -- what it is given ------------------------------------------------------------------------------------
 
@@ -264,6 +273,12 @@ def misfits(task: Task, function: Function) -> Iterable[tuple[str, str | None]]:
     open_ended = task.rows_from is not None and task.rows is None  # columns of a table that is not there yet
     for parameter in function.parameters:
         name = parameter.name
+        if parameter.kind == "kwargs":
+            for other in (n for n, ways in sources.items() if len(ways) > 1):
+                yield (
+                    f"`{other}`, which `{target}` is given, is {listing(sources[other])}",
+                    "rename one of them",
+                )
         if parameter.kind in ("args", "kwargs"):
             continue
         if parameter.kind == "positional":

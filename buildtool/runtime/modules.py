@@ -69,6 +69,23 @@ def set_path(path: list[str]) -> None:
         sys.path[:0] = path
         sys.path_hooks.insert(0, _hook([os.path.abspath(root) for root in path]))
         sys.path_importer_cache.clear()
+        _uncover(path)
+
+
+def _uncover(path: list[str]) -> None:
+    """Forget what our own start has imported of the standard library and the project has a module of that name for.
+
+    A bare Python would not have imported these, so that the project's would be found first.
+    """
+    bare: set[str] | None = getattr(sys, "_bare_modules", None)
+    if bare is None:
+        return
+    for name in list(sys.modules):
+        top = name.partition(".")[0]
+        if top in bare or top in ("buildtool", "__main__"):
+            continue
+        if any(os.path.exists(os.path.join(d, top + end)) for d in path for end in (".py", "/__init__.py")):
+            del sys.modules[name]
 
 
 def forget() -> None:
@@ -83,10 +100,16 @@ def forget() -> None:
 
 
 def refuse_stale(code: list[tuple[str, Signature]]) -> None:
-    """Raise StaleError if one of these files was imported here in another state than this one."""
+    """Raise StaleError if one of these files, or its module from another file, was imported in another state."""
+    known = {_stem(path): path for path in loaded}
     for path, signature in code:
-        if loaded.get(path, tuple(signature)) != tuple(signature):
+        if loaded.get(path, tuple(signature)) != tuple(signature) or known.get(_stem(path), path) != path:
             raise StaleError(path)
+
+
+def _stem(path: str) -> str:
+    """What `a.py` and `a/__init__.py` have in common."""
+    return path.removesuffix(".py").removesuffix("/__init__")
 
 
 def load(target: str) -> Callable[..., Any]:

@@ -20,9 +20,10 @@ from types import ModuleType, TracebackType
 
 from buildtool.runtime import modules
 from buildtool.runtime.audit import watch
+from buildtool.runtime.children import end_children
 from buildtool.runtime.job import BindError, Data, Job, bind, job
 from buildtool.runtime.modules import StaleError
-from buildtool.runtime.surroundings import flush, own_process, own_thread
+from buildtool.runtime.surroundings import flush, own_process, own_thread, refuse_shared
 
 _FRAMES = 50  # of a traceback, shown at most
 
@@ -33,27 +34,34 @@ def perform(data: Data) -> Data:
     `data`: `id`, `name`, `target` (`module:function`, or the path of a script), `script` (whether it is one),
     `path` (directories for modules), `inputs` and `outputs` (lists of name, paths, whether it is a list),
     `wildcards`, `params`, `cpus`, `env`, `cwd`, `channel` (the path of a socket that takes the output),
-    `code` (files with their signatures), `audit` (below which directory it is noted what the job opens, or nothing),
-    `shared` (whether other jobs run in this process at the same time).
+    `declared` (those of `env` that the Taskfile sets), `pool` (whether nobody but this function looks after the
+    process), `asker` (the process that asks), `code` (files with their signatures), `audit` (below which directory
+    it is noted what the job opens, or nothing), `shared` (whether other jobs run here at the same time).
 
     Returned: `id`; `status`: `done`, `failed`, `exit` (the job ended the process; with `code`) or `stale` (this
     process has old code and must be replaced); `cause`, `where` (file, line) of a failure; `peak`, bytes of memory
-    that the process had at most; `children` and `threads`, whether it has left such behind; with
-    `audit`, `opened`: paths, each with whether to write.
+    that the process had at most; `children` and `threads`, whether it has left such behind; `ended`, how
+    many processes were; with `audit`, `opened`: paths, each with whether to write.
     """
     answer: Data = {"id": data["id"], "status": "done"}
-    if threading.current_thread() is not threading.main_thread():
+    process, threads = os.getpid(), set(threading.enumerate())
+    guest = not data["shared"] and threading.current_thread() is not threading.main_thread()
+    if guest:
         data["shared"] = True  # what belongs to the whole process is not this job's to change
-    threads = set(threading.enumerate())
     try:
+        if guest or process == data["asker"]:
+            refuse_shared(data, guest=guest)
         with own_thread(data) if data["shared"] else own_process(data):
             _run(data, answer)
-    except OSError as error:
-        answer |= {"status": "failed", "cause": f"cannot be prepared: {error}"}
-    answer["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
-        1 if sys.platform == "darwin" else 1024
-    )
+    except BaseException as error:  # noqa: BLE001  whatever it is, somebody waits for the answer
+        answer |= {"status": "failed", "cause": _told(error)}
+    if os.getpid() != process:
+        os._exit(0)  # the job forked, and this is the child: the parent answers
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    answer["peak"] = peak * (1 if sys.platform == "darwin" else 1024)
     answer["children"] = _has_children()
+    if answer["children"] and data["pool"] and not guest:
+        answer["ended"] = end_children()
     answer["threads"] = not data["shared"] and not threads.issuperset(threading.enumerate())
     return answer
 
@@ -77,7 +85,8 @@ def _run(data: Data, answer: Data) -> None:
     except SystemExit as error:
         code = error.code
         if code is not None and not isinstance(code, int):
-            sys.stderr.write(f"{code}\n")
+            with contextlib.suppress(Exception):
+                sys.stderr.write(f"{code}\n")
             code = 1
         answer |= {"status": "exit", "code": code or 0}
     except BindError as error:
@@ -119,7 +128,7 @@ def _run_script(data: Data) -> None:
     """Run a file as Python runs a program: its names are those of `__main__`."""
     path = data["target"]
     with open(path, "rb") as file:
-        code = compile(file.read(), path, "exec")
+        code = compile(file.read(), path, "exec", dont_inherit=True)
     main = ModuleType("__main__")
     main.__dict__.update(__file__=path, __builtins__=__builtins__)
     before, argv = sys.modules.get("__main__"), sys.argv
@@ -135,8 +144,13 @@ def _run_script(data: Data) -> None:
 
 def _told(error: BaseException) -> str:
     """The error in one line."""
-    text = " ".join(str(error).split())
     name = type(error).__name__
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001  a job's own `__str__` may raise anything
+        text = "(it cannot be shown)"
+    if type(error) is OSError and len(error.args) == 1:
+        return text  # ours
     return f"{name}: {text}" if text else name
 
 
@@ -147,8 +161,13 @@ def _show(error: BaseException, data: Data) -> tuple[str, int] | None:
         frames = frames.tb_next
     flush()
     linecache.checkcache()
-    lines = traceback.format_exception(type(error), error, frames, limit=_FRAMES)
-    sys.stderr.write("".join(lines))
+    try:
+        lines = traceback.format_exception(type(error), error, frames, limit=_FRAMES)
+        sys.stderr.write("".join(lines))
+    except Exception:  # noqa: BLE001  the job may have closed the stream, or the error cannot be shown
+        lines = traceback.format_tb(frames, limit=_FRAMES)
+        with contextlib.suppress(OSError):
+            os.write(2, "".join([*lines, _told(error), "\n"]).encode("utf-8", "backslashreplace"))
     return _own_line(frames, data)
 
 

@@ -9,14 +9,20 @@ import contextlib
 import io
 import json
 import os
+import select
+import signal
 import socket
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
+from buildtool.runtime.children import end_children
 from buildtool.runtime.job import Data
 
+_PAUSE = 0.2  # seconds between two looks at whether those who asked are still there
+_HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2)
 _local = threading.local()
 
 
@@ -50,6 +56,25 @@ class _Stream(io.TextIOBase):
         return "utf-8"
 
 
+def refuse_shared(data: Data, *, guest: bool) -> None:
+    """Raise OSError if a job in a thread of somebody's pool would lack a directory or variables of its own.
+
+    Without a thread (`guest`) it would stand in the way of those who asked for it.
+    """
+    if not guest:
+        raise OSError("its executor runs jobs in `bt` itself, while it is given them; use `local` with `-j1`")
+    if os.getcwd() != data["cwd"]:
+        raise OSError(
+            "its pool runs jobs in threads, which have no directory of their own; use another executor"
+        )
+    for name, value in data["declared"].items():
+        if os.environ.get(name) != value:
+            raise OSError(
+                f"its pool runs jobs in threads, which have no variables of their own such as `{name}`;"
+                " use another executor"
+            )
+
+
 def _connect(data: Data) -> socket.socket | None:
     """The way for the job's output to those who asked for the job."""
     if not data["channel"]:
@@ -64,7 +89,14 @@ def _connect(data: Data) -> socket.socket | None:
 def own_process(data: Data) -> Iterator[None]:
     """Make this process the job's: its output, variables and directory; afterwards as before."""
     before, environment = _directory(), dict(os.environ)
+    streams, path, mask = (sys.stdin, sys.stdout, sys.stderr), list(sys.path), os.umask(0o022)
+    os.umask(mask)
     channel = _connect(data)
+    over = threading.Event()
+    if channel is not None and data["pool"]:
+        threading.Thread(target=_watch, args=(channel.dup(), over), daemon=True).start()
+    handlers = {number: signal.getsignal(number) for number in _HANDLED}
+    argv, limit, filters = list(sys.argv), sys.getrecursionlimit(), list(warnings.filters)
     flush()
     for stream in (
         sys.stdout,
@@ -85,6 +117,16 @@ def own_process(data: Data) -> Iterator[None]:
             os.chdir(data["cwd"])
         yield
     finally:
+        over.set()
+        flush()
+        for handled, handler in handlers.items():
+            if signal.getsignal(handled) is not handler and handler is not None:
+                signal.signal(handled, handler)
+        sys.argv[:], warnings.filters[:] = argv, filters  # type: ignore[index]  # it is a list
+        sys.setrecursionlimit(limit)
+        sys.stdin, sys.stdout, sys.stderr = streams
+        sys.path[:] = path
+        os.umask(mask)
         flush()
         for number, file in enumerate(saved, 1):
             os.dup2(file, number)
@@ -116,6 +158,17 @@ def own_thread(data: Data) -> Iterator[None]:
             stream.close()
         if channel is not None:
             channel.close()
+
+
+def _watch(channel: socket.socket, over: threading.Event) -> None:
+    """End this process and all below it if those who asked for the job are gone before it is over."""
+    poll = select.poll()
+    poll.register(channel, 0)
+    while not over.wait(_PAUSE):
+        if poll.poll(0) and not over.is_set():
+            end_children(now=True)
+            os._exit(1)
+    channel.close()
 
 
 def _directory() -> str | None:

@@ -126,7 +126,7 @@ USABLE_BACKENDS = ("local", "threads", "processes", "loky", "custom")
 
 
 def _refuse_backend(name: str, spot: Spot) -> None:
-    usable = listing([f"`{backend}`" for backend in USABLE_BACKENDS], "or")
+    usable = listing([f"`{backend}`" for backend in USABLE_BACKENDS if backend != "custom"], "or")
     spot.wrong(f"executor `{name}` is not supported yet", f"use {usable} for now")
 
 

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -235,10 +236,11 @@ def test_one_name_with_two_meanings(project: Project) -> None:
         call = "steps:a"
     """)
     project.write("in", "")
-    project.write("steps.py", "def a(ref): ...\n")
-    run = project.bt("build")
-    assert run.code == 2
-    assert "`ref`, which `steps:a` asks for, is an input and a parameter" in run.err
+    for signature, verb in (("ref", "asks for"), ("**all", "is given")):
+        project.write("steps.py", f"def a({signature}): ...\n")
+        run = project.bt("build")
+        assert run.code == 2
+        assert f"`ref`, which `steps:a` {verb}, is an input and a parameter" in run.err
 
 
 # What a job is given, and what it leaves
@@ -543,6 +545,29 @@ def test_an_executor_that_is_not_there(project: Project) -> None:
     assert run.code == 2
     assert "did you mean `processes`?" in run.err
     assert not project.exists("out")
+
+
+def test_a_factory_that_is_not_there(project: Project) -> None:
+    where(project, 'executor = "mine"', '[executors.mine]\nbackend = "custom"\nfactory = "pools:maek"\n')
+    project.write("pools.py", "def make(workers): ...\n")
+    run = project.bt("build")
+    assert run.code == 2
+    assert "did you mean `make`?" in run.err
+    assert project.look("check", code=2).err == run.err
+
+
+def test_a_thread_that_nobody_can_end_does_not_hold_the_build(project: Project) -> None:
+    one(
+        project,
+        "def f(output): time.sleep(60)",
+        'executor = "mine"\ntimeout = 0.3\n[executors.mine]\nbackend = "custom"\n'
+        'factory = "concurrent.futures:ThreadPoolExecutor"\n',
+    )
+    begun = time.monotonic()
+    run = project.bt("build")
+    assert run.code == 1
+    assert run.finished["f"]["error"] == "timed out after 0.3 s"
+    assert time.monotonic() - begun < 50  # it would sleep for longer: no measure of speed
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,19 @@ MODULE = """
         threading.Thread(target=print_for_ever, daemon=True).start()
         output.write_text("")
 
+    def spoil(output):
+        import io
+        output.write_text("")
+        sys.stdout, sys.stderr = io.StringIO(), io.StringIO()
+        sys.path.insert(0, "/nowhere")
+        os.umask(0o077)
+        os.close(1), os.close(2)
+        os.chdir("/")
+
+    def state(output):
+        mask = os.umask(0); os.umask(mask)
+        output.write_text(f"{os.getcwd()} {'/nowhere' in sys.path} {mask == 0o077}")
+
     def unfilled(output, nothing_has_this):
         pass
 
@@ -136,6 +149,7 @@ class Bench(Loop):
             options.pop("wildcards", {}),
             options.pop("params", {}),
             "1",
+            options.get("env", {}),
             options.pop("code", ()),
         )
         env = {**os.environ, **options.pop("env", {})}
@@ -376,7 +390,7 @@ def test_cancelling_now(bench: Bench) -> None:
     assert bench.ended(work).cancelled
 
 
-@only("local")
+@only(*PROCESSES)
 def test_what_it_leaves_behind_is_ended(bench: Bench) -> None:
     ended = bench.run("background", params={"seconds": 60})
     assert (ended.code, ended.leftovers) == (0, 1)
@@ -417,6 +431,24 @@ def test_code_that_changed_since_it_was_imported_is_imported_anew(bench: Bench) 
     assert set(repeats) <= {"its code changed while it ran"}
     assert repeats or bench.kind in ("processes", "loky")
     assert bench.read("o") == "HELLO"
+
+
+@only(*PROCESSES)
+def test_what_a_job_changes_of_its_process_is_put_back(bench: Bench) -> None:
+    works = [bench.submit("spoil", output=f"o{n}") for n in range(4)]
+    assert [bench.ended(work).code for work in works] == [0] * 4
+    assert bench.run("shout", params={"name": "a", "count": 1}).code == 0
+    assert bench.output(5) == b"a 0\na 0\n"
+    assert bench.run("state", output="o").code == 0
+    assert bench.read("o") == f"{bench.folder} False {os.umask(os.umask(0o022)) == 0o077}"
+
+
+@only("custom")
+def test_threads_of_a_pool_have_no_directory_and_variables_of_their_own(bench: Bench) -> None:
+    ended = bench.run("write", output="o", env={"X": "1"})
+    assert "no variables of their own such as `X`" in str(ended.cause)
+    (bench.folder / "deep").mkdir()
+    assert "no directory of their own" in str(bench.run("write", output="o", cwd=bench.folder / "deep").cause)
 
 
 def test_nothing_is_left_when_it_is_closed(bench: Bench) -> None:
