@@ -27,6 +27,7 @@ from buildtool.runtime import modules
 from buildtool.runtime.job import Data
 from buildtool.runtime.perform import perform
 
+_PR_SET_PDEATHSIG = 1  # of Linux's <sys/prctl.h>
 _BROKEN = "its worker process died, and another job may be the reason"
 
 
@@ -174,6 +175,7 @@ class Futures:
         """Give a job to the pool, or to a new one if this one turns out to be broken."""
         for _ in range(2):
             if self._pool is None:
+                _forks_die_with_us()
                 os.environ[MARK] = data["env"].get(
                     MARK, ""
                 )  # so that its processes are known, should we be killed
@@ -287,6 +289,29 @@ class Futures:
         sent.kill_at = None if now else sent.kill_at or time.monotonic() + self._grace
         with contextlib.suppress(OSError):
             os.kill(pid, signal.SIGKILL if now else signal.SIGTERM)
+
+
+_prepared: list[bool] = []
+
+
+def _forks_die_with_us() -> None:
+    """See to it that processes forked from this one end with it: idle ones of a pool would never notice."""
+    if not _prepared and sys.platform.startswith("linux"):
+        _prepared.append(True)
+        parent = os.getpid()
+        os.register_at_fork(after_in_child=lambda: _die_with(parent))
+
+
+def _die_with(parent: int) -> None:
+    if not _prepared:
+        return  # a fork of a fork: not ours to end
+    _prepared.clear()
+    import ctypes  # only a fork needs it
+
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)  # it has died before this was said
 
 
 @contextlib.contextmanager

@@ -450,6 +450,96 @@ def test_ctrl_c_lets_a_function_clean_up(project: Project) -> None:
     assert not project.exists("out")
 
 
+@pytest.mark.parametrize("executor", ["local", "threads", "processes", "loky", "forks"])
+def test_a_killed_build_leaves_nobody_who_writes(project: Project, executor: str) -> None:
+    """What a dead run had begun must not overwrite what the next one makes."""
+    one(
+        project,
+        "def f(output):\n    if Path('begun').exists():\n        output.write_text('half')\n"
+        "        Path('begun').write_text('x')\n        time.sleep(3)\n        Path('late').write_text('')\n"
+        "    output.write_text('new')",
+        f'executor = "{executor}"\n[executors.forks]\nbackend = "custom"\nfactory = "pools:forks"\n',
+    )
+    project.write(
+        "pools.py",
+        "from concurrent.futures import ProcessPoolExecutor\ndef forks(n): return ProcessPoolExecutor(n)\n",
+    )
+    os.mkfifo(project.folder / "begun")
+    process = project.start("build", "--json")
+    try:
+        project.read("begun")
+        assert process.stdout is not None
+        while json.loads(process.stdout.readline())["event"] != "started":
+            pass
+    finally:
+        process.kill()
+        process.wait()  # its pipes may be held by workers for a moment
+        for pipe in (process.stdout, process.stderr):
+            assert pipe is not None
+            pipe.close()
+    project.remove("begun")
+    assert project.build().ran == ["f"]
+    assert project.read("out") == "new"
+    left = [name for name in os.listdir("/proc") if name.isdigit() and works_in(name, project)]
+    for _ in range(100):
+        left = [name for name in left if works_in(name, project)]
+        if not left:
+            break
+        time.sleep(0.02)
+    assert left == []
+    assert not project.exists("late")
+    assert project.build().ran == []
+
+
+def works_in(pid: str, project: Project) -> bool:
+    """Whether a process has its working directory in the project."""
+    try:
+        return os.readlink(f"/proc/{pid}/cwd").startswith(str(project.folder))
+    except OSError:
+        return False
+
+
+def test_a_worker_that_was_killed_is_no_fault_of_its_job(project: Project) -> None:
+    one(
+        project,
+        "import signal\ndef f(output):\n    if not Path('once').exists():\n        Path('once').write_text('')\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n    output.write_text('')",
+    )
+    run = project.build()
+    assert run.ran == ["f"]
+    assert any("was killed (out of memory?)" in text for text in run.warnings)
+
+
+def test_a_module_that_becomes_a_package_while_others_know_it(project: Project) -> None:
+    project.taskfile("""
+        [tasks.f]
+        foreach = { n = [1, 2, 3] }
+        outputs = "{n}"
+        call = "steps:f"
+    """)
+    project.write(
+        "steps.py",
+        "from pathlib import Path\ndef f(n, output):\n    import lazy\n    if n == 1 and Path('begun').exists():\n"
+        "        Path('begun').write_text('x')\n        Path('go').read_text()\n    output.write_text(str(lazy.K))\n",
+    )
+    project.write("lazy.py", "K = 1\n")
+    for name in ("begun", "go"):
+        os.mkfifo(project.folder / name)
+    process = project.start("build", "--json", "-j1")
+    try:
+        project.read("begun")
+        project.write("lazy/__init__.py", "K = 2\n")
+        (project.folder / "begun").unlink()
+        (project.folder / "go").write_text("x")
+        out, err = process.communicate(timeout=20)
+    finally:
+        process.kill()
+        process.communicate()
+    assert process.returncode == 0, out + err
+    assert [project.read(name) for name in "123"] == ["2", "2", "2"]
+    assert project.build().ran == []
+
+
 def test_code_that_changes_while_it_runs(project: Project) -> None:
     one(
         project,
@@ -572,7 +662,12 @@ def test_a_thread_that_nobody_can_end_does_not_hold_the_build(project: Project) 
 
 @pytest.mark.parametrize(
     ("body", "words"),
-    [("raise ValueError('no')", "ValueError: no"), ("return 3", "gives a int, which is no executor")],
+    [
+        ("raise ValueError('no')", "ValueError: no"),
+        ("import sys; sys.exit(0)", "SystemExit: 0"),
+        ("return 3", "gives a int, which is no executor"),
+        ("return type('Pool', (), {'submit': lambda *a: None})()", "gives a NoneType and no future"),
+    ],
 )
 def test_a_factory_that_makes_nothing(project: Project, body: str, words: str) -> None:
     where(project, 'executor = "mine"', '[executors.mine]\nbackend = "custom"\nfactory = "pools:make"\n')
@@ -586,6 +681,25 @@ def test_a_factory_that_makes_nothing(project: Project, body: str, words: str) -
         "from concurrent.futures import ThreadPoolExecutor\ndef make(n): return ThreadPoolExecutor(n)\n",
     )
     assert project.build().ran == ["f"]
+
+
+def test_a_pool_that_works_while_it_is_asked(project: Project) -> None:
+    where(project, 'executor = "mine"', '[executors.mine]\nbackend = "custom"\nfactory = "pools:make"\n')
+    project.write(
+        "pools.py",
+        """
+        from concurrent.futures import Executor, Future
+        class Now(Executor):
+            def submit(self, f, *a, **k):
+                done = Future()
+                done.set_result(f(*a, **k))
+                return done
+        def make(n): return Now()
+        """,
+    )
+    run = project.bt("build")
+    assert run.code == 1
+    assert "runs jobs in `bt` itself" in run.finished["f"]["error"]
 
 
 def test_every_executor_makes_the_same_bytes(steps: Project) -> None:

@@ -113,6 +113,25 @@ MODULE = """
         mask = os.umask(0); os.umask(mask)
         output.write_text(f"{os.getcwd()} {'/nowhere' in sys.path} {mask == 0o077}")
 
+    class Broken(Exception):
+        def __str__(self):
+            raise ValueError("boo")
+
+    def fail_badly():
+        raise Broken
+
+    def patch_json(output):
+        import json
+        json.dumps = lambda *a, **k: "[1]"
+        output.write_text("")
+
+    def fork(output):
+        output.write_text("half")
+        if os.fork() == 0:
+            return
+        time.sleep(0.3)
+        output.write_text("whole")
+
     def unfilled(output, nothing_has_this):
         pass
 
@@ -328,6 +347,38 @@ def test_an_exception_fails_it_with_its_place(bench: Bench) -> None:
     assert 'raise ValueError("no good")' in text
     assert "perform.py" not in text
     assert bench.run("write", output="o").code == 0
+
+
+def test_an_exception_that_cannot_be_shown(bench: Bench) -> None:
+    assert bench.run("fail_badly").cause == "Broken: (it cannot be shown)"
+    assert b"in fail_badly" in bench.output(1)
+    assert bench.run("write", output="o").code == 0
+
+
+@only(*PROCESSES)
+def test_a_job_that_patches_a_library_hurts_no_answer(bench: Bench) -> None:
+    assert [bench.run("patch_json", output=f"o{n}").code for n in range(3)] == [0, 0, 0]
+
+
+def test_a_job_that_forks_is_over_when_the_parent_is(bench: Bench) -> None:
+    if bench.kind == "custom":
+        pytest.skip("the child would be a copy of this very process")
+    assert bench.run("fork", output="o").code == 0
+    assert bench.read("o") == "whole"
+
+
+@only("local")
+def test_modules_of_the_project_come_before_those_that_a_worker_uses_itself(bench: Bench) -> None:
+    (bench.folder / "queue.py").write_text("def own(): return 'ours'\n")
+    (bench.folder / "uses.py").write_text("import queue\nprint(queue.own())\n")
+    assert bench.run("uses.py").code == 0
+    assert bench.output(1) == b"ours\n"
+
+
+def test_a_script_is_compiled_as_it_stands(bench: Bench) -> None:
+    (bench.folder / "s.py").write_text("def g(x: int): ...\nprint(g.__annotations__['x'])\n")
+    assert bench.run("s.py").code == 0
+    assert bench.output(1) == b"<class 'int'>\n"
 
 
 @pytest.mark.parametrize(("code", "expected"), [(0, 0), (None, 0), (4, 4), ("words", 1)])
