@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from buildtool.errors import TaskfileError
-from support.bench import Bench
+from support.sources import Bench
 
 STEPS = """\
 from functools import partial

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support.bench import Bench, Texts
+from support.sources import Bench, Texts
 
 TOOLS = "def f(): return g()\ndef g(): return K\nK = 1\ndef unrelated(): pass\n"
 
