@@ -6,10 +6,12 @@ Does not know where a search begins, nor how what it finds is shown.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from buildtool.pycode.finder import Kind
 from buildtool.pycode.imports import Import, Imported
 from buildtool.pycode.module import Module, Unit
+from buildtool.pycode.order import Step
 from buildtool.pycode.pure import called, is_pure, only_wraps
 from buildtool.pycode.resolve import Node, Resolved, Resolver, What
 from buildtool.pycode.uses import Seen, origin, unroll
@@ -24,6 +26,7 @@ class Links:
         self._known: dict[Node, frozenset[Node]] = {}
         self._units: dict[tuple[str, int], frozenset[Node]] = {}
         self._entered: dict[str, tuple[set[Node], dict[str, set[Node]]]] = {}
+        self._steps: dict[str, Sequence[Step]] = {}
         self._enrolling: dict[tuple[str, str], tuple[bool, frozenset[Node]]] = {}
 
     def next(self, node: Node) -> frozenset[Node]:
@@ -67,12 +70,14 @@ class Links:
     def _top(self, module: Module) -> Iterator[Node]:
         yield Node(What.LOOK, module.name)
         parent = self._parent(module.name)
+        while parent and self._finder.find(parent).kind is Kind.NAMESPACE:
+            parent = self._parent(parent)
         if parent and self._resolver.source(parent):
             yield Node(What.TOP, parent)
         for unit in module.effects:
             yield from self._unit(module, unit)
-        for item in module.imports():
-            yield from self._passive(module, item)
+        for _, item in module.imports:
+            yield from self._executed(module, item)
         for _, item in module.stars:
             yield from self._star(module, item.target, item.line)
         yield from self._registrations(module)[0]
@@ -81,6 +86,30 @@ class Links:
         yield Node(What.TOP, module.name)
         for unit in module.units:
             yield from self._unit(module, unit)
+
+    def steps(self, name: str) -> Sequence[Step]:
+        """What a module does when it is imported, in order: effects, registrations, imports of the project."""
+        found = self._steps.get(name)
+        module = self._resolver.source(name) if found is None else None
+        if found is None:
+            found = self._steps[name] = sorted(self._doings(module)) if module else []
+        return found
+
+    def _doings(self, module: Module) -> Iterator[Step]:
+        for unit in module.effects:
+            yield unit.index, f"(statement {unit.effects_before + 1})", ()
+        for node in self._registrations(module)[0]:
+            if node.what == What.NAME and node.module == module.name:
+                yield module.names[node.name].units[-1].index, node.name, ()
+        for index, item in module.imports:
+            tops = {node.module for node in self._executed(module, item) if node.what == What.TOP}
+            targets = set[str]()
+            for target in tops:
+                while target and not f"{module.name}.".startswith(f"{target}."):
+                    targets.add(target)
+                    target = self._parent(target)  # noqa: PLW2901 - from a module to its packages
+            if targets:
+                yield index, "", tuple(sorted(targets))
 
     # -- statements ------------------------------------------------------------------------------------------
 
@@ -107,16 +136,17 @@ class Links:
         for name in resolved.values:
             yield from _as_whole(name, module, seen.line, seen.how)
 
-    def _passive(self, module: Module, item: Import) -> Iterator[Node]:
-        """An import at the top, as far as it counts without being used: for what it runs, if it is unused."""
+    def _executed(self, module: Module, item: Import) -> Iterator[Node]:
+        """An import at the top counts for what it runs, whether or not its name is used."""
         name = item.runs.absolute(module.package)
         if name is None:
             return
         top = name.partition(".")[0]
         if not self._finder.find(top).local:
             yield Node(What.LOOK, top)
-        elif not module.is_used(item):
-            yield from self._run(module, item.runs)
+        else:
+            runs = item.runs if item.name != "*" else item.runs._replace(name=None)
+            yield from self._run(module, runs)
 
     def _run(self, module: Module, target: Imported) -> Iterator[Node]:
         """An import for what it runs: the tops of the modules of the project that it executes."""

@@ -166,30 +166,18 @@ class Module:
         return found
 
     @cached_property
-    def mentioned(self) -> set[str]:
-        """Every name that is read anywhere in the file, and every attribute."""
-        found: set[str] = set()
-        pending: list[ast.AST] = list(self.statements)
-        while pending:
-            node = pending.pop()
-            if isinstance(node, ast.Name):
-                found.add(node.id)
-            elif isinstance(node, ast.Attribute):
-                found.add(node.attr)
-            pending += children(node)
-        return found
-
-    def imports(self) -> Iterator[Import]:
-        """Every import at the top, star imports left out."""
-        for found in self.names.values():
-            yield from (item for _, item in found.imports)
-
-    def is_used(self, item: Import) -> bool:
-        """Whether an import is used by name; else it is there for what it runs, or to be passed on."""
-        parts = {item.name}
-        if item.runs.name is None and item.runs != item.target:
-            parts.update(item.runs.module.split("."))
-        return parts <= self.mentioned
+    def imports(self) -> tuple[tuple[int, Import], ...]:
+        """Every import that runs when the module does, in order: in blocks and class bodies, too."""
+        found: list[tuple[int, Import]] = []
+        for index, statement in enumerate(self.statements):
+            pending: list[ast.AST] = [statement]
+            while pending:
+                node = pending.pop()
+                if isinstance(node, ast.Import | ast.ImportFrom):
+                    found += ((index, item) for item in parse_import(node))
+                elif isinstance(node, (*_COMPOUND, ast.ClassDef, ast.ExceptHandler, ast.match_case)):
+                    pending += children(node)[::-1]
+        return tuple(found)
 
     @cached_property
     def set_from_within(self) -> dict[str, list[Unit]]:

@@ -51,6 +51,7 @@ class What:
     TOP = "top"  # what a module does when it is imported, its bindings aside
     WHOLE = "whole"  # a module as a whole
     WHY = "why"  # a reason why it is taken as a whole
+    ORDER = "order"  # the order of what a module does when it is imported
     LOOK = "look"  # where a module was looked for
     PACKAGE = "package"  # a top-level name from outside
     UNKNOWN = "unknown"  # a top-level name that is nowhere
@@ -61,7 +62,7 @@ class Node(NamedTuple):
 
     what: str  # one of `What`
     module: str
-    name: str = ""  # of NAME: the name; of WHY: the reason
+    name: str = ""  # of NAME: the name; of WHY: the reason; of ORDER: the text
 
 
 class Resolved(NamedTuple):

@@ -141,7 +141,7 @@ def test_an_import_for_its_effect(bench: Bench) -> None:
     )
     assert bench.changed({**files, "steps": steps}, {"steps": "import quiet\n" + steps}) == set()
     used = "import plugins\ndef other(): return plugins.registry\n" + steps
-    assert bench.changed({**files, "steps": steps}, {"steps": used}) == set()
+    assert "plugins (top level)" in bench.changed({**files, "steps": steps}, {"steps": used})
     inside = steps.replace("return", "\n import plugins\n return")
     assert "plugins (top level)" in bench.changed({**files, "steps": steps}, {"steps": inside})
 

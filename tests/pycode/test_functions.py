@@ -200,12 +200,12 @@ def test_a_name_that_leads_round(bench: Bench) -> None:
     ],
 )
 def test_a_file_that_is_no_python(bench: Bench, raw: bytes, what: str) -> None:
-    bench.write({"steps": "import bad\ndef main(): return bad.f()\ndef other(): pass"})
+    bench.write({"steps": "import bad\ndef main(): return 1", "apart": "def other(): pass"})
     (bench.root / "bad.py").write_bytes(raw)
     error = failure(bench, "steps:main")
     assert what in error.summary
     assert error.facts[0][1].startswith("bad.py")
-    assert bench.reach("steps:other").pieces
+    assert bench.reach("apart:other").pieces
     assert what in failure(bench, "bad:f").summary
     assert what in failure(bench, "bad.py").summary
 
