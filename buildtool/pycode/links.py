@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 
+from buildtool.pycode.calls import Calls
 from buildtool.pycode.finder import Kind
 from buildtool.pycode.imports import Import, Imported
 from buildtool.pycode.module import Module, Unit
@@ -23,6 +24,7 @@ class Links:
     def __init__(self, resolver: Resolver) -> None:
         self._resolver = resolver
         self._finder = resolver.finder
+        self._calls = Calls(resolver)
         self._known: dict[Node, frozenset[Node]] = {}
         self._units: dict[tuple[str, int], frozenset[Node]] = {}
         self._entered: dict[str, tuple[set[Node], dict[str, set[Node]]]] = {}
@@ -188,7 +190,10 @@ class Links:
                     by_name.setdefault(holder, set()).add(Node(What.NAME, module.name, name))
                 else:
                     always |= self._decorated(module, name, decorator)
+            effects = {unit.index for unit in module.effects}
             for unit in module.units:
+                if unit.index not in effects and self._calls.acts(module, unit.node):
+                    always.update(Node(What.NAME, module.name, name) for name in unit.binds)
                 if isinstance(unit.node, ast.ClassDef):
                     enrols, looks = self._enrols(module, unit.node)
                     always |= looks

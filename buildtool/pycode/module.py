@@ -64,6 +64,11 @@ class Unit:
         return canonical([self.node])
 
     @property
+    def binds(self) -> set[str]:
+        """The global names that it binds."""
+        return self.bound.names - {"*"}
+
+    @property
     def runs_at_once(self) -> bool:
         """Whether its value depends on what ran before it: all but plain functions."""
         return not isinstance(self.node, _PLAIN) or bool(self.node.decorator_list)
@@ -101,7 +106,7 @@ class Module:
         self._add_imports(index, unit.bound.imports)
         if self._has_effect(unit):
             self.effects.append(unit)
-        for name in unit.bound.names - {"*"}:
+        for name in unit.binds:
             self._bindings(name).units.append(unit)
 
     def _add_imports(self, index: int, found: Iterable[Import]) -> None:
