@@ -17,7 +17,7 @@ from buildtool.pycode.module import Module
 from buildtool.pycode.order import orders
 from buildtool.pycode.packages import Packages
 from buildtool.pycode.pieces import Pieces
-from buildtool.pycode.resolve import Node, Resolver, What
+from buildtool.pycode.resolve import NOT_FOLLOWED, Node, Resolver, What
 from buildtool.pycode.source import Sources
 from buildtool.pycode.targets import Targets, parse_target
 
@@ -100,10 +100,17 @@ class _Graph:
         """Everything that can be got to from some nodes."""
         seen = set(start)
         pending = list(seen)
+        asked = set[str]()  # modules that were asked for their classes
         while pending:
             fresh = self._links.next(pending.pop()) - seen
             seen |= fresh
             pending += fresh
+            if not pending and any(node.what == What.CLASSES for node in seen):
+                modules = {node.module for node in seen if node.what == What.TOP} - asked
+                asked |= modules
+                fresh = frozenset[Node]().union(*map(self._links.subclasses, modules)) - seen
+                seen |= fresh
+                pending += fresh
         seen |= self._ordered(frozenset(node.module for node in seen if node.what == What.TOP))
         whole = {node.module for node in seen if node.what == What.WHOLE}
         pieces: set[Piece] = set()
@@ -112,7 +119,10 @@ class _Graph:
                 pieces.update(self._pieces.of(node))
         files, absent = self._looked(frozenset(node.module for node in seen if node.what == What.LOOK))
         why: dict[str, str] = {}
-        for node in sorted(node for node in seen if node.what == What.WHY):
+        for node in sorted(
+            (node for node in seen if node.what == What.WHY),
+            key=lambda node: (NOT_FOLLOWED not in node.name, node),
+        ):
             why.setdefault(node.module, node.name)
         return Reach(_distinct(pieces), files, absent, tuple(sorted(why.items())))
 

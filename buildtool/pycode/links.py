@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from buildtool.pycode.calls import Calls
 from buildtool.pycode.finder import Kind
 from buildtool.pycode.imports import Import, Imported
-from buildtool.pycode.module import Module, Unit
+from buildtool.pycode.module import Module, Unit, classes
 from buildtool.pycode.order import Step
 from buildtool.pycode.pure import called, is_pure, only_wraps
-from buildtool.pycode.resolve import Node, Resolved, Resolver, What
+from buildtool.pycode.resolve import NOT_FOLLOWED, Node, Resolved, Resolver, What
 from buildtool.pycode.uses import Seen, origin, unroll
 
 
@@ -36,7 +36,7 @@ class Links:
         found = self._known.get(node)
         if found is None:
             module = None
-            if node.what in {What.NAME, What.TOP, What.WHOLE}:
+            if node.what in {What.NAME, What.TOP, What.WHOLE, What.OPEN}:
                 module = self._resolver.source(node.module)
             if module is None:
                 found = frozenset(self._look(node))
@@ -44,6 +44,8 @@ class Links:
                 found = frozenset(self._name(module, node.name))
             elif node.what == What.TOP:
                 found = frozenset(self._top(module))
+            elif node.what == What.OPEN:
+                found = frozenset(self._open(module))
             else:
                 found = frozenset(self._whole(module))
             self._known[node] = found
@@ -89,6 +91,13 @@ class Links:
         for unit in module.units:
             yield from self._unit(module, unit)
 
+    def _open(self, module: Module) -> Iterator[Node]:
+        """A module that may be asked for any name may be asked for what it imports."""
+        for item in (item for found in module.names.values() for _, item in found.imports):
+            for target in (item.target, item.runs):
+                resolved = self._resolver.imported(module, target, ())
+                yield from self._used(module, resolved, Seen(item.line, "imported by a whole module"))
+
     def steps(self, name: str) -> Sequence[Step]:
         """What a module does when it is imported, in order: effects, registrations, imports of the project."""
         found = self._steps.get(name)
@@ -131,12 +140,14 @@ class Links:
         for target in uses.runs:
             yield from self._run(module, target)
         if uses.dynamic is not None:
-            yield from _as_whole(module.name, module, uses.dynamic.line, uses.dynamic.how)
+            yield from _as_whole(module.name, module, uses.dynamic)
+        if uses.subclasses:
+            yield Node(What.CLASSES, module.name)
 
     def _used(self, module: Module, resolved: Resolved, seen: Seen) -> Iterator[Node]:
         yield from resolved.nodes
         for name in resolved.values:
-            yield from _as_whole(name, module, seen.line, seen.how)
+            yield from _as_whole(name, module, seen)
 
     def _executed(self, module: Module, item: Import) -> Iterator[Node]:
         """An import at the top counts for what it runs, whether or not its name is used."""
@@ -229,6 +240,25 @@ class Links:
                 return looks
         return looks | {Node(What.NAME, module.name, name)}
 
+    def subclasses(self, name: str) -> frozenset[Node]:
+        """The names of a module that hold classes with a base in the project: `__subclasses__` finds them."""
+        module = self._resolver.source(name)
+        found = set[Node]()
+        for unit in module.units if module else ():
+            if module and any(self._is_derived(module, node) for node in classes(unit.node)):
+                found |= {Node(What.NAME, name, bound) for bound in unit.binds}
+        return frozenset(found)
+
+    def _is_derived(self, module: Module, node: ast.ClassDef) -> bool:
+        for base in node.bases:
+            root, attributes = unroll(base.value if isinstance(base, ast.Subscript) else base)
+            if not isinstance(root, ast.Name):
+                return True
+            resolved = self._resolver.chain(module, (root.id, *attributes))
+            if self._resolver.definitions(resolved):
+                return True
+        return False
+
     def _enrols(self, module: Module, node: ast.ClassDef) -> tuple[bool, frozenset[Node]]:
         """Whether a class is made known to others by being defined: a base or a metaclass sees to it.
 
@@ -268,6 +298,9 @@ def _bases(node: ast.ClassDef) -> list[ast.expr]:
     return [*node.bases, *(word.value for word in node.keywords if word.arg == "metaclass")]
 
 
-def _as_whole(name: str, module: Module, line: int, how: str) -> Iterator[Node]:
+def _as_whole(name: str, module: Module, seen: Seen) -> Iterator[Node]:
     yield Node(What.WHOLE, name)
-    yield Node(What.WHY, name, f"{how} in {module.source.path} line {line}")
+    if not seen.loads:
+        yield Node(What.OPEN, name)
+    note = f": {NOT_FOLLOWED}" if seen.loads else ""
+    yield Node(What.WHY, name, f"{seen.how} in {module.source.path} line {seen.line}{note}")

@@ -163,11 +163,24 @@ class Module:
             for name, found in self.names.items()
         }
 
+    @cached_property
+    def constants(self) -> dict[str, str]:
+        """The global names that stand for one text and no other."""
+        found = {}
+        for name, (units, imports) in self.names.items():
+            node = units[0].node if len(units) == 1 and not imports else None
+            value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                targets = node.targets if isinstance(node, ast.Assign) else ()
+                if name not in self.set_from_within and all(isinstance(t, ast.Name) for t in targets):
+                    found[name] = value.value
+        return found
+
     def uses(self, unit: Unit) -> Uses:
         """What a statement uses."""
         found = self._uses.get(unit.index)
         if found is None:
-            found = self._uses[unit.index] = uses_of([unit.node], self.origins)
+            found = self._uses[unit.index] = uses_of([unit.node], self.origins, self.constants)
         return found
 
     @cached_property
@@ -220,6 +233,17 @@ class Module:
                     for decorator in inner.decorator_list if isinstance(inner, DEFINITIONS) else ():
                         if getattr(unroll(decorator)[0], "id", None) not in own:
                             yield node.name, decorator
+
+
+def classes(statement: ast.stmt) -> Iterator[ast.ClassDef]:
+    """The classes that a statement makes when it runs."""
+    pending: list[ast.AST] = [statement]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.ClassDef):
+            yield node
+        if isinstance(node, (*_COMPOUND, ast.ClassDef, ast.ExceptHandler, ast.match_case)):
+            pending += children(node)
 
 
 def _statements(body: list[ast.stmt], *, script: bool) -> Iterator[ast.stmt]:

@@ -26,7 +26,6 @@ from support.sources import Bench
         "while f(): pass",
         "TABLE[0] += K",
         "class C:\n    TABLE[0] = f",
-        "import sys\nsys.path.insert(0, 'lib')",
     ],
 )
 def test_statements_with_an_effect_count(bench: Bench, statement: str) -> None:
