@@ -14,9 +14,10 @@ from buildtool.pycode.finder import Finder, Found, Kind
 from buildtool.pycode.links import Links
 from buildtool.pycode.model import Function, Piece, Reach
 from buildtool.pycode.module import Module
+from buildtool.pycode.order import orders
 from buildtool.pycode.packages import Packages
 from buildtool.pycode.pieces import Pieces
-from buildtool.pycode.resolve import Node, Resolver, What
+from buildtool.pycode.resolve import NOT_FOLLOWED, Node, Resolver, What
 from buildtool.pycode.source import Sources
 from buildtool.pycode.targets import Targets, parse_target
 
@@ -80,6 +81,7 @@ class _Graph:
     ) -> None:
         self._root = root
         self._paths: dict[frozenset[str], tuple[tuple[str, ...], tuple[str, ...]]] = {}
+        self._orders: dict[frozenset[str], frozenset[Node]] = {}
         self.resolver = Resolver(Finder(root, folders), sources)
         self.targets = Targets(self.resolver, [canonical(folder, root) for folder in folders])
         self._links = Links(self.resolver)
@@ -98,10 +100,18 @@ class _Graph:
         """Everything that can be got to from some nodes."""
         seen = set(start)
         pending = list(seen)
+        asked = set[str]()  # modules that were asked for their classes
         while pending:
             fresh = self._links.next(pending.pop()) - seen
             seen |= fresh
             pending += fresh
+            if not pending and any(node.what == What.CLASSES for node in seen):
+                modules = {node.module for node in seen if node.what == What.TOP} - asked
+                asked |= modules
+                fresh = frozenset[Node]().union(*map(self._links.subclasses, modules)) - seen
+                seen |= fresh
+                pending += fresh
+        seen |= self._ordered(frozenset(node.module for node in seen if node.what == What.TOP))
         whole = {node.module for node in seen if node.what == What.WHOLE}
         pieces: set[Piece] = set()
         for node in seen:
@@ -109,9 +119,21 @@ class _Graph:
                 pieces.update(self._pieces.of(node))
         files, absent = self._looked(frozenset(node.module for node in seen if node.what == What.LOOK))
         why: dict[str, str] = {}
-        for node in sorted(node for node in seen if node.what == What.WHY):
+        for node in sorted(
+            (node for node in seen if node.what == What.WHY),
+            key=lambda node: (NOT_FOLLOWED not in node.name, node),
+        ):
             why.setdefault(node.module, node.name)
         return Reach(_distinct(pieces), files, absent, tuple(sorted(why.items())))
+
+    def _ordered(self, names: frozenset[str]) -> frozenset[Node]:
+        """The order in which modules do things when they are imported, where it may matter."""
+        known = self._orders.get(names)
+        if known is None:
+            steps = {name: self._links.steps(name) for name in names}
+            known = frozenset(Node(What.ORDER, name, text) for name, text in orders(steps))
+            self._orders[names] = known
+        return known
 
     def _looked(self, names: frozenset[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The files that were read in looking modules up, and the paths where there was nothing."""

@@ -6,12 +6,15 @@ Does not know where a search begins, nor how what it finds is shown.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from buildtool.pycode.calls import Calls
+from buildtool.pycode.finder import Kind
 from buildtool.pycode.imports import Import, Imported
-from buildtool.pycode.module import Module, Unit
+from buildtool.pycode.module import Module, Unit, classes
+from buildtool.pycode.order import Step
 from buildtool.pycode.pure import called, is_pure, only_wraps
-from buildtool.pycode.resolve import Node, Resolved, Resolver, What
+from buildtool.pycode.resolve import NOT_FOLLOWED, Node, Resolved, Resolver, What
 from buildtool.pycode.uses import Seen, origin, unroll
 
 
@@ -21,9 +24,11 @@ class Links:
     def __init__(self, resolver: Resolver) -> None:
         self._resolver = resolver
         self._finder = resolver.finder
+        self._calls = Calls(resolver)
         self._known: dict[Node, frozenset[Node]] = {}
         self._units: dict[tuple[str, int], frozenset[Node]] = {}
         self._entered: dict[str, tuple[set[Node], dict[str, set[Node]]]] = {}
+        self._steps: dict[str, Sequence[Step]] = {}
         self._enrolling: dict[tuple[str, str], tuple[bool, frozenset[Node]]] = {}
 
     def next(self, node: Node) -> frozenset[Node]:
@@ -31,7 +36,7 @@ class Links:
         found = self._known.get(node)
         if found is None:
             module = None
-            if node.what in {What.NAME, What.TOP, What.WHOLE}:
+            if node.what in {What.NAME, What.TOP, What.WHOLE, What.OPEN}:
                 module = self._resolver.source(node.module)
             if module is None:
                 found = frozenset(self._look(node))
@@ -39,6 +44,8 @@ class Links:
                 found = frozenset(self._name(module, node.name))
             elif node.what == What.TOP:
                 found = frozenset(self._top(module))
+            elif node.what == What.OPEN:
+                found = frozenset(self._open(module))
             else:
                 found = frozenset(self._whole(module))
             self._known[node] = found
@@ -67,12 +74,14 @@ class Links:
     def _top(self, module: Module) -> Iterator[Node]:
         yield Node(What.LOOK, module.name)
         parent = self._parent(module.name)
+        while parent and self._finder.find(parent).kind is Kind.NAMESPACE:
+            parent = self._parent(parent)
         if parent and self._resolver.source(parent):
             yield Node(What.TOP, parent)
         for unit in module.effects:
             yield from self._unit(module, unit)
-        for item in module.imports():
-            yield from self._passive(module, item)
+        for _, item in module.imports:
+            yield from self._executed(module, item)
         for _, item in module.stars:
             yield from self._star(module, item.target, item.line)
         yield from self._registrations(module)[0]
@@ -81,6 +90,37 @@ class Links:
         yield Node(What.TOP, module.name)
         for unit in module.units:
             yield from self._unit(module, unit)
+
+    def _open(self, module: Module) -> Iterator[Node]:
+        """A module that may be asked for any name may be asked for what it imports."""
+        for item in (item for found in module.names.values() for _, item in found.imports):
+            for target in (item.target, item.runs):
+                resolved = self._resolver.imported(module, target, ())
+                yield from self._used(module, resolved, Seen(item.line, "imported by a whole module"))
+
+    def steps(self, name: str) -> Sequence[Step]:
+        """What a module does when it is imported, in order: effects, registrations, imports of the project."""
+        found = self._steps.get(name)
+        module = self._resolver.source(name) if found is None else None
+        if found is None:
+            found = self._steps[name] = sorted(self._doings(module)) if module else []
+        return found
+
+    def _doings(self, module: Module) -> Iterator[Step]:
+        for unit in module.effects:
+            yield unit.index, f"(statement {unit.effects_before + 1})", ()
+        for node in self._registrations(module)[0]:
+            if node.what == What.NAME and node.module == module.name:
+                yield module.names[node.name].units[-1].index, node.name, ()
+        for index, item in module.imports:
+            tops = {node.module for node in self._executed(module, item) if node.what == What.TOP}
+            targets = set[str]()
+            for target in tops:
+                while target and not f"{module.name}.".startswith(f"{target}."):
+                    targets.add(target)
+                    target = self._parent(target)  # noqa: PLW2901 - from a module to its packages
+            if targets:
+                yield index, "", tuple(sorted(targets))
 
     # -- statements ------------------------------------------------------------------------------------------
 
@@ -100,23 +140,26 @@ class Links:
         for target in uses.runs:
             yield from self._run(module, target)
         if uses.dynamic is not None:
-            yield from _as_whole(module.name, module, uses.dynamic.line, uses.dynamic.how)
+            yield from _as_whole(module.name, module, uses.dynamic)
+        if uses.subclasses:
+            yield Node(What.CLASSES, module.name)
 
     def _used(self, module: Module, resolved: Resolved, seen: Seen) -> Iterator[Node]:
         yield from resolved.nodes
         for name in resolved.values:
-            yield from _as_whole(name, module, seen.line, seen.how)
+            yield from _as_whole(name, module, seen)
 
-    def _passive(self, module: Module, item: Import) -> Iterator[Node]:
-        """An import at the top, as far as it counts without being used: for what it runs, if it is unused."""
+    def _executed(self, module: Module, item: Import) -> Iterator[Node]:
+        """An import at the top counts for what it runs, whether or not its name is used."""
         name = item.runs.absolute(module.package)
         if name is None:
             return
         top = name.partition(".")[0]
         if not self._finder.find(top).local:
             yield Node(What.LOOK, top)
-        elif not module.is_used(item):
-            yield from self._run(module, item.runs)
+        else:
+            runs = item.runs if item.name != "*" else item.runs._replace(name=None)
+            yield from self._run(module, runs)
 
     def _run(self, module: Module, target: Imported) -> Iterator[Node]:
         """An import for what it runs: the tops of the modules of the project that it executes."""
@@ -158,7 +201,10 @@ class Links:
                     by_name.setdefault(holder, set()).add(Node(What.NAME, module.name, name))
                 else:
                     always |= self._decorated(module, name, decorator)
+            effects = {unit.index for unit in module.effects}
             for unit in module.units:
+                if unit.index not in effects and self._calls.acts(module, unit.node):
+                    always.update(Node(What.NAME, module.name, name) for name in unit.binds)
                 if isinstance(unit.node, ast.ClassDef):
                     enrols, looks = self._enrols(module, unit.node)
                     always |= looks
@@ -193,6 +239,25 @@ class Links:
             if found and all(only_wraps(node, calls, where.origins) for where, node in found):
                 return looks
         return looks | {Node(What.NAME, module.name, name)}
+
+    def subclasses(self, name: str) -> frozenset[Node]:
+        """The names of a module that hold classes with a base in the project: `__subclasses__` finds them."""
+        module = self._resolver.source(name)
+        found = set[Node]()
+        for unit in module.units if module else ():
+            if module and any(self._is_derived(module, node) for node in classes(unit.node)):
+                found |= {Node(What.NAME, name, bound) for bound in unit.binds}
+        return frozenset(found)
+
+    def _is_derived(self, module: Module, node: ast.ClassDef) -> bool:
+        for base in node.bases:
+            root, attributes = unroll(base.value if isinstance(base, ast.Subscript) else base)
+            if not isinstance(root, ast.Name):
+                return True
+            resolved = self._resolver.chain(module, (root.id, *attributes))
+            if self._resolver.definitions(resolved):
+                return True
+        return False
 
     def _enrols(self, module: Module, node: ast.ClassDef) -> tuple[bool, frozenset[Node]]:
         """Whether a class is made known to others by being defined: a base or a metaclass sees to it.
@@ -233,6 +298,9 @@ def _bases(node: ast.ClassDef) -> list[ast.expr]:
     return [*node.bases, *(word.value for word in node.keywords if word.arg == "metaclass")]
 
 
-def _as_whole(name: str, module: Module, line: int, how: str) -> Iterator[Node]:
+def _as_whole(name: str, module: Module, seen: Seen) -> Iterator[Node]:
     yield Node(What.WHOLE, name)
-    yield Node(What.WHY, name, f"{how} in {module.source.path} line {line}")
+    if not seen.loads:
+        yield Node(What.OPEN, name)
+    note = f": {NOT_FOLLOWED}" if seen.loads else ""
+    yield Node(What.WHY, name, f"{seen.how} in {module.source.path} line {seen.line}{note}")

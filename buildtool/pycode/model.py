@@ -30,7 +30,8 @@ class Parameter(NamedTuple):
 class Function(NamedTuple):
     """What is known of something that can be called.
 
-    `parameters` is None where reading cannot tell: a `partial`, what a call returned, a class without an
+    `parameters` is None where reading cannot tell: a name with several definitions, one under a decorator that
+    may change it, a `partial`, what a call returned, a class without an
     `__init__` of its own, anything outside the project (its `path` is "" and its `line` 0).
     """
 

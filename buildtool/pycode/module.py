@@ -64,6 +64,11 @@ class Unit:
         return canonical([self.node])
 
     @property
+    def binds(self) -> set[str]:
+        """The global names that it binds."""
+        return self.bound.names - {"*"}
+
+    @property
     def runs_at_once(self) -> bool:
         """Whether its value depends on what ran before it: all but plain functions."""
         return not isinstance(self.node, _PLAIN) or bool(self.node.decorator_list)
@@ -101,7 +106,7 @@ class Module:
         self._add_imports(index, unit.bound.imports)
         if self._has_effect(unit):
             self.effects.append(unit)
-        for name in unit.bound.names - {"*"}:
+        for name in unit.binds:
             self._bindings(name).units.append(unit)
 
     def _add_imports(self, index: int, found: Iterable[Import]) -> None:
@@ -158,38 +163,39 @@ class Module:
             for name, found in self.names.items()
         }
 
+    @cached_property
+    def constants(self) -> dict[str, str]:
+        """The global names that stand for one text and no other."""
+        found = {}
+        for name, (units, imports) in self.names.items():
+            node = units[0].node if len(units) == 1 and not imports else None
+            value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                targets = node.targets if isinstance(node, ast.Assign) else ()
+                if name not in self.set_from_within and all(isinstance(t, ast.Name) for t in targets):
+                    found[name] = value.value
+        return found
+
     def uses(self, unit: Unit) -> Uses:
         """What a statement uses."""
         found = self._uses.get(unit.index)
         if found is None:
-            found = self._uses[unit.index] = uses_of([unit.node], self.origins)
+            found = self._uses[unit.index] = uses_of([unit.node], self.origins, self.constants)
         return found
 
     @cached_property
-    def mentioned(self) -> set[str]:
-        """Every name that is read anywhere in the file, and every attribute."""
-        found: set[str] = set()
-        pending: list[ast.AST] = list(self.statements)
-        while pending:
-            node = pending.pop()
-            if isinstance(node, ast.Name):
-                found.add(node.id)
-            elif isinstance(node, ast.Attribute):
-                found.add(node.attr)
-            pending += children(node)
-        return found
-
-    def imports(self) -> Iterator[Import]:
-        """Every import at the top, star imports left out."""
-        for found in self.names.values():
-            yield from (item for _, item in found.imports)
-
-    def is_used(self, item: Import) -> bool:
-        """Whether an import is used by name; else it is there for what it runs, or to be passed on."""
-        parts = {item.name}
-        if item.runs.name is None and item.runs != item.target:
-            parts.update(item.runs.module.split("."))
-        return parts <= self.mentioned
+    def imports(self) -> tuple[tuple[int, Import], ...]:
+        """Every import that runs when the module does, in order: in blocks and class bodies, too."""
+        found: list[tuple[int, Import]] = []
+        for index, statement in enumerate(self.statements):
+            pending: list[ast.AST] = [statement]
+            while pending:
+                node = pending.pop()
+                if isinstance(node, ast.Import | ast.ImportFrom):
+                    found += ((index, item) for item in parse_import(node))
+                elif isinstance(node, (*_COMPOUND, ast.ClassDef, ast.ExceptHandler, ast.match_case)):
+                    pending += children(node)[::-1]
+        return tuple(found)
 
     @cached_property
     def set_from_within(self) -> dict[str, list[Unit]]:
@@ -227,6 +233,17 @@ class Module:
                     for decorator in inner.decorator_list if isinstance(inner, DEFINITIONS) else ():
                         if getattr(unroll(decorator)[0], "id", None) not in own:
                             yield node.name, decorator
+
+
+def classes(statement: ast.stmt) -> Iterator[ast.ClassDef]:
+    """The classes that a statement makes when it runs."""
+    pending: list[ast.AST] = [statement]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.ClassDef):
+            yield node
+        if isinstance(node, (*_COMPOUND, ast.ClassDef, ast.ExceptHandler, ast.match_case)):
+            pending += children(node)
 
 
 def _statements(body: list[ast.stmt], *, script: bool) -> Iterator[ast.stmt]:

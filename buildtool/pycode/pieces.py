@@ -43,7 +43,9 @@ class Pieces:
             return self._package(node.module)
         if node.what == What.UNKNOWN:
             return (Piece("package", node.module, digest("package", node.module, None), "not installed"),)
-        if node.what in {What.LOOK, What.WHY}:
+        if node.what == What.ORDER:
+            return (Piece("code", f"{node.module} (order)", digest("order", node.name), node.name),)
+        if node.what in {What.LOOK, What.WHY, What.CLASSES, What.OPEN}:
             return ()
         module = self._resolver.source(node.module)
         if module is None:

@@ -11,6 +11,11 @@ from buildtool.pycode.encode import does_nothing
 from buildtool.pycode.scopes import parameters
 from buildtool.pycode.uses import Origins, origin, unroll
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 _MODULES = frozenset(
     {
         *(
@@ -43,6 +48,45 @@ _NAMES = frozenset(
     }
 )
 _NOT = ("numba.extending",)
+# What may be called at the top of a module without counting as more than the value that it gives.
+_BUILTINS = _words(
+    "abs all any ascii bin bool bytearray bytes callable chr classmethod complex dict dir divmod enumerate filter"
+    " float format frozenset getattr hasattr hash hex id int isinstance issubclass iter len list map max"
+    " memoryview min object oct open ord pow property range repr reversed round set slice sorted staticmethod"
+    " str sum super tuple type zip"
+)
+_CALLS = _words(
+    "os.environ.get os.getenv os.fspath os.cpu_count os.getcwd os.getpid os.listdir os.sep logging.getLogger"
+    " logging.NullHandler structlog.get_logger time.time time.monotonic time.perf_counter json.loads json.load"
+    " json.dumps tomllib.loads tomllib.load yaml.safe_load importlib.resources.files"
+    " importlib.metadata.version platform.system platform.machine sys.getsizeof shutil.which attr.ib attr.s"
+    " attrs.field attrs.define pydantic.create_model pandas.read_csv pandas.read_table pandas.to_datetime"
+    " pandas.concat pandas.date_range torch.device torch.tensor torch.zeros torch.ones copy.copy copy.deepcopy"
+    " pytest.param pytest.fixture numpy.random.default_rng"
+)
+_MAKING = _words(
+    "dict list set bytearray sorted collections.defaultdict collections.deque copy.copy str int float"
+)
+_QUIET = _words(
+    "abc ast base64 bisect calendar cmath collections dataclasses datetime decimal difflib enum fractions functools"
+    " fnmatch glob hashlib html itertools math numpy operator ntpath pathlib posixpath re statistics string"
+    " struct textwrap types typing typing_extensions unicodedata urllib uuid zoneinfo"
+)
+_LOUD = (
+    *("numpy.random", "numpy.set", "numpy.save", "numpy.put", "numpy.copyto", "numpy.fill", "urllib.request"),
+    *("decimal.setcontext", "bisect.insort", "calendar.setfirstweekday", "re.purge", "decimal.getcontext"),
+    *("typing.get_overloads", "operator.set", "operator.del", "operator.i", "collections.deque."),
+)
+_READING = _words(
+    "absolute as_posix as_uri astype capitalize casefold copy count decode difference encode endswith exists expanduser"
+    " find findall finditer format format_map fromkeys fullmatch get get_text getvalue glob group groupdict groups"
+    " hexdigest index intersection is_dir is_file isalpha isdigit isdisjoint isidentifier isoformat issubset items"
+    " iterdir join joinpath keys lower lstrip match maketrans mean most_common partition read read_bytes read_text"
+    " readlines relative_to removeprefix removesuffix replace reshape resolve rfind rglob rpartition rsplit rstrip"
+    " samefile search split splitlines startswith stat strftime strip strptime sub sum swapcase symmetric_difference"
+    " timestamp title to_bytes tolist total_seconds translate union upper values with_name with_stem with_suffix"
+    " zfill"
+)
 
 
 def is_pure(decorator: ast.expr, origins: Origins) -> bool:
@@ -95,3 +139,31 @@ def _marks(statement: ast.stmt, own: set[str]) -> bool:
             for root, names in map(unroll, statement.targets)
         )
     )
+
+
+def known(name: str | None) -> bool:
+    """Whether calling a thing from outside, named in dotted text, is known to change nothing.
+
+    A class, told by its capital letter, makes an object and no more.
+    """
+    if name is None:
+        return False
+    name = name.removeprefix("builtins.")
+    top, _, last = name.rpartition(".")
+    if not top:
+        return last in _BUILTINS or last.endswith(("Error", "Exception"))
+    if name in _CALLS or top == "os.path" or last[:1].isupper():
+        return True
+    return name.partition(".")[0] in _QUIET and not name.startswith(_LOUD)
+
+
+def makes(name: str | None) -> bool:
+    """Whether what a call gives is a thing of its own, which nobody else has yet."""
+    if name is None or not known(name):
+        return False
+    return name in _MAKING or name.rpartition(".")[2][:1].isupper()
+
+
+def reads(method: str) -> bool:
+    """Whether a method of that name, of an object from outside, is known to change nothing."""
+    return method in _READING

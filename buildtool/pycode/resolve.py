@@ -44,6 +44,9 @@ _GIVEN = frozenset(
 )
 
 
+NOT_FOLLOWED = "what it loads is not followed"
+
+
 class What:
     """What a node of the graph of code is. Plain texts, since nodes are hashed very often."""
 
@@ -51,6 +54,9 @@ class What:
     TOP = "top"  # what a module does when it is imported, its bindings aside
     WHOLE = "whole"  # a module as a whole
     WHY = "why"  # a reason why it is taken as a whole
+    OPEN = "open"  # it may be asked for any name that it imports
+    CLASSES = "classes"  # every class with a base in the project
+    ORDER = "order"  # the order of what a module does when it is imported
     LOOK = "look"  # where a module was looked for
     PACKAGE = "package"  # a top-level name from outside
     UNKNOWN = "unknown"  # a top-level name that is nowhere
@@ -61,7 +67,7 @@ class Node(NamedTuple):
 
     what: str  # one of `What`
     module: str
-    name: str = ""  # of NAME: the name; of WHY: the reason
+    name: str = ""  # of NAME: the name; of WHY: the reason; of ORDER: the text
 
 
 class Resolved(NamedTuple):
@@ -227,7 +233,7 @@ class _Walk:
         elif name not in _GIVEN or not name.startswith("__"):
             why = f"`{name}` is not defined in it"
             if "__getattr__" in module.names:
-                why = "it has a `__getattr__`"
+                why = f"it has a `__getattr__`: {NOT_FOLLOWED}"
             self._nodes |= {Node(What.WHOLE, module.name), Node(What.WHY, module.name, why)}
 
 

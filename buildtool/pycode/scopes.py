@@ -94,6 +94,7 @@ class Scope:
         self.above = above
         self.names = bound.names - bound.globals - bound.nonlocals
         self.globals = bound.globals
+        self.nonlocals = bound.nonlocals
         self.imports: dict[str, list[Import]] = {}
         for item in bound.imports:
             self.imports.setdefault(item.name, []).append(item)

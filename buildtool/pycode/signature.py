@@ -10,8 +10,12 @@ import ast
 from buildtool.pycode.encode import children
 from buildtool.pycode.model import Function, Parameter
 from buildtool.pycode.module import Module
+from buildtool.pycode.pure import called
 from buildtool.pycode.scopes import DEFINITIONS, Routine
+from buildtool.pycode.uses import origin
 
+# Decorators that leave the signature as it is written.
+_TRANSPARENT = frozenset({"functools.cache", "functools.lru_cache", "staticmethod", "classmethod"})
 _NO_CALLABLES = (
     *(ast.Constant, ast.JoinedStr, ast.List, ast.Tuple, ast.Set, ast.Dict),
     *(ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.Compare),
@@ -37,7 +41,13 @@ def describe(module: Module, qualname: str, node: ast.AST, *, skip_first: bool =
         methods = [inner for inner in node.body if isinstance(inner, ast.FunctionDef)]
         routine = next((inner for inner in reversed(methods) if inner.name == "__init__"), None)
         skip_first = True
-    found = _parameters(module, routine.args) if routine else None
+    told = all(
+        origin(called(item), module.origins) in _TRANSPARENT
+        for inner in {node, routine}
+        if isinstance(inner, DEFINITIONS)
+        for item in inner.decorator_list
+    )
+    found = _parameters(module, routine.args) if routine and told else None
     return Function(
         module=module.name,
         qualname=qualname,
@@ -45,7 +55,7 @@ def describe(module: Module, qualname: str, node: ast.AST, *, skip_first: bool =
         line=getattr(node, "lineno", 0),
         parameters=found[1:] if found and skip_first and found[0].kind != "args" else found,
         is_async=isinstance(node, ast.AsyncFunctionDef),
-        is_generator=routine is not None and routine is node and _yields(routine),
+        is_generator=told and routine is not None and routine is node and _yields(routine),
         decorators=decorators,
     )
 

@@ -15,7 +15,7 @@ from buildtool.pycode.encode import children
 from buildtool.pycode.finder import Finder, Found, Kind
 from buildtool.pycode.imports import Import, parse_import
 from buildtool.pycode.model import Function
-from buildtool.pycode.module import Module
+from buildtool.pycode.module import Bindings, Module
 from buildtool.pycode.resolve import Resolver
 from buildtool.pycode.scopes import DEFINITIONS, bound_by
 from buildtool.pycode.signature import describe, is_no_callable
@@ -101,10 +101,14 @@ class _Search:
     def _in_source(self, found: Found, module: Module, chain: Chain) -> Function:
         bindings = module.names.get(chain[0])
         if bindings is not None:
-            unit = bindings.units[-1] if bindings.units else None
-            if unit is not None and all(index <= unit.index for index, _ in bindings.imports):
-                return self._in_statement(module, unit.node, chain)
-            return self._imported(module, bindings.imports[-1][1], chain)
+            certain = _is_certain(module, bindings, chain[0])
+            try:
+                known = self._bound(module, bindings, chain)
+            except TaskfileError:
+                if certain:
+                    raise
+                return self._unknown(found, chain)
+            return known if certain else known._replace(parameters=None, is_generator=False)
         if (
             found.folders is not None
             and len(chain) > 1
@@ -120,6 +124,13 @@ class _Search:
             return self._unknown(found, chain)
         raise self._no_function(found, chain, list(module.names))
 
+    def _bound(self, module: Module, bindings: Bindings, chain: Chain) -> Function:
+        """The last thing that binds a name."""
+        unit = bindings.units[-1] if bindings.units else None
+        if unit is not None and all(index <= unit.index for index, _ in bindings.imports):
+            return self._in_statement(module, unit.node, chain)
+        return self._imported(module, bindings.imports[-1][1], chain)
+
     def _imported(self, module: Module, item: Import, chain: Chain) -> Function:
         name = item.target.absolute(module.package)
         if name is None or self._finder.find(name).kind is Kind.MISSING:
@@ -134,7 +145,7 @@ class _Search:
 
     def _in_statement(self, module: Module, statement: ast.stmt, chain: Chain) -> Function:
         """The definition of a name in a top-level statement: a block may hold several, functions come first."""
-        candidates = [node for node in _binding(statement) if chain[0] in bound_by([node]).names]
+        candidates = _candidates(statement, chain[0])
         candidates.sort(key=lambda node: not isinstance(node, DEFINITIONS))
         node = candidates[0] if candidates else statement
         if isinstance(node, ast.Import | ast.ImportFrom):
@@ -208,6 +219,24 @@ class _Search:
             facts=(("because", printable(why)),),
             hint="name a function",
         )
+
+
+def _candidates(statement: ast.stmt, name: str) -> list[ast.stmt]:
+    """The simple statements in a statement that bind a name."""
+    return [node for node in _binding(statement) if name in bound_by([node]).names]
+
+
+def _is_certain(module: Module, bindings: Bindings, name: str) -> bool:
+    """Whether reading tells which of the things that bind a name is the last to do so."""
+    last = max([index for index, _ in bindings.imports] + [unit.index for unit in bindings.units])
+    if any(index > last for index, _ in module.stars):
+        return False
+    block = next((unit.node for unit in bindings.units if unit.index == last), None)
+    if block is None or _binding(block) == [block]:
+        return True
+    nodes = [node for unit in bindings.units for node in _candidates(unit.node, name)]
+    nodes = [node for node in nodes if not is_no_callable(_value(node, name))]
+    return len(nodes) <= 1 and all(index == last for index, _ in bindings.imports)
 
 
 def _binding(statement: ast.stmt) -> list[ast.stmt]:

@@ -33,7 +33,18 @@ _BY_NAME = {"getattr", "setattr", "hasattr", "delattr"}
 _BY_NAME |= {"builtins." + name for name in _BY_NAME}
 _IMPORTERS = {"importlib.import_module", "__import__", "builtins.__import__", "runpy.run_module"}
 _OPEN = {"globals", "locals", "vars", "eval", "exec"}
-_OPEN |= {"builtins." + name for name in _OPEN} | _IMPORTERS | {"sys.modules"}
+_LOADERS = _IMPORTERS | {
+    *("importlib.util.spec_from_file_location", "importlib.util.spec_from_loader", "imp.load_source"),
+    *(
+        "importlib.machinery.SourceFileLoader",
+        "pkgutil.iter_modules",
+        "pkgutil.walk_packages",
+        "runpy.run_path",
+    ),
+    *("importlib.reload", "importlib.metadata.entry_points", "sys.path.insert", "sys.path.append"),
+    *("sys.path.extend", "sys._getframe", "inspect.currentframe", "inspect.stack"),
+}
+_OPEN |= {"builtins." + name for name in _OPEN} | _LOADERS | {"sys.modules"}
 
 
 class Seen(NamedTuple):
@@ -41,6 +52,7 @@ class Seen(NamedTuple):
 
     line: int
     how: str = VALUE
+    loads: bool = False  # whether code may be loaded by it that nobody sees
 
 
 @dataclass(slots=True)
@@ -53,6 +65,8 @@ class Uses:
     imports: dict[tuple[Imported, tuple[str, ...]], Seen] = field(default_factory=dict)
     # Imports in the code itself, used or not.
     runs: dict[Imported, None] = field(default_factory=dict)
+    # Whether it asks a class for the classes that are made from it.
+    subclasses: bool = False
     # Why it may use anything of its module, if so.
     dynamic: Seen | None = None
 
@@ -61,9 +75,9 @@ class Uses:
 Origins = Mapping[str, str]
 
 
-def uses_of(nodes: list[ast.AST], origins: Origins) -> Uses:
+def uses_of(nodes: list[ast.AST], origins: Origins, constants: Mapping[str, str]) -> Uses:
     """What top-level statements (or parts of them) use."""
-    reader = _Reader(origins)
+    reader = _Reader(origins, constants)
     reader.push(None, *nodes)
     reader.run()
     return reader.uses
@@ -104,8 +118,9 @@ class _Task(NamedTuple):
 class _Reader:
     """Walks a piece of code; the order does not matter."""
 
-    def __init__(self, origins: Origins) -> None:
+    def __init__(self, origins: Origins, constants: Mapping[str, str]) -> None:
         self.uses = Uses()
+        self._constants = constants
         self._origins = origins
         self._pending: list[_Task] = []
 
@@ -137,6 +152,9 @@ class _Reader:
         """A name with attributes is used; `safe`: what it stands for is known to be used harmlessly."""
         root, attributes = unroll(node)
         attributes += more
+        if "__globals__" in attributes:
+            self._open("__globals__", node, loads=True)
+        self.uses.subclasses = self.uses.subclasses or "__subclasses__" in attributes
         seen = Seen(node.lineno, how)
         if isinstance(root, ast.Name):
             if not safe and (stands_for := origin(node, self._origins, scope)) is not None:
@@ -158,11 +176,12 @@ class _Reader:
     def _check_open(self, stands_for: str, node: ast.expr) -> None:
         name = "sys.modules" if stands_for.startswith("sys.modules.") else stands_for
         if name in _OPEN:
-            self._open(name.removeprefix("builtins."), node)
+            self._open(name.removeprefix("builtins."), node, loads=name in _LOADERS)
 
-    def _open(self, what: str, node: ast.expr) -> None:
-        if self.uses.dynamic is None or node.lineno < self.uses.dynamic.line:
-            self.uses.dynamic = Seen(node.lineno, f"`{what}`")
+    def _open(self, what: str, node: ast.expr, *, loads: bool) -> None:
+        known = self.uses.dynamic
+        if known is None or (loads, -node.lineno) > (known.loads, -known.line):
+            self.uses.dynamic = Seen(node.lineno, f"`{what}`", loads)
 
     def _fetch(
         self, call: ast.Call, target: Imported, attributes: tuple[str, ...], scope: Scope | None
@@ -176,18 +195,21 @@ class _Reader:
         """What `import_module("a.b")` and its like fetch, if that is written out."""
         if origin(call.func, self._origins, scope) not in _IMPORTERS or not call.args:
             return None
-        name = call.args[0]
-        if not (isinstance(name, ast.Constant) and isinstance(name.value, str)):
+        word = call.args[0]
+        name = word.value if isinstance(word, ast.Constant) else None
+        if isinstance(word, ast.Name) and owner(word.id, scope) is None:
+            name = self._constants.get(word.id)
+        if not isinstance(name, str):
             return None
-        dots = len(name.value) - len(name.value.lstrip("."))
+        dots = len(name) - len(name.lstrip("."))
         if not dots:
-            return Imported(name.value)
+            return Imported(name)
         package = call.args[1] if len(call.args) > 1 else None
         package = next((word.value for word in call.keywords if word.arg == "package"), package)
         if isinstance(package, ast.Name) and package.id == "__package__":
-            return Imported(name.value[dots:], dots)
+            return Imported(name[dots:], dots)
         if isinstance(package, ast.Constant) and isinstance(package.value, str):
-            absolute = Imported(name.value[dots:], dots).absolute(package.value)
+            absolute = Imported(name[dots:], dots).absolute(package.value)
             return Imported(absolute) if absolute else None
         return None
 
@@ -334,6 +356,12 @@ class _Reader:
                 self.uses.imports.setdefault(
                     (item.target, ()), Seen(node.lineno, "imported as a global name")
                 )
+            elif item.name in scope.nonlocals:
+                self.uses.imports.setdefault(
+                    (item.target, ()), Seen(node.lineno, "imported as a nonlocal name")
+                )
+            elif isinstance(scope, ClassScope):
+                self.uses.imports.setdefault((item.target, ()), Seen(node.lineno, "imported in a class body"))
 
 
 _BRANCHES = (ast.If, ast.For, ast.While, ast.Try, ast.TryStar, ast.With, ast.Match, ast.Delete)

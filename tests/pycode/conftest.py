@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.bench import Bench
+from support.sources import Bench
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from support.bench import Bench
+from support.sources import Bench
 
 BEFORE = '''\
 """About this."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from support.bench import Bench
+from support.sources import Bench
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,6 @@ from support.bench import Bench
         "while f(): pass",
         "TABLE[0] += K",
         "class C:\n    TABLE[0] = f",
-        "import sys\nsys.path.insert(0, 'lib')",
     ],
 )
 def test_statements_with_an_effect_count(bench: Bench, statement: str) -> None:
@@ -141,7 +140,7 @@ def test_an_import_for_its_effect(bench: Bench) -> None:
     )
     assert bench.changed({**files, "steps": steps}, {"steps": "import quiet\n" + steps}) == set()
     used = "import plugins\ndef other(): return plugins.registry\n" + steps
-    assert bench.changed({**files, "steps": steps}, {"steps": used}) == set()
+    assert "plugins (top level)" in bench.changed({**files, "steps": steps}, {"steps": used})
     inside = steps.replace("return", "\n import plugins\n return")
     assert "plugins (top level)" in bench.changed({**files, "steps": steps}, {"steps": inside})
 

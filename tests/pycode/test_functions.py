@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from buildtool.errors import TaskfileError
-from support.bench import Bench
+from support.sources import Bench
 
 STEPS = """\
 from functools import partial
@@ -200,12 +200,12 @@ def test_a_name_that_leads_round(bench: Bench) -> None:
     ],
 )
 def test_a_file_that_is_no_python(bench: Bench, raw: bytes, what: str) -> None:
-    bench.write({"steps": "import bad\ndef main(): return bad.f()\ndef other(): pass"})
+    bench.write({"steps": "import bad\ndef main(): return 1", "apart": "def other(): pass"})
     (bench.root / "bad.py").write_bytes(raw)
     error = failure(bench, "steps:main")
     assert what in error.summary
     assert error.facts[0][1].startswith("bad.py")
-    assert bench.reach("steps:other").pieces
+    assert bench.reach("apart:other").pieces
     assert what in failure(bench, "bad:f").summary
     assert what in failure(bench, "bad.py").summary
 
@@ -275,3 +275,32 @@ def test_nothing_of_the_user_is_run(bench: Bench) -> None:
     )
     assert bench.reach().pieces
     assert bench.reach("p.q:f").pieces
+
+
+@pytest.mark.parametrize(
+    ("text", "parameters"),
+    [
+        ("@inject\ndef f(db, output): pass", None),
+        ("@inject\ndef f(db): yield", None),
+        ("import contextlib\n@contextlib.contextmanager\ndef f(db): yield", None),
+        ("import functools\n@functools.wraps(inject)\ndef f(*a): pass", None),
+        ("import functools\n@functools.cache\ndef f(a): pass", ["a"]),
+        ("from functools import lru_cache\n@lru_cache(maxsize=1)\ndef f(a): pass", ["a"]),
+        ("import sys\nif sys.version_info < (3, 8):\n def f(a): yield\nelse:\n def f(b): yield", None),
+        ("try:\n from fast import f\nexcept ImportError:\n def f(b): yield", None),
+        ("def f(a): pass\nif inject:\n def f(b): pass", None),
+        ("def f(a): pass\nfrom nowhere_at_all import *", None),
+        ("f = None\nif inject:\n def f(b): pass", ["b"]),
+        ("try:\n def f(a): pass\nexcept KeyError:\n pass", ["a"]),
+        ("def f(a): yield\ndef f(b): pass", ["b"]),
+        ("if inject:\n def f(a): pass\ndef f(b): pass", ["b"]),
+        ("@inject\nclass f:\n def __init__(self, a): pass", None),
+    ],
+)
+def test_parameters_are_told_where_reading_can_tell(
+    bench: Bench, text: str, parameters: list[str] | None
+) -> None:
+    bench.write({"steps": "def inject(f): return f\n" + text})
+    function = bench.function("steps:f")
+    found = None if function.parameters is None else [item.name for item in function.parameters]
+    assert (found, function.is_generator) == (parameters, False)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buildtool.errors import TaskfileError
-from support.bench import Bench, Texts
+from support.sources import Bench, Texts
 
 NOISE = ["", "\n\n", "# words\n", "'''words'''\n", "pass\n", "...\n", "\t\n"]
 AT_THE_TOP = [

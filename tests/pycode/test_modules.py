@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support.bench import Bench, Texts
+from support.sources import Bench, Texts
 
 TOOLS = "def f(): return g()\ndef g(): return K\nK = 1\ndef unrelated(): pass\n"
 
@@ -23,7 +23,7 @@ TOOLS = "def f(): return g()\ndef g(): return K\nK = 1\ndef unrelated(): pass\n"
         "def main():\n import tools\n return tools.f()",
         "def main():\n import tools as t\n return [t.f() for x in 'ab']",
         "def main():\n from tools import f as z\n def inner(): return z()\n return inner",
-        "class main:\n import tools\n x = tools.f()",
+        "class main:\n from tools import f\n x = f()",
         "try:\n    import tools\nexcept ImportError:\n    tools = None\ndef main(): return tools.f()",
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from tools import f\ndef main(x: 'f'): pass",
         "import tools\ndef main(): return getattr(tools, 'f')()",
@@ -176,9 +176,15 @@ def test_dynamic_code_takes_its_own_module(bench: Bench, body: str) -> None:
         {"steps": f"import importlib, sys, tools\ndef main(name): return {body}\ndef z(): return tools.f()"}
     )
     reach = bench.reach()
-    assert [module for module, _ in reach.whole] == ["steps"]
+    names = {piece.name for piece in reach.pieces}
     assert "line 2" in reach.whole[0][1]
-    assert {"steps", "tools.f", "tools.K"} <= {piece.name for piece in reach.pieces}
+    if "import" in body:
+        assert [module for module, _ in reach.whole] == ["steps"]
+        assert reach.whole[0][1].endswith(": what it loads is not followed")
+        assert {"steps", "tools.f", "tools.K"} <= names
+    else:  # it may ask for what the module imports
+        assert [module for module, _ in reach.whole] == ["steps", "tools"]
+        assert {"steps", "tools"} <= names
 
 
 def test_things_that_only_look_dynamic(bench: Bench) -> None:
@@ -201,7 +207,7 @@ def test_a_module_getattr_takes_the_whole_module(bench: Bench) -> None:
     bench.write(
         {"lazy": "def __getattr__(name): return 1\nX = 1", "steps": "import lazy\ndef main(): return lazy.y"}
     )
-    assert bench.reach().whole == (("lazy", "it has a `__getattr__`"),)
+    assert bench.reach().whole == (("lazy", "it has a `__getattr__`: what it loads is not followed"),)
     bench.write({"steps": "import lazy\ndef main(): return lazy.X"})
     assert bench.reach().whole == ()
 
@@ -330,3 +336,76 @@ def test_a_script_counts_as_a_whole(bench: Bench) -> None:
 def test_type_parameters(bench: Bench) -> None:
     bench.write({"steps": "A = B = T = 1\ntype X[T] = dict[T, A]\ndef main[T: B](x: T) -> X: return T"})
     assert bench.names() == {"steps.main", "steps.A", "steps.B", "steps.X"}
+
+
+def test_a_whole_module_passes_on_what_it_imports(bench: Bench) -> None:
+    files = {
+        "deep": "K = 1",
+        "deeper": "Z = 1",
+        "helpers": "from deep import K\nimport deeper",
+        "steps": "import helpers as hp\nT = {'a': hp}\ndef main(): return T['a'].K, T['a'].deeper.Z",
+    }
+    assert bench.changed(files, {"deep": "K = 2"}) == {"deep.K"}
+    assert bench.changed(files, {"deeper": "Z = 2"}) == {"deeper"}
+    files["steps"] = "from helpers import *\ndef main(): return K"
+    assert bench.changed({**files, "deep": "K = 3"}, {"deep": "K = 4"}) == {"deep.K"}
+
+
+def test_imports_in_class_bodies_belong_to_the_class(bench: Bench) -> None:
+    files = {
+        "helpers": "def fmt(x): return 1",
+        "steps": "class T:\n    from helpers import fmt\ndef main(): return T.fmt(1)",
+    }
+    assert bench.changed(files, {"helpers": "def fmt(x): return 2"}) == {"helpers.fmt"}
+    files = {"steps": "class T:\n    import helpers\ndef main(): return T.helpers.fmt(1)"}
+    assert bench.changed(files, {"helpers": "def fmt(x): return 3"}) == {"helpers"}
+
+
+def test_an_import_to_a_nonlocal_name(bench: Bench) -> None:
+    text = (
+        "def main():\n h = None\n def load():\n  nonlocal h\n  import helpers as h\n load()\n return h.f()\n"
+    )
+    files = {"helpers": "def f(): return 1", "steps": text}
+    assert bench.changed(files, {"helpers": "def f(): return 2"}) == {"helpers"}
+
+
+def test_classes_that_are_found_by_their_base(bench: Bench) -> None:
+    plugins = "import base\nclass A(base.Base):\n    x = 1\nclass B(A):\n    y = 1\nclass C:\n    z = 1\n"
+    files = {
+        "base": "class Base: pass",
+        "plugins": plugins,
+        "steps": "import base, plugins\ndef main(): return [c.x for c in base.Base.__subclasses__()]",
+    }
+    assert bench.changed(files, {"plugins": plugins.replace("x = 1", "x = 2")}) == {"plugins.A"}
+    assert bench.changed(files, {"plugins": plugins.replace("y = 1", "y = 2")}) == {"plugins.B"}
+    assert bench.changed(files, {"plugins": plugins.replace("z = 1", "z = 2")}) == set()
+
+
+def test_a_module_by_a_name_that_is_a_constant(bench: Bench) -> None:
+    text = "import importlib\nN = 'tools'\ndef main(): return importlib.import_module(N).f()"
+    files = {"tools": TOOLS, "other": TOOLS, "steps": text}
+    assert bench.changed(files, {"tools": TOOLS.replace("K = 1", "K = 2")}) == {"tools.K"}
+    assert bench.reach().whole == ()
+    assert "other.K" in bench.changed({}, {"steps": text.replace("'tools'", "'other'")})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "importlib.import_module(n)",
+        "importlib.import_module(f'{n}.x')",
+        "list(pkgutil.iter_modules(n))",
+        "importlib.util.spec_from_file_location('a', n)",
+        "sys.path.insert(0, n)",
+        "sys.path.append(n)",
+        "n.__globals__['x']",
+        "sys._getframe(1)",
+    ],
+)
+def test_what_is_not_followed_is_told(bench: Bench, body: str) -> None:
+    text = f"import importlib, importlib.util, pkgutil, sys\ndef main(n): return {body}\ndef other(): pass"
+    bench.write({"steps": text})
+    ((module, why),) = bench.reach().whole
+    assert (module, why.endswith(" in steps.py line 2: what it loads is not followed")) == ("steps", True)
+    bench.write({"steps": text.replace("return", "globals(); return")})
+    assert "not followed" in bench.reach().whole[0][1]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from support.bench import Bench
+from support.sources import Bench
 
 ROOT = Path(__file__).parents[2]
 # Without the library, or with one of another version, any stable digest will do.
