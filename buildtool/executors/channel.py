@@ -6,7 +6,6 @@ Knows neither logs nor how jobs end.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import selectors
 import shutil
@@ -91,7 +90,11 @@ class Channel:
         if not end:
             self._close(connection)
             return []
-        job, pid = json.loads(line)
+        try:
+            job, pid = map(int, line.split())
+        except ValueError:  # nobody of ours
+            self._close(connection)
+            return []
         self.drop(job)
         self._open[job] = connection
         return [Printed(job, pid, b""), *([Printed(job, None, rest)] if rest else [])]

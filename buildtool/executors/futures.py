@@ -7,6 +7,7 @@ were in it are done once more, each alone, so that only the one at fault fails.
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
 import selectors
 import signal
@@ -203,8 +204,10 @@ class Futures:
         if pool is None:
             return
         stuck = self._stuck or any(sent.run.pid == os.getpid() for sent in self._sent.values())
+        known = inspect.signature(pool.shutdown).parameters
+        wishes = {"wait": not stuck, "cancel_futures": True, "kill_workers": True}  # the last one is loky's
         with contextlib.suppress(Exception):
-            pool.shutdown(wait=not stuck, cancel_futures=True)
+            pool.shutdown(**{name: wish for name, wish in wishes.items() if name in known})
 
     # -- jobs ------------------------------------------------------------------------------------------------
 

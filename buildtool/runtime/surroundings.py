@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 import select
 import signal
@@ -81,7 +80,7 @@ def _connect(data: Data) -> socket.socket | None:
         return None
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     channel.connect(data["channel"])
-    channel.sendall(json.dumps([data["id"], os.getpid()]).encode() + b"\n")
+    channel.sendall(b"%d %d\n" % (data["id"], os.getpid()))
     return channel
 
 
