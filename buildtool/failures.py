@@ -67,6 +67,8 @@ class Failures:
             return self.describe(job, command, ended.repeat)
         if ended.cause is not None:
             return self.describe(job, command, ended.cause, self._where(ended))
+        if ended.code is None:
+            return self.describe(job, command, "nobody knows how it ended")
         if ended.code:
             return self.describe(job, command, f"exit code {ended.code}", hidden_variables(command, work))
         missing = self._missing(job)

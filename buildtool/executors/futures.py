@@ -38,6 +38,7 @@ class _Sent:
 
     run: Running
     future: Future[Data]
+    pool: Executor | None  # that it was given to
     kill_at: float | None = None
     told: bool = False  # that it runs
 
@@ -169,7 +170,7 @@ class Futures:
                 Ended(work.id, None, None, 0.0, 0, error=f"the executor does not take it: {error}")
             )
             return
-        self._sent[work.id] = _Sent(run, future)
+        self._sent[work.id] = _Sent(run, future, self._pool)
         future.add_done_callback(lambda _: self._note_done(work.id))
 
     def _submit(self, data: Data) -> Future[Data]:
@@ -241,7 +242,7 @@ class Futures:
             ended = ended_of(sent.future.result())
             broken = ended.repeat is not None
         except CancelledError:
-            ended = Ended(job, None, None, 0.0, 0)
+            ended = self._lost(job, sent)
         except BrokenExecutor:
             broken = True
             ended = self._lost(job, sent)

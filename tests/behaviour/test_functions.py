@@ -429,7 +429,7 @@ def test_a_job_that_kills_its_process_fails_alone(project: Project, executor: st
     )
     run = project.bt("build", "-k", "-j2", "-e", executor)
     assert run.code == 1
-    assert run.failed == ["bad"]
+    assert run.failed == ["bad"], [run.finished[name]["error"] for name in run.failed]
     assert run.ran == [f"good {n}" for n in (1, 2, 3, 4)]
     assert project.bt("build", "-k", "-e", executor).ran == []
 
