@@ -178,9 +178,8 @@ class Futures:
         for _ in range(2):
             if self._pool is None:
                 _forks_die_with_us()
-                os.environ[MARK] = data["env"].get(
-                    MARK, ""
-                )  # so that its processes are known, should we be killed
+                # So that its processes are known, should this one be killed.
+                os.environ[MARK] = data["env"].get(MARK, "")
                 self._pool = self._factory(self._workers)
             try:
                 with bare_main():
@@ -205,9 +204,9 @@ class Futures:
         if pool is None:
             return
         stuck = self._stuck or any(sent.run.pid == os.getpid() for sent in self._sent.values())
-        known = inspect.signature(pool.shutdown).parameters
         wishes = {"wait": not stuck, "cancel_futures": True, "kill_workers": True}  # the last one is loky's
         with contextlib.suppress(Exception):
+            known = inspect.signature(pool.shutdown).parameters
             pool.shutdown(**{name: wish for name, wish in wishes.items() if name in known})
 
     # -- jobs ------------------------------------------------------------------------------------------------
