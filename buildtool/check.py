@@ -90,6 +90,7 @@ class Checker:
     codes: dict[str, tuple[Item, ...]] = field(
         default_factory=dict
     )  # parts of the code of jobs, by its digest
+    _filtered: bool = field(init=False)  # some outputs count by something else than their bytes
     _code: dict[int, tuple[Reach, Item]] = field(default_factory=dict)  # by id of what was reached
     made: dict[JobId, dict[str, str]] = field(default_factory=dict)  # what settled jobs left: path, digest
     uncertain: dict[JobId, str] = field(
@@ -100,6 +101,9 @@ class Checker:
     )  # what jobs read that is made from what they make
     _waiting: dict[JobId, frozenset[JobId]] = field(default_factory=dict)  # for what makes their found inputs
     _sources: set[str] = field(default_factory=set)  # found inputs that no task makes
+
+    def __post_init__(self) -> None:
+        self._filtered = any(task.spec.hash != BYTES for task in self.expander.tasks.values())
 
     def look(self, job: Job, *, demanded: bool = False) -> Look:
         """Judge a job whose producers are settled.
@@ -230,9 +234,8 @@ class Checker:
                 yield reason
                 continue
             old, new = self.memory.code(reason.old or ""), self.codes[reason.new or ""]
-            yield from (
-                Fingerprint(new).diff(Fingerprint(old)) if old else (reason._replace(old=None, new=None),)
-            )
+            parts = Fingerprint(new).diff(Fingerprint(old)) if old else []
+            yield from parts or (reason._replace(old=None, new=None),)
 
     def _variable(self, kind: str, name: str, value: str | None) -> Item:
         if name in self.secrets and value is not None:
@@ -265,7 +268,7 @@ class Checker:
             first, *others = missing
             first.facts = (*first.facts, *(("and", error.summary) for error in others))
             raise first
-        return [self.meant(item) for item in items]
+        return [self.meant(item) for item in items] if self._filtered else items
 
     def meant(self, item: Item) -> Item:
         """An input as it counts: by what the task that makes it says in `hash`."""

@@ -324,11 +324,3 @@ def _loops(entry: os.DirEntry[str]) -> bool:
 def _trouble(what: str, path: str, error: OSError) -> DiskError:
     cause = (error.strerror or str(error)).lower()
     return DiskError(f"{what} `{printable(path)}`: {cause}")
-
-
-def write_atomically(where: str, data: bytes, mode: int = 0o644) -> None:
-    """Put `data` at the absolute path `where` in one step: it is there whole, or as it was before."""
-    temporary = f"{where}.{os.getpid()}.tmp"
-    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
-        file.write(data)
-    os.replace(temporary, where)

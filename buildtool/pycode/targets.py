@@ -72,11 +72,9 @@ class _Search:
         self._finder = resolver.finder
         self._target = target
         self._targets = targets
-        self._asked: tuple[str, Chain] = ("", ())
         self._seen: set[tuple[str, Chain]] = set()
 
     def run(self, name: str, chain: Chain) -> Function:
-        self._asked = (name, chain)
         found = self._finder.find(name)
         if found.kind is Kind.MISSING:
             raise self._targets.no_module(name)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import json
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
@@ -342,12 +342,6 @@ class State(StateReader):
     def forget_stamps(self, paths: Iterable[str]) -> None:
         """Drop what is known of these files."""
         self._database.write_many("DELETE FROM files WHERE path=?", _raw(paths))
-
-    def prune_stamps(self, keep: Collection[str]) -> None:
-        """Drop what is known of all files but these."""
-        known = [to_text(path) for (path,) in self._database.rows("SELECT path FROM files")]
-        if gone := [path for path in known if path not in keep]:
-            self.forget_stamps(gone)
 
     def add_history(self, entries: Iterable[HistoryRecord]) -> None:
         """Note what jobs did; a job has one entry in one build, the last."""

@@ -82,7 +82,7 @@ def test_a_record_comes_back_as_it_was(state: State, record: JobRecord) -> None:
 def test_stamps_come_back_as_they_were(
     state: State, found: dict[str, tuple[int, int, int, int, int, str, int]]
 ) -> None:
-    state.prune_stamps(set())
+    state.forget_stamps(state.stamps())
     state.remember(found)
     assert state.stamps() == found
 
@@ -126,12 +126,10 @@ def test_a_time_out_of_range_is_not_remembered(state: State) -> None:
     assert list(state.stamps()) == ["near"]
 
 
-def test_stamps_are_dropped_one_by_one_and_all_but_some(state: State) -> None:
+def test_stamps_are_dropped_one_by_one(state: State) -> None:
     state.remember(dict.fromkeys("abcd", (1, 1, 1, 1, 1, "d", 1)))
     state.forget_stamps(["a"])
     assert sorted(state.stamps()) == ["b", "c", "d"]
-    state.prune_stamps({"b", "z"})
-    assert sorted(state.stamps()) == ["b"]
 
 
 def test_recording_settles_a_running_job(state: State) -> None:

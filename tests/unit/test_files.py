@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from buildtool.errors import StateError
-from buildtool.files import TICK, Disk, NotAFileError, Stamp, racy, write_atomically
+from buildtool.files import TICK, Disk, NotAFileError, Stamp, racy
 
 FAKE = "f" + "0" * 32
 
@@ -249,10 +249,3 @@ def test_empty_parents_go_up_to_the_root(tmp_path: Path) -> None:
     disk.remove_empty_parents("a/file")
     assert tmp_path.exists()
     assert [*tmp_path.iterdir()] == []
-
-
-def test_writing_in_one_step(tmp_path: Path) -> None:
-    write_atomically(str(tmp_path / "a"), b"one")
-    write_atomically(str(tmp_path / "a"), b"two")
-    assert [p.name for p in tmp_path.iterdir()] == ["a"]
-    assert (tmp_path / "a").read_bytes() == b"two"
