@@ -237,6 +237,7 @@ class Futures:
         if sent is None:
             return False
         broken = False
+        gone = sent.pool is not self._pool  # given up since: whatever it says of the job, it did not do it
         try:
             ended = ended_of(sent.future.result())
             broken = ended.repeat is not None
@@ -246,13 +247,12 @@ class Futures:
             broken = True
             ended = self._lost(job, sent)
         except BaseException as error:  # noqa: BLE001  the pool may be anybody's
-            ended = Ended(
-                job, None, None, 0.0, 0, error=f"the executor failed: {type(error).__name__}: {error}"
-            )
+            cause = f"the executor failed: {type(error).__name__}: {error}"
+            ended = self._lost(job, sent) if gone else Ended(job, None, None, 0.0, 0, error=cause)
         self._told += self._start(sent)
         self._listen_to(job, sent)
         self._told += sent.run.end(ended)
-        return broken
+        return broken and not gone
 
     def _listen_to(self, job: int, sent: _Sent) -> None:
         """Take the last of what a job printed."""
