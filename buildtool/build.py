@@ -43,6 +43,7 @@ from buildtool.state.store import State
 from buildtool.text import count, printable
 
 LOST = 3  # runs of a job that may be lost for reasons that are not its own
+NOTED = 0.1  # seconds until a running job's process is known to the state: most jobs are done by then
 CHECKS = 50  # jobs looked at between two looks at what is running
 
 
@@ -86,6 +87,7 @@ class Build:
     _absent: dict[JobId, Look] = field(default_factory=dict)
     _begun: dict[JobId, Attempt] = field(default_factory=dict)  # told as started, and not yet how it came out
     _dirty: bool = False  # something is not committed
+    _note_at: float | None = None  # when that must be, for processes that run
     _capacity: dict[str, float] = field(default_factory=dict)
     _expected: dict[str, float] = field(default_factory=dict)  # seconds, by key
     _temporary: dict[JobId, set[JobId]] = field(default_factory=dict)  # consumers that are not settled yet
@@ -158,6 +160,8 @@ class Build:
             starts = self._obey()
             if starts:
                 self._start(starts)
+            else:
+                self._commit()
             if self.plan.done and not self._todo:
                 return
             if not self._todo and not self._running:
@@ -166,7 +170,6 @@ class Build:
             self._wait(0 if self._todo else None)
             for event in self.executor.events():
                 self._handle(event)
-            self._commit()
             if self.reporter.gone is not None:
                 self.signals.end(self.reporter.gone.exit_code)
                 self._interrupt()
@@ -194,9 +197,9 @@ class Build:
 
     def _wait(self, patience: float | None) -> None:
         """Sleep until something happens: an event, a deadline of the executor, a signal."""
-        deadline = self.executor.deadline()
-        if patience is None and deadline is not None:
-            patience = max(0.0, deadline - time.monotonic())
+        if patience is None:
+            due = [at for at in (self.executor.deadline(), self._note_at) if at is not None]
+            patience = max(0.0, min(due) - time.monotonic()) if due else None
         if not self.signals.pending:
             select.select([self.executor.fileno(), self.signals.fileno()], [], [], patience)
         self._interrupt()
@@ -307,6 +310,7 @@ class Build:
                 continue
             ready.append(attempt)
         self.state.start(rows)
+        self._write()
         for attempt in ready:
             try:
                 self.performer.begin(attempt)
@@ -330,7 +334,7 @@ class Build:
             case Started(_, pid, stamp):
                 if pid is not None:
                     self.state.set_process(attempt.job.key, pid, stamp)
-                    self._touch()
+                    self._note_at = self._note_at or time.monotonic() + NOTED
             case Output(_, data):
                 self.reporter.output(self._report(attempt.job, attempt.look, Status.RAN), data)
             case Held(_, why):
@@ -541,7 +545,7 @@ class Build:
 
     def _commit(self) -> None:
         """Make what has finished durable, all that finished together as one, and announce it."""
-        if self._dirty:
+        if self._dirty or (self._note_at is not None and self._note_at <= time.monotonic()):
             self._write()
         else:
             self._tell_finished()
@@ -566,6 +570,7 @@ class Build:
         self._tell_finished()
         self.performer.sweep()
         self._dirty = False
+        self._note_at = None
 
     def _close(self, code: ExitCode) -> None:
         """End what still runs, put its outputs back, and write everything down."""

@@ -33,6 +33,7 @@ class Database:
         self._durable = durable
         self._written = False
         self._failed = False
+        self._later: dict[str, list[tuple[object, ...]]] = {}
         prepare(directory)
         with self._guarded("open"):
             try:
@@ -46,6 +47,7 @@ class Database:
 
     def rows(self, sql: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query, what is not committed yet included."""
+        self._catch_up()
         with self._guarded("read"):
             return self._connection.execute(sql, values).fetchall()
 
@@ -61,18 +63,37 @@ class Database:
 
     def write(self, sql: str, values: tuple[object, ...] = ()) -> int:
         """Change something; the number of the row that was inserted last."""
+        self._catch_up()
         with self._guarded("write"):
             self._begin()
             return self._connection.execute(sql, values).lastrowid or 0
 
     def write_many(self, sql: str, values: Iterable[tuple[object, ...]]) -> None:
         """Do one change for each of many rows."""
+        self._catch_up()
         with self._guarded("write"):
             self._begin()
             self._connection.executemany(sql, values)
 
+    def write_later(self, sql: str, values: tuple[object, ...]) -> None:
+        """Change something before anything else is read or written.
+
+        Those of one `sql` are made in one go and keep their order; among others the order must not matter.
+        """
+        self._later.setdefault(sql, []).append(values)
+
+    def _catch_up(self) -> None:
+        if not self._later:
+            return
+        later, self._later = self._later, {}
+        with self._guarded("write"):
+            self._begin()
+            for sql, rows in later.items():
+                self._connection.executemany(sql, rows)
+
     def commit(self) -> None:
         """Make everything written so far durable, as one."""
+        self._catch_up()
         with self._guarded("write"):
             if not self._connection.in_transaction:
                 return

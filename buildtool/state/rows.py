@@ -175,6 +175,11 @@ def to_job(row: tuple[Any, ...], outputs: list[tuple[Any, ...]]) -> JobRecord:
     )
 
 
+def to_seconds(rows: list[tuple[Any, ...]]) -> dict[str, float]:
+    """How long jobs took, by key."""
+    return {to_text(key): float(seconds) for key, seconds in rows}
+
+
 def code_row(digest: str, parts: Sequence[Item]) -> tuple[object, ...]:
     """Digest and parts of a job's code, without texts."""
     return pack_digest(digest), to_json([part[:3] for part in parts])

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 from buildtool.fingerprint import Item
 from buildtool.state.database import Database
+from buildtool.state.known import Known
 from buildtool.state.records import BuildRecord, HistoryRecord, JobRecord, Running
 from buildtool.state.rows import (
     BUILD,
@@ -39,6 +40,7 @@ from buildtool.state.rows import (
     to_json,
     to_parts,
     to_running,
+    to_seconds,
     to_stamps,
     to_text,
     to_texts,
@@ -53,6 +55,8 @@ _MANY = 500  # values in one query
 HISTORY_KEPT = 500_000  # entries; the last build keeps all of its own
 MAKER = "coalesce(job, path)"  # of an output: the key of its job
 MADE_BY = "(job=? OR (path=? AND job IS NULL))"  # of outputs: those of one job
+_PUT_JOB = f"INSERT OR REPLACE INTO jobs ({JOB}) VALUES ({', '.join('?' * len(JOB.split(',')))})"
+_PUT_OUTPUT = "INSERT OR REPLACE INTO outputs (path, job, position, digest) VALUES (?, ?, ?, ?)"
 
 Rows = list[tuple[Any, ...]]
 T = TypeVar("T")
@@ -149,10 +153,7 @@ class StateReader:
 
     def durations(self) -> dict[str, float]:
         """How many seconds each job took when it last ran, by key."""
-        return self._read(
-            "SELECT key, seconds FROM jobs",
-            lambda rows: {to_text(key): float(seconds) for key, seconds in rows},
-        )
+        return self._known().seconds
 
     def owner(self, path: str) -> str | None:
         """The key of the job that made exactly this path, even if no record tells of it any more."""
@@ -164,10 +165,7 @@ class StateReader:
 
     def owned(self) -> dict[str, str]:
         """Every path that a job made, strays included, with the key of that job."""
-        return self._read(
-            f"SELECT path, {MAKER} FROM outputs",
-            lambda rows: {to_text(path): to_text(job) for path, job in rows},
-        )
+        return self._known().owners
 
     def strays(self) -> dict[str, Stray]:
         """The paths among `owned` that no record tells of any more.
@@ -229,6 +227,12 @@ class StateReader:
             to_bytes(name),
         )
 
+    def _known(self) -> Known:
+        """What of all jobs is kept in memory."""
+        with _no_collection():
+            seconds = self._read("SELECT key, seconds FROM jobs", to_seconds)
+            return self._read("SELECT path, job, position FROM outputs", lambda rows: Known(seconds, rows))
+
     def _read(self, sql: str, convert: Callable[[Rows], T], *values: object) -> T:
         """What the rows mean; if they make no sense, the database is damaged."""
         try:
@@ -247,6 +251,8 @@ class State(StateReader):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._database = database
+        self._all: Known | None = None
+        self._processes: dict[str, tuple[object, ...]] = {}  # of running jobs, not written yet
         self._coded: set[str] = set()  # codes that were written by this process
 
     @classmethod
@@ -258,9 +264,31 @@ class State(StateReader):
         """
         return State(Database(directory, durable=durable))
 
+    def job(self, key: str) -> JobRecord | None:
+        """The last run of a job; None if it never ran, or if its record cannot be read."""
+        return super().job(key) if key in self._known().seconds else None
+
+    def durations(self) -> dict[str, float]:
+        """How many seconds each job took when it last ran, by key; as it is now."""
+        return dict(self._known().seconds)
+
+    def owner(self, path: str) -> str | None:
+        """The key of the job that made exactly this path, even if no record tells of it any more."""
+        return self._known().owners.get(path)
+
+    def owned(self) -> dict[str, str]:
+        """Every path that a job made, strays included, with the key of that job; as it is now."""
+        return dict(self._known().owners)
+
     def commit(self) -> None:
         """Make everything written so far durable, as one."""
+        self._write_processes()
         self._database.commit()
+
+    def running(self) -> list[Running]:
+        """The jobs that were started and have not been settled."""
+        self._write_processes()
+        return super().running()
 
     def begin_build(self, command: str) -> int:
         """Note that a build begins; its number."""
@@ -278,20 +306,19 @@ class State(StateReader):
         self._prune_codes()
 
     def start(self, jobs: Iterable[Running]) -> None:
-        """Note durably that these jobs may write their outputs from now on."""
+        """Note that these jobs may write their outputs, as they may once that is committed."""
         marks = ", ".join("?" * len(Running._fields))
         sql = f"INSERT OR REPLACE INTO running ({RUNNING}) VALUES ({marks})"
         self._database.write_many(sql, (running_row(job) for job in jobs))
-        self.commit()
 
     def set_process(self, key: str, pid: int, stamp: str | None) -> None:
         """Note which process does a running job."""
-        values = (pid, None if stamp is None else to_bytes(stamp), to_bytes(key))
-        self._database.write("UPDATE running SET pid=?, stamp=? WHERE key=?", values)
+        self._processes[key] = (pid, None if stamp is None else to_bytes(stamp), to_bytes(key))
 
     def stop(self, key: str) -> None:
         """Note that a job is not running any more, and nothing else."""
-        self._database.write("DELETE FROM running WHERE key=?", (to_bytes(key),))
+        self._processes.pop(key, None)
+        self._database.write_later("DELETE FROM running WHERE key=?", (to_bytes(key),))
 
     def record(self, job: JobRecord, codes: Mapping[str, Sequence[Item]] | None = None) -> None:
         """Note the last run of a job: it is not running any more, and owns its outputs.
@@ -302,36 +329,40 @@ class State(StateReader):
         for item in job.fingerprint.items if codes else ():
             if item.kind == "code" and item.digest is not None and item.digest not in self._coded:
                 self._add_code(item.digest, (codes or {}).get(item.digest, ()))
-        key = to_bytes(job.key)
+        known = self._known()
         self.stop(job.key)
-        for made in job.outputs:
-            rows = self._database.rows(
-                f"SELECT {MAKER} FROM outputs WHERE path=? AND position NOT NULL",
-                (to_bytes(made.path),),
-            )
-            if rows and rows[0][0] != key:
-                self._drop(rows[0][0])
-        self._drop(key)
-        marks = ", ".join("?" * len(JOB.split(",")))
-        self._database.write(f"INSERT INTO jobs ({JOB}) VALUES ({marks})", job_row(job))
-        self._database.write_many(
-            "INSERT OR REPLACE INTO outputs (path, job, position, digest) VALUES (?, ?, ?, ?)",
-            (
-                (to_bytes(path), None if path == job.key else key, at, pack_digest(digest))
-                for at, (path, digest) in enumerate(job.outputs)
-            ),
-        )
+        now = {path for path, _ in job.outputs}
+        for path in now:
+            other = known.recorder(path)
+            if other is not None and other != job.key:
+                self._drop(other)
+        before = self._recorded(job.key) if job.key in known.seconds else ()
+        gone = [path for path in before if path not in now]
+        if gone:
+            self._database.write_many("UPDATE outputs SET position=NULL WHERE path=?", _raw(gone))
+        self._database.write_later(_PUT_JOB, job_row(job))
+        key = to_bytes(job.key)
+        for at, (path, digest) in enumerate(job.outputs):
+            values = (to_bytes(path), None if path == job.key else key, at, pack_digest(digest))
+            self._database.write_later(_PUT_OUTPUT, values)
+        known.record(job.key, job.seconds, now, gone)
 
     def forget(self, key: str) -> None:
         """Drop the record of a job, its outputs and strays included."""
         self.stop(key)
         raw = to_bytes(key)
+        rows = self._database.rows(f"SELECT path FROM outputs WHERE {MADE_BY}", (raw, raw))
         self._database.write("DELETE FROM jobs WHERE key=?", (raw,))
         self._database.write(f"DELETE FROM outputs WHERE {MADE_BY}", (raw, raw))
+        paths = [to_text(path) for (path,) in rows]
+        self._known().drop(key, ())
+        self._known().disown(paths)
 
     def forget_outputs(self, paths: Iterable[str]) -> None:
         """Disown these paths: nobody made them."""
-        self._database.write_many("DELETE FROM outputs WHERE path=?", _raw(paths))
+        gone = [*paths]
+        self._database.write_many("DELETE FROM outputs WHERE path=?", _raw(gone))
+        self._known().disown(gone)
 
     def remember(self, stamps: Mapping[str, Stamp]) -> None:
         """Keep what is known of these files; a time that no integer of SQLite can hold is not kept."""
@@ -360,15 +391,36 @@ class State(StateReader):
         """Keep a text under a name."""
         self._database.write("INSERT OR REPLACE INTO vars VALUES (?, ?)", (to_bytes(name), to_json(value)))
 
+    def _known(self) -> Known:
+        """Read once, and kept right from then on: nobody else writes."""
+        if self._all is None:
+            self._all = super()._known()
+        return self._all
+
+    def _write_processes(self) -> None:
+        for values in self._processes.values():
+            self._database.write_later("UPDATE running SET pid=?, stamp=? WHERE key=?", values)
+        self._processes.clear()
+
     def _add_code(self, digest: str, parts: Sequence[Item]) -> None:
         self._coded.add(digest)
         self._database.write("INSERT OR IGNORE INTO codes VALUES (?, ?)", code_row(digest, parts))
         self._database.write_many("INSERT OR IGNORE INTO texts VALUES (?, ?)", map(text_row, parts))
 
-    def _drop(self, key: bytes) -> None:
+    def _recorded(self, key: str) -> list[str]:
+        """The paths that the record of a job tells of."""
+        raw = to_bytes(key)
+        rows = self._database.rows(
+            f"SELECT path FROM outputs WHERE {MADE_BY} AND position NOT NULL", (raw, raw)
+        )
+        return [to_text(path) for (path,) in rows]
+
+    def _drop(self, key: str) -> None:
         """Remove a job's record; its outputs become strays."""
-        self._database.write("DELETE FROM jobs WHERE key=?", (key,))
-        self._database.write(f"UPDATE outputs SET position=NULL WHERE {MADE_BY}", (key, key))
+        gone = self._recorded(key)
+        self._database.write("DELETE FROM jobs WHERE key=?", (to_bytes(key),))
+        self._database.write_many("UPDATE outputs SET position=NULL WHERE path=?", _raw(gone))
+        self._known().drop(key, gone)
 
     def _prune_codes(self) -> None:
         """Drop what no record tells of any more, once there is much of it."""
