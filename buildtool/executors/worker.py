@@ -17,7 +17,6 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
-from typing import Any
 
 from buildtool.runtime.job import Data
 from buildtool.runtime.perform import perform
@@ -43,18 +42,18 @@ def main() -> None:
     slots = int(sys.argv[1])
     pool = ThreadPoolExecutor(slots) if slots > 1 else None
     try:
-        while (data := _receive(control)) is not None and not ending.is_set():
+        while (given := _receive(control)) is not None and not ending.is_set():
             if pool is None:
-                _send(control, perform(data))
+                _perform(control, *given)
             else:
-                pool.submit(_perform, control, data)
+                pool.submit(_perform, control, *given)
     except (KeyboardInterrupt, OSError):  # told to end, or the job has closed what is not its own
         pass
     os._exit(0)  # threads of a job that has ended are no reason to stay
 
 
-def _perform(control: socket.socket, data: Data) -> None:
-    _send(control, perform(data))
+def _perform(control: socket.socket, data: Data, output: int) -> None:
+    _send(control, perform(data, output))
 
 
 def _watch(control: socket.socket) -> None:
@@ -66,11 +65,18 @@ def _watch(control: socket.socket) -> None:
     os._exit(0)
 
 
-def _receive(control: socket.socket) -> Any:
-    """The next message; None at the end of the connection."""
-    head = _exactly(control, HEADER.size)
-    body = _exactly(control, HEADER.unpack(head)[0]) if head is not None else None
-    return None if body is None else pickle.loads(body)  # noqa: S301  it comes from the `bt` that started this process
+def _receive(control: socket.socket) -> tuple[Data, int] | None:
+    """The next job and where its output goes; None at the end of the connection."""
+    try:
+        head, outputs, _, _ = socket.recv_fds(control, HEADER.size, 1)
+    except OSError:
+        return None
+    rest = _exactly(control, HEADER.size - len(head)) if head else None
+    body = _exactly(control, HEADER.unpack(head + rest)[0]) if rest is not None else None
+    if body is None:
+        return None
+    os.set_inheritable(outputs[0], False)
+    return pickle.loads(body), outputs[0]  # noqa: S301  it comes from the `bt` that started this process
 
 
 def _exactly(control: socket.socket, size: int) -> bytes | None:

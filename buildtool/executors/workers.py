@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 
 from buildtool.executors import processes
 from buildtool.executors.calls import Running, data_of, ended_of
-from buildtool.executors.channel import Channel
 from buildtool.executors.output import Log, Mask
+from buildtool.executors.pipe import Pipe
 from buildtool.executors.protocol import Ended, Event, Started, Work
 from buildtool.executors.worker import HEADER
 
@@ -39,6 +39,8 @@ _AT_START = (
 _LINGER = 0.25  # seconds in which what a job leaves behind may end by itself
 _LOOK = 0.02  # seconds between two looks at leftovers
 _STRAY = 4096  # bytes kept of what a worker prints outside of any job
+_QUIET = 0.02  # seconds in which what a job prints may wait: most jobs are done by then, and their pipe is read once
+_TRIES = 3  # workers that may die just when they are given a job
 _SLOW = 5.0  # seconds that `close` waits for a worker to end by itself
 
 Key = tuple[tuple[str, ...], tuple[tuple[str, str], ...], str]
@@ -54,7 +56,8 @@ class _Worker:
     stray: int  # what is printed outside of jobs
     key: Key
     slots: int
-    jobs: dict[int, Running] = field(default_factory=dict)
+    env: Mapping[str, str] | None = None  # of the last job
+    jobs: dict[int, _Job] = field(default_factory=dict)
     pidfd: int | None = None
     answer: bytearray = field(default_factory=bytearray)
     printed: bytes = b""
@@ -69,11 +72,25 @@ class _Worker:
 
 
 @dataclass(slots=True, eq=False)
-class _Lingering:
-    """A job that is done and whose background processes are not."""
+class _Job:
+    """One job in a worker."""
 
     worker: _Worker
     run: Running
+    pipe: Pipe
+    listen_at: float | None  # when its pipe is to be watched
+
+    @property
+    def id(self) -> int:
+        """The number of its work."""
+        return self.run.work.id
+
+
+@dataclass(slots=True, eq=False)
+class _Lingering:
+    """A job that is done and whose background processes are not."""
+
+    job: _Job
     ended: Ended
     look_at: float
     term_at: float
@@ -106,10 +123,10 @@ class Workers:
         self._mask = mask
         self._grace = grace
         self._selector = selectors.DefaultSelector()
-        self._channel = Channel(self._selector)
         self._workers: list[_Worker] = []
-        self._runs: dict[int, tuple[_Worker, Running]] = {}
+        self._jobs: dict[int, _Job] = {}
         self._lingering: dict[int, _Lingering] = {}
+        self._begun: list[Started] = []  # told with what comes next: nobody needs to wake up for them
         self._told: list[Event] = []
         self._closed = False
         processes.prepare()
@@ -122,7 +139,7 @@ class Workers:
         """When `events` must be called at the latest; in the past when it has something to tell already."""
         if self._told:
             return 0.0
-        times = [run.timeout_at for _, run in self._runs.values()]
+        times = [at for job in self._jobs.values() for at in (job.run.timeout_at, job.listen_at)]
         times += [at for worker in self._workers for at in (worker.kill_at, worker.look_at)]
         times += [left.look_at for left in self._lingering.values()]
         return min((at for at in times if at is not None), default=None)
@@ -131,41 +148,55 @@ class Workers:
         """Start this work now, in an idle worker if there is one that fits."""
         run = Running.begin(work, self._log_limit, self._mask)
         try:
-            worker = self._worker_for(run)
-            data = data_of(work, run.call, self._channel.address, shared=worker.slots > 1)
-            raw = pickle.dumps(data)
-            worker.control.sendall(HEADER.pack(len(raw)) + raw)
+            job = self._give(run)
         except (OSError, ValueError) as error:
             self._told += run.end(Ended(work.id, None, None, 0.0, 0, error=f"no worker can be had: {error}"))
             return
-        run.pid = worker.pid
-        worker.jobs[work.id] = run
-        self._runs[work.id] = (worker, run)
-        self._told.append(Started(work.id, worker.pid, worker.stamp))
+        run.pid = job.worker.pid
+        job.worker.jobs[work.id] = self._jobs[work.id] = job
+        self._begun.append(Started(work.id, job.worker.pid, job.worker.stamp))
+
+    def _give(self, run: Running) -> _Job:
+        """Send a job to a worker. Raises OSError or ValueError if there is none that takes it."""
+        with contextlib.ExitStack() as stack:
+            pipe = Pipe()
+            stack.callback(pipe.close)
+            worker = self._worker_for(run)
+            for left in range(_TRIES, -1, -1):
+                try:
+                    _send(worker, run, pipe)
+                    break
+                except ConnectionError:
+                    if not left:
+                        raise
+                    worker.retired = True
+                    worker = self._worker_for(run)
+            stack.pop_all()
+            pipe.given()
+            return _Job(worker, run, pipe, run.began + _QUIET)
 
     def events(self) -> list[Event]:
         """What happened since the last call, without waiting."""
         dead: list[_Worker] = []
         answered: list[_Worker] = []
-        heard = False
         for key, _ in [] if self._closed else self._selector.select(0):
-            if key.data is self._channel:
-                heard = True
+            if isinstance(key.data, _Job):
+                self._listen(key.data)
             elif key.fd == key.data.stray:
                 self._read_stray(key.data)
             elif key.fd == key.data.pidfd:
                 dead.append(key.data)
             else:
                 answered.append(key.data)
-        if heard or answered or dead:
-            self._listen()
         for worker in answered:
             self._read_answers(worker)
         now = time.monotonic()
         for worker in [*dead, *(w for w in self._workers if _due(w.look_at, now))]:
             self._reap(worker)
         self._act(now)
-        told, self._told = self._told, []
+        told: list[Event] = [*self._begun, *self._told]
+        self._begun.clear()
+        self._told.clear()
         return told
 
     def cancel(self, work: int, *, now: bool = False) -> None:
@@ -174,11 +205,9 @@ class Workers:
             self._lingering[work].term_at = 0.0
             self._lingering[work].look_at = 0.0
             return
-        if work not in self._runs:
-            return
-        worker, run = self._runs[work]
-        run.cancelled = True
-        self._stop(worker, now=now)
+        if work in self._jobs:
+            self._jobs[work].run.cancelled = True
+            self._stop(self._jobs[work].worker, now=now)
 
     def close(self) -> None:
         """End all workers and give back all resources."""
@@ -194,11 +223,11 @@ class Workers:
             self.events()
         for worker in list(self._workers):  # stuck in the kernel
             self._bury(worker)
+        self._begun.clear()
         self._told.clear()
         if self._stray is not None:
             self._stray.write(self._stray_mask.flush())
             self._stray.close()
-        self._channel.close()
         self._selector.close()
         self._closed = True
 
@@ -281,28 +310,29 @@ class Workers:
             worker.look_at = None if worker.pidfd is not None else time.monotonic() + _LOOK
             return
         self._read_answers(worker)  # what it said before it ended
-        self._listen()
         self._read_stray(worker)
         if not processes.session_empty(worker.pid, silent=True):
             processes.end_session(worker.pid, signal.SIGKILL)
-        killed = ended.signal == signal.SIGKILL
-        culprits = [run for run in worker.jobs.values() if run.cancelled or run.timed_out]
+        culprits = [job for job in worker.jobs.values() if job.run.cancelled or job.run.timed_out]
         alone = len(worker.jobs) == 1
-        for job, run in list(worker.jobs.items()):
-            if culprits and run not in culprits:
-                told = Ended(job, None, None, 0.0, 0, repeat="its worker was ended because of another job")
-            elif not alone and run not in culprits:
-                told = Ended(
-                    job, None, None, 0.0, 0, repeat="its worker died, and another job may be the reason"
-                )
-            elif killed and not run.work.alone and run not in culprits:
-                told = Ended(job, None, None, 0.0, 0, repeat="its worker was killed (out of memory?)")
+        for job in list(worker.jobs.values()):
+            if job.id in self._lingering:
+                continue  # it has ended before its worker did
+            if culprits and job not in culprits:
+                self._lose(job, "its worker was ended because of another job")
+            elif not alone and job not in culprits:
+                self._lose(job, "its worker died, and another job may be the reason")
+            elif ended.signal == signal.SIGKILL and not job.run.work.alone and job not in culprits:
+                self._lose(job, "its worker was killed (out of memory?)")
             else:
-                told = Ended(
-                    job, ended.code, ended.signal, 0.0, ended.peak_memory, cause=self._last(worker, ended)
-                )
-            self._finish(job, told)
+                cause = self._last(worker, ended)
+                told = Ended(job.id, ended.code, ended.signal, 0.0, ended.peak_memory, cause=cause)
+                self._finish(job, told)
         self._bury(worker)
+
+    def _lose(self, job: _Job, why: str) -> None:
+        """A run does not count, and is done once more."""
+        self._finish(job, Ended(job.id, None, None, 0.0, 0, repeat=why))
 
     def _last(self, worker: _Worker, ended: processes.Exit) -> str | None:
         """Why a worker ended that should not have, where its exit status does not say it."""
@@ -323,13 +353,21 @@ class Workers:
             with contextlib.suppress(KeyError):
                 self._selector.unregister(worker.stray)  # its end
 
-    def _listen(self) -> None:
-        """Take what jobs printed."""
-        for job, _, data in self._channel.read():
-            if job in self._runs:
-                self._told += self._runs[job][1].print(data)
-            elif job in self._lingering:
-                self._told += self._lingering[job].run.print(data)
+    def _listen(self, job: _Job) -> None:
+        """Take what a job printed."""
+        self._told += job.run.print(job.pipe.read())
+        if job.pipe.ended:
+            self._listen_no_more(job)
+
+    def _watch(self, job: _Job) -> None:
+        """Wake up when a job prints something."""
+        if job.listen_at is not None and not job.pipe.ended:
+            self._selector.register(job.pipe, selectors.EVENT_READ, job)
+        job.listen_at = None
+
+    def _listen_no_more(self, job: _Job) -> None:
+        with contextlib.suppress(KeyError, ValueError):
+            self._selector.unregister(job.pipe)
 
     def _read_answers(self, worker: _Worker) -> None:
         with contextlib.suppress(BlockingIOError, OSError):
@@ -348,30 +386,32 @@ class Workers:
                 return
 
     def _answered(self, worker: _Worker, answer: dict[str, object]) -> None:
-        job = answer["id"]
-        if not isinstance(job, int) or job not in worker.jobs:
+        job = worker.jobs.get(answer["id"])  # type: ignore[call-overload]  # whatever it is, a job or none
+        if job is None or job.id in self._lingering:
             return
-        self._listen()
-        run = worker.jobs[job]
+        self._listen(job)
         ended = ended_of(answer)
         if ended.repeat is not None or answer["threads"]:
             worker.retired = True  # it holds old code, or threads that would print into the next job's log
         left = worker.slots == 1 and bool(answer["children"]) and self._members(worker)
-        if worker.slots == 1 and (left or not self._channel.silent(job)) and not run.cancelled:
+        if worker.slots == 1 and (left or not job.pipe.ended) and not job.run.cancelled:
             now = time.monotonic()
-            self._lingering[job] = _Lingering(worker, run, ended, now + _LOOK, now + _LINGER)
-            del self._runs[job]
+            self._watch(job)
+            self._lingering[job.id] = _Lingering(job, ended, now + _LOOK, now + _LINGER)
+            del self._jobs[job.id]
             return
         self._finish(job, ended)
         if worker.retired and not worker.jobs:
             self._end(worker, busy=False)
 
-    def _finish(self, job: int, ended: Ended) -> None:
+    def _finish(self, job: _Job, ended: Ended) -> None:
         """Tell that a job has ended."""
-        worker, run = self._runs.pop(job)
-        worker.jobs.pop(job, None)
-        self._channel.drop(job)
-        self._told += run.end(ended)
+        self._listen(job)
+        self._jobs.pop(job.id, None)
+        job.worker.jobs.pop(job.id, None)
+        self._listen_no_more(job)
+        job.pipe.close()
+        self._told += job.run.end(ended)
 
     def _members(self, worker: _Worker) -> list[int]:
         """The processes of a worker's session besides itself."""
@@ -380,36 +420,38 @@ class Workers:
     # -- what is due -----------------------------------------------------------------------------------------
 
     def _act(self, now: float) -> None:
-        for worker, run in list(self._runs.values()):
-            if _due(run.timeout_at, now):
-                run.timed_out = True
-                self._stop(worker, now=False)
+        for job in list(self._jobs.values()):
+            if _due(job.listen_at, now):
+                self._watch(job)
+            if _due(job.run.timeout_at, now):
+                job.run.timed_out = True
+                self._stop(job.worker, now=False)
         for worker in self._workers:
             if _due(worker.kill_at, now):
                 worker.kill_at = now + self._grace
                 processes.signal_job(worker.pid, signal.SIGKILL, group=True)
                 processes.end_session(worker.pid, signal.SIGKILL)
-        for job, left in list(self._lingering.items()):
+        for left in list(self._lingering.values()):
             if _due(left.look_at, now):
-                self._look(job, left, now)
+                self._look(left, now)
 
-    def _look(self, job: int, left: _Lingering, now: float) -> None:
+    def _look(self, left: _Lingering, now: float) -> None:
         """Whether a job's background processes have ended; those that have not are made to."""
-        members = self._members(left.worker)
+        worker = left.job.worker
+        members = self._members(worker)
         if members and _due(left.kill_at, now):
             _signal(members, signal.SIGKILL)
         elif members and left.kill_at is None and _due(left.term_at, now):
             left.leftovers = len(members)
             left.kill_at = now + self._grace
             _signal(members, signal.SIGTERM)
-        if members and left.worker in self._workers:
+        if members and worker in self._workers:
             left.look_at = now + _LOOK
             return
-        self._listen()
-        del self._lingering[job]
-        left.worker.jobs.pop(job, None)
-        self._channel.drop(job)
-        self._told += left.run.end(left.ended._replace(leftovers=left.leftovers))
+        del self._lingering[left.job.id]
+        self._finish(left.job, left.ended._replace(leftovers=left.leftovers))
+        if worker.retired and not worker.jobs and worker in self._workers:
+            self._end(worker, busy=False)
 
 
 def _key(run: Running, *, shared: bool) -> Key:
@@ -417,6 +459,18 @@ def _key(run: Running, *, shared: bool) -> Key:
     env = run.work.env
     counts = sorted(env.items()) if shared else sorted(i for i in env.items() if i[0].startswith(_AT_START))
     return (run.call.path, tuple(counts), run.work.cwd if shared else "")
+
+
+def _send(worker: _Worker, run: Running, pipe: Pipe) -> None:
+    """Hand a job and the way for its output to a worker; raises OSError."""
+    data = data_of(run.work, run.call, "", shared=worker.slots > 1)
+    if run.work.env == worker.env:
+        data["env"] = None
+    raw = pickle.dumps(data)
+    message = HEADER.pack(len(raw)) + raw
+    sent = socket.send_fds(worker.control, [message], [pipe.theirs])
+    worker.control.sendall(message[sent:])
+    worker.env = run.work.env
 
 
 def _signal(pids: list[int], number: signal.Signals) -> None:

@@ -5,6 +5,7 @@ Knows nothing of processes or output.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import threading
 from collections.abc import Callable, Mapping
@@ -104,14 +105,27 @@ class Current:
 job = Current()
 
 
+def _parameters(function: Callable[..., Any]) -> tuple[inspect.Parameter, ...]:
+    try:
+        return _remembered(function)
+    except TypeError:  # an object that cannot be a key
+        return _looked_up(function)
+
+
+def _looked_up(function: Callable[..., Any]) -> tuple[inspect.Parameter, ...]:
+    try:
+        return tuple(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):  # written in C, and silent about itself
+        return ()
+
+
+_remembered = functools.lru_cache(maxsize=64)(_looked_up)
+
+
 def bind(function: Callable[..., Any], values: Mapping[str, Any]) -> Data:
     """What to call the function with. Raises BindError for a name that nothing can fill."""
     found: Data = {}
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):  # written in C, and silent about itself
-        return {}
-    for parameter in parameters:
+    for parameter in _parameters(function):
         if parameter.kind is parameter.VAR_KEYWORD:
             found = {**{k: v for k, v in values.items() if k not in FIXED}, **found}
         elif parameter.kind is parameter.VAR_POSITIONAL:

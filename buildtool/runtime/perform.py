@@ -28,12 +28,15 @@ from buildtool.runtime.surroundings import flush, own_process, own_thread, refus
 _FRAMES = 50  # of a traceback, shown at most
 
 
-def perform(data: Data) -> Data:
+def perform(data: Data, output: int | None = None) -> Data:
     """Run one job; how it came out. Never raises for what the job does.
+
+    `output`: a descriptor that takes what it prints, and that is closed afterwards.
 
     `data`: `id`, `name`, `target` (`module:function`, or the path of a script), `script` (whether it is one),
     `path` (directories for modules), `inputs` and `outputs` (lists of name, paths, whether it is a list),
-    `wildcards`, `params`, `cpus`, `env`, `cwd`, `channel` (the path of a socket that takes the output),
+    `wildcards`, `params`, `cpus`, `env` (None: that of the job before), `cwd`, `channel` (the path of a
+    socket that takes the output, where there is no `output`),
     `declared` (those of `env` that the Taskfile sets), `pool` (whether nobody but this function looks after the
     process), `asker` (the process that asks), `code` (files with their signatures), `audit` (below which directory
     it is noted what the job opens, or nothing), `shared` (whether other jobs run here at the same time).
@@ -51,7 +54,7 @@ def perform(data: Data) -> Data:
     try:
         if guest or process == data["asker"]:
             refuse_shared(data, guest=guest)
-        with own_thread(data) if data["shared"] else own_process(data):
+        with own_thread(data, output) if data["shared"] else own_process(data, output):
             _run(data, answer)
     except BaseException as error:  # noqa: BLE001  whatever it is, somebody waits for the answer
         answer |= {"status": "failed", "cause": _told(error)}

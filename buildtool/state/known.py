@@ -12,8 +12,10 @@ from buildtool.state.rows import to_text
 
 
 class Known:
-    """`seconds`: of the last run of each job with a record. `owners`: the job that made a path. `strays`: paths
-    that no record tells of any more."""
+    """`seconds` of the last run of each job with a record; `owners`, the jobs that made a path; `strays` among these.
+
+    A stray is a path that no record tells of any more.
+    """
 
     def __init__(self, seconds: dict[str, float], outputs: Iterable[tuple[Any, ...]]) -> None:
         self.seconds = seconds
