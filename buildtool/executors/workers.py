@@ -23,18 +23,12 @@ from buildtool.executors.calls import Running, data_of, ended_of
 from buildtool.executors.output import Log, Mask
 from buildtool.executors.pipe import Pipe
 from buildtool.executors.protocol import Ended, Event, Started, Work
-from buildtool.executors.worker import HEADER
+from buildtool.runtime.child import AT_START, HEADER
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _START = (
     f"import sys; sys._bare_modules = set(sys.modules); sys.path.append({_PACKAGE!r});"
-    " from buildtool.executors.worker import main; main()"
-)
-# Variables that are looked at when a process or a library in it starts: a job with others gets another worker.
-_AT_START = (
-    *("PYTHON", "LD_", "DYLD_", "LC_", "LANG", "TZ", "OMP_", "MKL_", "OPENBLAS_", "NUMEXPR_", "VECLIB_"),
-    *("BLIS_", "KMP_", "CUDA_", "NUMBA_", "MALLOC_", "JAX_", "XLA_", "TF_", "TORCH_", "POLARS_", "RAYON_"),
-    *("MPLBACKEND", "PATH", "HOME", "TMPDIR", "VIRTUAL_ENV"),
+    " from buildtool.runtime.child import main; main()"
 )
 _LINGER = 0.25  # seconds in which what a job leaves behind may end by itself
 _LOOK = 0.02  # seconds between two looks at leftovers
@@ -457,7 +451,7 @@ class Workers:
 def _key(run: Running, *, shared: bool) -> Key:
     """What must be the same for two jobs to be run in one process."""
     env = run.work.env
-    counts = sorted(env.items()) if shared else sorted(i for i in env.items() if i[0].startswith(_AT_START))
+    counts = sorted(env.items()) if shared else sorted(i for i in env.items() if i[0].startswith(AT_START))
     return (run.call.path, tuple(counts), run.work.cwd if shared else "")
 
 

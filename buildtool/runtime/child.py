@@ -1,6 +1,6 @@
 """What runs in a worker process: takes jobs from standard input, one after another, and answers each.
 
-Does not know who sends them. Started with `python -P -m buildtool.executors.worker SLOTS`; with more than one slot
+Does not know who sends them. Started with `python -P -m buildtool.runtime.child SLOTS`; with more than one slot
 jobs run in threads.
 """
 
@@ -21,6 +21,12 @@ from types import FrameType
 from buildtool.runtime.job import Data
 from buildtool.runtime.perform import perform
 
+# Variables that are looked at when a process or a library in it starts: a job with others gets another worker.
+AT_START = (
+    *("PYTHON", "LD_", "DYLD_", "LC_", "LANG", "TZ", "OMP_", "MKL_", "OPENBLAS_", "NUMEXPR_", "VECLIB_"),
+    *("BLIS_", "KMP_", "CUDA_", "NUMBA_", "MALLOC_", "JAX_", "XLA_", "TF_", "TORCH_", "POLARS_", "RAYON_"),
+    *("MPLBACKEND", "PATH", "HOME", "TMPDIR", "VIRTUAL_ENV"),
+)
 HEADER = struct.Struct("!I")  # bytes of the message that follows
 
 

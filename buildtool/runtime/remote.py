@@ -1,0 +1,618 @@
+"""What runs on a machine that has neither the project nor `buildtool`: sent there as text, once for each worker process.
+
+Uses the standard library alone, and no other file of this room, since it is not imported but executed. A job is a
+process of its own in an empty directory that holds its inputs under the same relative paths. Contents are kept below
+`STORE` by their names, which tell what is in them: they are never written twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import pickle
+import re
+import select
+import shutil
+import signal
+import socket
+import stat
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+Data = dict[str, Any]  # plain: text, bytes, numbers, lists and tables of them
+Emit = Callable[[Data], None]
+
+INLINE = 1 << 16  # bytes of an output that travel with the answer
+CHUNK = 1 << 24  # bytes of any other piece: the scheduler holds few of them at a time
+GRACE = 5.0  # seconds between TERM and KILL
+LINGER = 0.25  # seconds in which what a job leaves behind may end by itself
+ROOM = 0.1  # of the disk that kept contents leave free
+_HEADER = struct.Struct("!I")  # bytes of the message that follows
+_OLDEST = (3, 11)
+_START = (
+    "import sys; sys._bare_modules = set(sys.modules); sys.path.insert(0, {kit!r});"
+    " from buildtool.runtime.child import main; main()"
+)
+# Whom to call to end a job, by its id: shared with older and newer versions of this text, and with `stop`.
+_stops: dict[str, Callable[[bool], None]] = sys.__dict__.setdefault("_bt_stops", {})
+_idle: dict[tuple[str, ...], list[_Child]] = {}
+_lock = threading.Lock()
+
+
+def run(batch: Data, kit: bytes, code: bytes, contents: dict[str, list[bytes]]) -> list[Data]:
+    """Run jobs one after another, and answer for each. Raises nothing for what a job does.
+
+    `batch`: `topic` (where events go), `kit` and `code` (names of the two zips), and `jobs`. `kit` holds this room,
+    `code` the project's modules. `contents`: the pieces of inputs that this machine may not have yet, by name.
+
+    `at_start`: beginnings of the names of variables that are looked at when a process starts.
+
+    A job: `id`; `inputs`, each with path, names under which it may be kept, mode, and its bytes if they are few;
+    `folders` to make; `outputs`, each a path or the folder and the regular expression of a pattern; `cwd`; `env`
+    beside that of this machine; `timeout` in seconds; `argv` of a command, or the `call` that `perform` is given.
+
+    Events: `began` with the process, `printed` with bytes. An answer: as of `perform`; also `seconds`, `signal`,
+    `timed_out`, `cancelled`, `printed` (how many bytes), `error` (why it could not be started), `made` and `kept` (the
+    names of contents that this machine has by now).
+    """
+    worker = _worker()
+    base = os.path.join(worker.local_directory, "bt")
+    if sys.version_info < _OLDEST:
+        text = f"the worker has Python {sys.version.split()[0]}; jobs need 3.11 or newer"
+        return [_answer(job, error=text) for job in batch["jobs"]]
+
+    def emit(event: Data) -> None:
+        worker.log_event(batch["topic"], event)
+
+    place = _Place(
+        base, _unpacked(base, batch["kit"], kit), _unpacked(base, batch["code"], code), str(worker.address)
+    )
+    kept = [name for name, pieces in contents.items() if _keep(place, name, pieces)]
+    runs = [_Run(job, place, emit, tuple(batch["at_start"])) for job in batch["jobs"]]
+    for this in runs:
+        _stops[this.id] = this.stop
+    try:
+        answers = [this.perform() for this in runs]
+    finally:
+        for this in runs:
+            _stops.pop(this.id, None)
+    answers[0]["kept"] = kept
+    _make_room(base)
+    return answers
+
+
+def read(names: list[str], index: int) -> bytes:
+    """One piece of a content that this machine keeps under one of these names. OSError if it does not any more."""
+    base = os.path.join(_worker().local_directory, "bt")
+    where = _find(base, names)
+    if where is None:
+        raise FileNotFoundError(f"{names[0]} is not kept here any more")
+    with open(where, "rb") as file:
+        file.seek(index * CHUNK)
+        return file.read(CHUNK)
+
+
+def kept_names() -> list[str]:
+    """What this machine keeps."""
+    from distributed.worker import Worker
+
+    names: set[str] = set()
+    for worker in list(Worker._instances):  # `get_worker` finds nothing where no task runs
+        with contextlib.suppress(OSError):
+            names.update(os.listdir(os.path.join(worker.local_directory, "bt", "contents")))
+    return sorted(names)
+
+
+def _worker() -> Any:
+    from distributed import get_worker
+
+    return get_worker()
+
+
+class _Place(NamedTuple):
+    """Where jobs run on this machine."""
+
+    base: str
+    kit: str
+    code: str
+    worker: str
+
+
+def _answer(job: Data, **found: Any) -> Data:
+    return {"id": job["id"], "status": "failed", "seconds": 0.0, "made": [], "printed": 0, **found}
+
+
+# -- contents ------------------------------------------------------------------------------------------------------
+
+
+def _unpacked(base: str, name: str, data: bytes) -> str:
+    """The directory that holds what is in a zip of this name; unpacked once."""
+    where = os.path.join(base, "code", name)
+    if os.path.isdir(where):
+        return where
+    os.makedirs(os.path.dirname(where), exist_ok=True)
+    new = tempfile.mkdtemp(dir=os.path.dirname(where))
+    with zipfile.ZipFile(io.BytesIO(data)) as packed:
+        packed.extractall(new)
+    try:
+        os.rename(new, where)
+    except OSError:  # another thread was faster
+        shutil.rmtree(new, ignore_errors=True)
+    return where
+
+
+def _find(base: str, names: Iterable[str]) -> str | None:
+    for name in names:
+        where = os.path.join(base, "contents", name)
+        if os.path.exists(where):
+            return where
+    return None
+
+
+def _keep(place: _Place, name: str, pieces: list[bytes]) -> bool:
+    """Write a content down, unless it is here already."""
+    where = os.path.join(place.base, "contents", name)
+    if os.path.exists(where):
+        return True
+    os.makedirs(os.path.dirname(where), exist_ok=True)
+    number, new = tempfile.mkstemp(dir=place.base)
+    with open(number, "wb") as file:
+        for piece in pieces:
+            file.write(piece)
+    os.chmod(new, 0o555 if name.startswith("x") else 0o444)
+    os.replace(new, where)
+    return True
+
+
+def _make_room(base: str) -> None:
+    """Drop the contents that were not used for the longest time while the disk is nearly full."""
+    folder = os.path.join(base, "contents")
+    with contextlib.suppress(OSError):
+        usage = shutil.disk_usage(base)
+        missing = int(usage.total * ROOM) - usage.free
+        if missing <= 0:
+            return
+        entries = sorted(os.scandir(folder), key=lambda e: e.stat().st_atime)
+        for entry in entries:
+            if missing <= 0:
+                return
+            missing -= entry.stat().st_size
+            os.unlink(entry.path)
+
+
+# -- one job -------------------------------------------------------------------------------------------------------
+
+
+class _Run:
+    """One run of one job."""
+
+    def __init__(self, job: Data, place: _Place, emit: Emit, at_start: tuple[str, ...]) -> None:
+        self.job = job
+        self.at_start = at_start
+        self.id: str = job["id"]
+        self.place = place
+        self.emit = emit
+        self.pid: int | None = None
+        self.printed = 0
+        self.cancelled = self.timed_out = False
+        self.kill_at: float | None = None
+
+    def stop(self, now: bool) -> None:
+        """End it, from any thread; one that has not begun never will."""
+        self.cancelled = True
+        self.end(now=now)
+
+    def end(self, *, now: bool) -> None:
+        """End its process and all that belong to it."""
+        self.kill_at = self.kill_at or time.monotonic() + GRACE
+        if self.pid is not None:
+            with contextlib.suppress(OSError):
+                os.killpg(self.pid, signal.SIGKILL if now else signal.SIGTERM)
+
+    def perform(self) -> Data:
+        if self.cancelled:
+            return _answer(self.job, cancelled=True)
+        begun = time.monotonic()
+        self.emit({"kind": "began", "id": self.id, "worker": self.place.worker, "pid": os.getpid()})
+        os.makedirs(self.place.base, exist_ok=True)
+        box = tempfile.mkdtemp(prefix="job-", dir=self.place.base)
+        try:
+            answer = self._perform(box)
+        except OSError as error:
+            answer = _answer(
+                self.job, error=f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")
+            )
+        finally:
+            shutil.rmtree(box, ignore_errors=True)
+        return answer | {
+            "seconds": time.monotonic() - begun,
+            "printed": self.printed,
+            "cancelled": self.cancelled,
+            "timed_out": self.timed_out,
+            "worker": self.place.worker,
+        }
+
+    def _perform(self, box: str) -> Data:
+        if (lack := _fill(box, self.place, self.job)) is not None:
+            return _answer(self.job, error=lack, lacking=True)
+        marks = {path: _mark(os.path.join(box, path)) for path, *_ in self.job["inputs"]}
+        answer = self._command(box) if "argv" in self.job else self._call(box)
+        for path, names, *_ in self.job["inputs"]:
+            if _mark(os.path.join(box, path)) != marks[path]:
+                self._spoilt(names)
+        if answer["status"] == "done" and not self.cancelled and not self.timed_out:
+            answer["made"] = _made(box, self.place, self.job)
+        return answer
+
+    def _spoilt(self, names: list[str]) -> None:
+        """A job wrote into its input, which may be what is kept: that is not to be trusted any more."""
+        where = _find(self.place.base, names)
+        if where is not None:
+            os.unlink(where)
+
+    def _environment(self) -> dict[str, str]:
+        """That of this machine, the same locale everywhere, and what the Taskfile says."""
+        found = {name: value for name, value in os.environ.items() if not name.startswith("DASK_")}
+        path = [os.path.normpath(os.path.join(self.place.code, entry)) for entry in self.job["path"]]
+        given = [found["PYTHONPATH"]] if found.get("PYTHONPATH") else []
+        mine = {
+            "LANG": "C.UTF-8",
+            "PYTHONPATH": os.pathsep.join([*path, *given]),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        return found | mine | self.job["env"]
+
+    # -- a command
+
+    def _command(self, box: str) -> Data:
+        argv = self.job["argv"]
+        ours, theirs = os.pipe()
+        try:
+            process = subprocess.Popen(
+                argv,
+                cwd=os.path.join(box, self.job["cwd"]),
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=theirs,
+                stderr=theirs,
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            os.close(ours)
+            cause = getattr(error, "strerror", None) or str(error)
+            return _answer(self.job, error=f"{self.place.worker} cannot start `{argv[0]}`: {cause.lower()}")
+        finally:
+            os.close(theirs)
+        self.pid = process.pid
+        try:
+            peak, code = self._wait_for(process, ours)
+        finally:
+            left = self._clear(ours)
+            self.pid = None
+        answer: Data = {"id": self.id, "status": "done" if code == 0 else "exit", "made": [], "peak": peak}
+        answer["code"], answer["signal"] = (code, None) if code >= 0 else (None, -code)
+        answer["ended"] = left
+        return answer
+
+    def _wait_for(self, process: subprocess.Popen[bytes], output: int) -> tuple[int, int]:
+        """Pass on what it prints until it has ended: its peak memory in bytes and its exit code."""
+        opener: Callable[[int], int] | None = getattr(os, "pidfd_open", None)
+        ends = [opener(process.pid)] if opener is not None else []
+        try:
+            while True:
+                self._pass_on(output, ends, 0.2 if ends else 0.02)
+                pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+                if pid:
+                    process.returncode = os.waitstatus_to_exitcode(status)
+                    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024), process.returncode
+                self._act()
+        finally:
+            for number in ends:
+                os.close(number)
+
+    def _act(self) -> None:
+        """See to time limits."""
+        now = time.monotonic()
+        if self.deadline is not None and now >= self.deadline and not self.timed_out:
+            self.timed_out = True
+            self.end(now=False)
+        if self.kill_at is not None and now >= self.kill_at:
+            self.end(now=True)
+
+    _deadline: float | None = None
+
+    @property
+    def deadline(self) -> float | None:
+        """When its time is over."""
+        if self._deadline is None and self.job["timeout"] is not None:
+            self._deadline = time.monotonic() + self.job["timeout"]
+        return self._deadline
+
+    def _pass_on(self, output: int, others: list[int], patience: float) -> list[int]:
+        """Emit what is printed, waiting for it or for one of the others; which of these have something."""
+        poll = select.poll()
+        if output >= 0 and not self._over:
+            poll.register(output, select.POLLIN)
+        for number in others:
+            poll.register(number, select.POLLIN)
+        ready = [number for number, _ in poll.poll(patience * 1000)]
+        if output in ready:
+            data = os.read(output, 1 << 16)
+            self._over = not data
+            if data:
+                self.printed += len(data)
+                self.emit({"kind": "printed", "id": self.id, "data": data})
+        return [number for number in ready if number != output]
+
+    _over = False  # nobody can print any more
+
+    def _clear(self, output: int) -> int:
+        """Take the last of what was printed; end what was left behind, and how many that were (at least)."""
+        until = time.monotonic() + LINGER
+        while not self._over and time.monotonic() < until:
+            self._pass_on(output, [], 0.02)
+        left = 0
+        if not self._over:
+            left = 1
+            self.end(now=True)
+            until = time.monotonic() + LINGER
+            while not self._over and time.monotonic() < until:
+                self._pass_on(output, [], 0.02)
+        os.close(output)
+        return left
+
+    # -- a function
+
+    def _call(self, box: str) -> Data:
+        environment = self._environment()
+        child = _child(self.place, environment, self.at_start)
+        ours, theirs = os.pipe()
+        self.pid = child.pid
+        answer: Data | None = None
+        try:
+            call = self.job["call"]
+            target = os.path.join(self.place.code, call["target"]) if call["script"] else call["target"]
+            path = [os.path.normpath(os.path.join(self.place.code, entry)) for entry in self.job["path"]]
+            data = call | {
+                **{"id": 0, "target": target, "path": path, "env": environment, "asker": 0, "channel": ""},
+                **{"cwd": os.path.join(box, self.job["cwd"]).rstrip("/"), "pool": False, "shared": False},
+                **{"code": (), "audit": ""},
+            }
+            child.send(data, theirs)
+            os.close(theirs)
+            theirs = -1
+            while answer is None:
+                if child.control.fileno() in self._pass_on(ours, [child.control.fileno()], 0.2):
+                    answer = child.receive()
+                    if answer is None:
+                        break
+                self._act()
+        except OSError:  # it has died
+            answer = None
+        finally:
+            if theirs >= 0:
+                os.close(theirs)
+            left = self._clear(ours)
+            self.pid = None
+        if answer is None:
+            return self._dead(child)
+        if left or answer["children"] or answer["threads"] or answer["status"] == "stale" or self.cancelled:
+            child.end()
+        else:
+            child.give_back()
+        if answer["status"] == "exit" and answer["code"] == 0:
+            answer["status"] = "done"
+        where = answer.get("where")
+        if where and where[0].startswith(self.place.code + os.sep):
+            answer["where"] = [os.path.relpath(where[0], self.place.code), where[1]]
+        return answer | {"id": self.id, "made": [], "signal": None, "ended": left}
+
+    def _dead(self, child: _Child) -> Data:
+        code, words = child.bury()
+        answer = _answer(self.job, code=None if code < 0 else code, signal=-code if code < 0 else None)
+        if code >= 0:
+            said = f": {words}" if words else ""
+            answer["cause"] = f"its process ended with exit code {code} before the job was done{said}"
+        return answer
+
+
+def _fill(box: str, place: _Place, job: Data) -> str | None:
+    """Put the inputs where the job expects them; why that cannot be done."""
+    for folder in (job["cwd"], *job["folders"]):
+        os.makedirs(os.path.join(box, folder), exist_ok=True)
+    for path, names, mode, data in job["inputs"]:
+        where = os.path.join(box, path)
+        os.makedirs(os.path.dirname(where), exist_ok=True)
+        if data is not None:
+            with open(where, "wb") as file:
+                file.write(data)
+            os.chmod(where, mode)
+            continue
+        source = _find(place.base, names)
+        if source is None:
+            return f"`{path}` did not reach {place.worker}"
+        if os.path.basename(source) != names[0]:  # from now on it is known by what it is
+            known = os.path.join(os.path.dirname(source), names[0])
+            with contextlib.suppress(OSError):
+                os.link(source, known)
+        try:
+            os.link(source, where)
+        except OSError:
+            shutil.copy2(source, where)
+        os.utime(source)
+    return None
+
+
+def _mark(where: str) -> tuple[int, ...] | None:
+    try:
+        st = os.stat(where)
+    except OSError:
+        return None
+    return (st.st_size, st.st_mtime_ns, st.st_ino)
+
+
+def _made(box: str, place: _Place, job: Data) -> list[Data]:
+    """What the job left among its declared outputs."""
+    inputs = {path for path, *_ in job["inputs"]}
+    found: dict[str, None] = {}
+    for output in job["outputs"]:
+        if isinstance(output, str):
+            found[output.rstrip("/")] = None
+            continue
+        folder, pattern = output
+        match = re.compile(pattern).fullmatch
+        for path in _below(box, folder):
+            if match(path) or match(path + "/"):
+                found[path] = None
+    made = []
+    for path in found:
+        if path in inputs or not os.path.lexists(os.path.join(box, path)):
+            continue
+        made += _told(box, place, path)
+    return made
+
+
+def _below(box: str, folder: str) -> Iterable[str]:
+    """Every path below a folder, relative to the box."""
+    for where, folders, files in os.walk(os.path.join(box, folder)):
+        inner = os.path.relpath(where, box)
+        for name in sorted((*folders, *files)):
+            yield name if inner == "." else f"{inner}/{name}"
+
+
+def _told(box: str, place: _Place, path: str) -> Iterable[Data]:
+    """What is at a path: itself, and all that is in it."""
+    where = os.path.join(box, path)
+    st = os.lstat(where)
+    if stat.S_ISLNK(st.st_mode):
+        yield {"path": path, "kind": "link", "text": os.readlink(where)}
+    elif stat.S_ISDIR(st.st_mode):
+        yield {"path": path, "kind": "directory", "mode": st.st_mode & 0o777}
+        for name in sorted(os.listdir(where)):
+            yield from _told(box, place, f"{path}/{name}")
+    elif stat.S_ISREG(st.st_mode):
+        yield {"path": path, "kind": "file", "mode": st.st_mode & 0o777, **_content(where, place, st.st_size)}
+    else:
+        yield {"path": path, "kind": "other"}
+
+
+def _content(where: str, place: _Place, size: int) -> Data:
+    """Size and hash of a file, and its bytes if they are few; else it is kept under that hash."""
+    state = hashlib.blake2b(digest_size=16)
+    with open(where, "rb") as file:
+        if size <= INLINE:
+            data = file.read()
+            state.update(data)
+            return {"size": len(data), "hash": state.hexdigest(), "data": data}
+        size = 0
+        while chunk := file.read(1 << 20):
+            state.update(chunk)
+            size += len(chunk)
+    name = state.hexdigest()
+    keep = os.path.join(place.base, "contents", name)
+    os.makedirs(os.path.dirname(keep), exist_ok=True)
+    os.replace(where, keep)
+    return {"size": size, "hash": name, "data": None}
+
+
+# -- warm processes ------------------------------------------------------------------------------------------------
+
+
+class _Child:
+    """A process that performs one job after another."""
+
+    def __init__(self, place: _Place, environment: dict[str, str], key: tuple[str, ...]) -> None:
+        self.key = key
+        self.control, theirs = socket.socketpair()
+        self.words = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the process
+        try:
+            self.process = subprocess.Popen(
+                (sys.executable, "-P", "-c", _START.format(kit=place.kit), "1"),
+                cwd=place.base,
+                env=environment,
+                stdin=theirs,
+                stdout=self.words,
+                stderr=self.words,
+                start_new_session=True,
+            )
+        finally:
+            theirs.close()
+        self.pid = self.process.pid
+
+    def send(self, data: Data, output: int) -> None:
+        raw = pickle.dumps(data)
+        message = _HEADER.pack(len(raw)) + raw
+        sent = socket.send_fds(self.control, [message], [output])
+        self.control.sendall(message[sent:])
+
+    def receive(self) -> Data | None:
+        """The answer; None if the process is dead."""
+        head = self._exactly(_HEADER.size)
+        body = self._exactly(_HEADER.unpack(head)[0]) if head is not None else None
+        try:
+            return None if body is None else dict(json.loads(body))
+        except ValueError:  # the job has put its hands on `json`
+            return None
+
+    def _exactly(self, size: int) -> bytes | None:
+        found = b""
+        while len(found) < size:
+            try:
+                piece = self.control.recv(size - len(found))
+            except OSError:
+                return None
+            if not piece:
+                return None
+            found += piece
+        return found
+
+    def give_back(self) -> None:
+        """It can take another job."""
+        with _lock:
+            _idle.setdefault(self.key, []).append(self)
+
+    def end(self) -> None:
+        """It is not needed any more, nor is what belongs to it."""
+        with contextlib.suppress(OSError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self.bury()
+
+    def bury(self) -> tuple[int, str]:
+        """Its exit code and its last words; whatever is left of it ends."""
+        self.control.close()
+        try:
+            code = self.process.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            code = -signal.SIGKILL
+        with contextlib.suppress(OSError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self.process.wait()
+        size = self.words.seek(0, os.SEEK_END)
+        self.words.seek(max(0, size - 4096))
+        words = self.words.read().decode("utf-8", "replace").strip().splitlines()
+        self.words.close()
+        return code, words[-1].strip() if words else ""
+
+
+def _child(place: _Place, environment: dict[str, str], at_start: tuple[str, ...]) -> _Child:
+    """An idle process for this code, or a new one; those for other code are ended."""
+    first = (f"{name}={value}" for name, value in sorted(environment.items()) if name.startswith(at_start))
+    key = (place.kit, place.code, *first)
+    with _lock:
+        for other in [other for other in _idle if other[:2] != key[:2]]:
+            for old in _idle.pop(other):
+                old.end()
+        idle = _idle.get(key)
+        if idle:
+            return idle.pop()
+    return _Child(place, environment, key)
