@@ -15,8 +15,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from buildtool.check import Checker, Look, NotMadeError
-from buildtool.errors import BtError, DiskError, ExitCode, GraphError, StateError
-from buildtool.executors.protocol import Ended, Event, Executor, Held, Output, Started
+from buildtool.errors import BtError, DiskError, ExecutorError, ExitCode, GraphError, StateError
+from buildtool.executors.protocol import (
+    Ended,
+    Event,
+    Executor,
+    Held,
+    JobEvent,
+    Note,
+    Output,
+    Room,
+    Started,
+)
 from buildtool.expand.targets import Wanted, circle_error, cycle_error, stood_for
 from buildtool.fingerprint import Fresh, Stale
 from buildtool.graph import Form, Job, JobId, Kind
@@ -29,6 +39,7 @@ from buildtool.plan import (
     Instruction,
     Interrupted,
     Plan,
+    Resized,
     Skip,
     Start,
     Status,
@@ -44,6 +55,8 @@ from buildtool.text import count, printable
 
 LOST = 3  # runs of a job that may be lost for reasons that are not its own
 NOTED = 0.1  # seconds until a running job's process is known to the state: most jobs are done by then
+SHORT = 0.1  # seconds; of jobs on other machines that take less, many travel together
+TOGETHER = 16  # of them take the room of one
 CHECKS = 50  # jobs looked at between two looks at what is running
 
 
@@ -96,6 +109,9 @@ class Build:
     _broken: StateError | None = None
     _as_is: set[JobId] = field(default_factory=set)  # with `--only`: the jobs that are not built
     _forced: set[JobId] = field(default_factory=set)
+    _took: dict[str, tuple[int, float]] = field(
+        default_factory=dict
+    )  # by task: runs and their seconds, in all
     _faults: set[ExitCode] = field(default_factory=set)  # what the jobs failed of
 
     def run(self) -> ExitCode:
@@ -109,6 +125,9 @@ class Build:
             code = self._exit_code()
         except StateError as error:
             self._give_up(error)
+        except ExecutorError as error:
+            code = error.exit_code
+            raise
         finally:
             self._close(code)
         self.seconds = time.monotonic() - begun
@@ -132,6 +151,9 @@ class Build:
         for name, spec in self.project.taskfile.executors.items():
             if "workers" in spec.options:
                 self._capacity[f"workers of {name}"] = float(spec.options["workers"])
+        for name in self.project.taskfile.remote_executors():
+            # Until it tells how many it can use.
+            self._capacity.setdefault(f"workers of {name}", float(self.options.jobs))
         self._expected = self.state.durations()
         self.plan = Plan(
             self._prerequisites,
@@ -304,7 +326,8 @@ class Build:
         for attempt in attempts:
             try:
                 cpus = self._resources(attempt.job.id).get("cpus", 1.0)
-                rows.append(self.performer.prepare(attempt, f"{cpus:g}"))
+                seconds = self._seconds(attempt.job)
+                rows.append(self.performer.prepare(attempt, f"{cpus:g}", seconds))
             except BtError as error:
                 self._broken_job(attempt.job, error)
                 continue
@@ -323,10 +346,21 @@ class Build:
             if work is not None:
                 self._running[work.id] = attempt
                 self._begun[attempt.job.id] = attempt
-                self.reporter.started(self._report(attempt.job, attempt.look, Status.RAN))
+                if work.remote is None:
+                    self.reporter.started(self._report(attempt.job, attempt.look, Status.RAN))
                 self.executor.submit(work)
 
     def _handle(self, event: Event) -> None:
+        match event:
+            case Room(name, jobs):
+                self._capacity[f"workers of {name}"] = jobs
+                self._todo += self.plan.handle(Resized(f"workers of {name}", jobs))
+            case Note(text):
+                self.reporter.warning(text)
+            case _:
+                self._handle_job(event)
+
+    def _handle_job(self, event: JobEvent) -> None:
         attempt = self._running.get(event.id)
         if attempt is None:
             return
@@ -335,6 +369,8 @@ class Build:
                 if pid is not None:
                     self.state.set_process(attempt.job.key, pid, stamp)
                     self._note_at = self._note_at or time.monotonic() + NOTED
+                elif attempt.work is not None and attempt.work.remote is not None:
+                    self.reporter.started(self._report(attempt.job, attempt.look, Status.RAN))
             case Output(_, data):
                 self.reporter.output(self._report(attempt.job, attempt.look, Status.RAN), data)
             case Held(_, why):
@@ -382,6 +418,8 @@ class Build:
             self.performer.record_failure(attempt, ended.seconds)
         else:
             self._remember(job, outcome.made)
+            runs, seconds = self._took.get(job.task, (0, 0.0))
+            self._took[job.task] = (runs + 1, seconds + ended.seconds)
         if ended.leftovers:
             left = count(ended.leftovers, "background process", "background processes")
             attempt.notes.append(f"{left} that it left running had to be ended")
@@ -617,7 +655,9 @@ class Build:
         found = dict(spec.resources)
         name = self.project.executor_of(self.project.graph_jobs[job])
         if f"workers of {name}" in self._capacity:
-            found[f"workers of {name}"] = 1.0
+            seconds = self._seconds(self.project.graph_jobs[job])
+            short = self.project.taskfile.is_remote(name) and seconds is not None and seconds < SHORT
+            found[f"workers of {name}"] = 1.0 / TOGETHER if short else 1.0
         else:
             found.setdefault("cpus", 1.0)
         if self.project.graph_jobs[job].task in self.project.expander.index.crowded:
@@ -625,6 +665,14 @@ class Build:
         if spec.interactive:
             found["terminal"] = 1.0
         return {name: min(amount, self._capacity.get(name, amount)) for name, amount in found.items()}
+
+    def _seconds(self, job: Job) -> float | None:
+        """What a job will take: what it took last, or what others of its task did in this build."""
+        known = self._expected.get(job.key)
+        if known is None and job.task in self._took:
+            runs, seconds = self._took[job.task]
+            known = seconds / runs
+        return known
 
     def _urgency(self, job: JobId) -> tuple[float, ...]:
         known = self.project.graph_jobs[job]

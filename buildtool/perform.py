@@ -19,19 +19,21 @@ from buildtool.clean import inside, note_inside
 from buildtool.depfile import parse_depfile
 from buildtool.environment import Environment
 from buildtool.errors import BtError, DiskError, StateError, TaskfileError
-from buildtool.executors.protocol import MARK, Call, Ended, Work
+from buildtool.executors.kit import Modules
+from buildtool.executors.protocol import MARK, Call, Ended, Remote, Work
 from buildtool.failures import Failures, glob_paths, log_path
 from buildtool.files import TICK, Disk
 from buildtool.fingerprint import Fingerprint, Item
 from buildtool.graph import Form, Job, JobId
 from buildtool.isolation import Box
-from buildtool.paths import canonical, parents
+from buildtool.paths import canonical, is_outside, parents
 from buildtool.plan import Status
 from buildtool.project import Project
 from buildtool.recover import ASIDE, KEPT
 from buildtool.report.model import Failure
 from buildtool.state.records import JobRecord, Made, Running
 from buildtool.state.store import State
+from buildtool.taskfile.pattern import parse_pattern
 from buildtool.text import printable
 
 
@@ -87,6 +89,7 @@ class Performer:
         self._code = checker.code
         self._meant = checker.meant
         self._audit = audit
+        self._modules = Modules(self.disk.root)
         self._number = 0
         self._inside: dict[str, bool] = {}  # folders of outputs: whether they lie in the project
         self.claims: dict[str, JobId] = {}  # files of glob outputs, with the settled job that made them
@@ -98,8 +101,11 @@ class Performer:
 
     # -- before ----------------------------------------------------------------------------------------------
 
-    def prepare(self, attempt: Attempt, cpus: str) -> Running:
-        """Decide everything about the next run of a job; nothing is changed on the disk."""
+    def prepare(self, attempt: Attempt, cpus: str, seconds: float | None = None) -> Running:
+        """Decide everything about the next run of a job; nothing is changed on the disk.
+
+        `seconds`: what it will take, if that is known.
+        """
         job = attempt.job
         self._number += 1
         renderer = self.project.renderer
@@ -108,7 +114,8 @@ class Performer:
         call = None if spec.run is not None else self._call(job, cpus)
         command = renderer.command(job, cpus)
         attempt.command = command if command is not None else self.project.functions.text(job)
-        attempt.box = Box(self.disk, f"{self.build}-{self._number}") if spec.isolated else None
+        remote = self.project.is_remote(job)
+        attempt.box = Box(self.disk, f"{self.build}-{self._number}") if spec.isolated or remote else None
         disk = attempt.box.disk if attempt.box is not None else self.disk
         attempt.work = Work(
             self._number,
@@ -119,9 +126,10 @@ class Performer:
             spec.timeout,
             spec.interactive,
             call,
-            "local" if call is None else self.project.executor(spec),
-            disk.root if self._audit else "",
+            self.project.executor_of(job),
+            disk.root if self._audit and not remote else "",
             attempt.alone,
+            self._luggage(attempt, attempt.box, seconds) if remote and attempt.box is not None else None,
         )
         outputs = self._old_outputs(attempt)
         self._refuse_links_outside(outputs)
@@ -149,6 +157,50 @@ class Performer:
             self.project.renderer.environment(job),
             functions.signatures(task),
         )
+
+    def _luggage(self, attempt: Attempt, box: Box, seconds: float | None) -> Remote:
+        """What a job needs on a machine that does not see this disk. Raises `TaskfileError` if that is not enough."""
+        job = attempt.job
+        renderer, task = self.project.renderer, self.project.renderer.task(attempt.job)
+        inputs = {
+            path: self.disk.digest(path)
+            for item in attempt.look.items
+            if item.kind in ("input", "need", "track.file", "found")
+            for path in (self.disk.below(item.name) if item.name.endswith("/") else [item.name])
+        }
+        made = self._made_in_box(job)
+        for path in (*inputs, *made):
+            if is_outside(path):
+                name = printable(self.project.executor_of(job))
+                raise TaskfileError(
+                    f"`{printable(path)}` lies outside of the project, and `{name}` runs on other machines",
+                    place=task.spec.place,
+                    hint='bring it into the project, or run the task here with `executor = "local"`',
+                )
+        roots = (self.disk.root, *self.project.functions.path(task))
+        named = {*self.project.taskfile.settings.pools, "cpus", "memory"}
+        return Remote(
+            self.disk.absolute(box.path),
+            self.disk.root,
+            tuple((path, value) for path, value in inputs.items() if value is not None),
+            tuple(dict.fromkeys(posixpath.dirname(path.split("*", maxsplit=1)[0]) for path in made)),
+            tuple(self._wanted(path) for path in made),
+            renderer.cwd(job),
+            {name: os.environ[name] for name in task.spec.track.env if name in os.environ}
+            | dict(renderer.environment(job)),
+            tuple(dict.fromkeys(os.path.relpath(path, self.disk.root) for path in roots)),
+            self._modules.zip(),
+            {name: amount for name, amount in task.spec.resources.items() if name not in named},
+            task.spec.priority,
+            seconds,
+        )
+
+    def _wanted(self, text: str) -> str | tuple[str, str]:
+        """An output as a machine can look for it that knows no patterns."""
+        if not any(c in text for c in "*?["):
+            return text
+        [pattern] = parse_pattern(text, self.disk.root)
+        return pattern.folder, pattern.regex.pattern
 
     def _old_outputs(self, attempt: Attempt) -> tuple[str, ...]:
         """Every path that the job may write, or wrote when it last ran."""
@@ -254,7 +306,9 @@ class Performer:
         if depfile is not None:
             self.disk.make_parents(depfile)
         if attempt.box is not None:
-            inputs = [i.name for i in attempt.look.items if i.kind in ("input", "need", "track.file")]
+            here = attempt.work is None or attempt.work.remote is None
+            kinds = ("input", "need", "track.file") if here else ()
+            inputs = [i.name for i in attempt.look.items if i.kind in kinds]
             attempt.box.fill(inputs, self._made_in_box(attempt.job), self.project.renderer.cwd(attempt.job))
         if depfile is not None and spec.keep and self.disk.exists(depfile):
             self._clear_depfile(attempt, depfile)

@@ -59,7 +59,14 @@ class Interrupted(NamedTuple):
     """The user wants no new jobs."""
 
 
-Event = Checked | Grown | Finished | Interrupted
+class Resized(NamedTuple):
+    """There is so much of a resource from now on."""
+
+    resource: str
+    amount: float
+
+
+Event = Checked | Grown | Finished | Interrupted | Resized
 
 
 class Check(NamedTuple):
@@ -214,6 +221,12 @@ class Plan:
             case Interrupted():
                 self._stopping = True
                 return []
+            case Resized(resource, amount):
+                self._free[resource] = (
+                    self._free.get(resource, 0.0) + amount - self._capacity.get(resource, 0.0)
+                )
+                self._capacity[resource] = amount
+                return self._schedule()
             case _:
                 assert_never(event)
 

@@ -210,9 +210,28 @@ class Project:
         return self.request.executor or task.executor or (default.text if default is not None else "local")
 
     def executor_of(self, job: Job) -> str:
-        """Where a job runs: commands are always subprocesses of this machine."""
+        """Where a job runs: commands are subprocesses of this machine, unless it is to run on others."""
         spec = self.renderer.task(job).spec
-        return "local" if spec.run is not None or job.kind is Kind.GROUP else self.executor(spec)
+        if job.kind is Kind.GROUP:
+            return "local"
+        name = self.executor(spec)
+        if self.taskfile.is_remote(name):
+            return "local" if self._stays(job) else name
+        return "local" if spec.run is not None else name
+
+    def _stays(self, job: Job) -> bool:
+        """Whether a job needs this machine: its terminal, what is here already, or all of the project."""
+        spec = self.renderer.task(job).spec
+        return (
+            spec.interactive
+            or spec.serve
+            or spec.keep
+            or (job.kind is Kind.COMMAND and spec.executor is None)
+        )
+
+    def is_remote(self, job: Job) -> bool:
+        """Whether a job runs on a machine that does not see this disk."""
+        return self.taskfile.is_remote(self.executor_of(job))
 
     def order(self, roots: list[JobId]) -> list[JobId]:
         """The roots and all they wait for, each behind what it waits for."""

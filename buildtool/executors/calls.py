@@ -19,10 +19,9 @@ _PIECE = 65_536  # bytes of one Output at most
 
 @dataclass(slots=True, eq=False)
 class Running:
-    """A function that runs, or is about to."""
+    """A job that runs, or is about to."""
 
     work: Work
-    call: Call
     log: Log
     mask: Mask
     began: float = field(default_factory=time.monotonic)
@@ -35,9 +34,14 @@ class Running:
         """Take on a work; the log of an earlier run goes away."""
         with contextlib.suppress(OSError):
             os.unlink(work.log)
-        if work.call is None:
+        return Running(work, Log(work.log, log_limit), Mask(mask))
+
+    @property
+    def call(self) -> Call:
+        """What is called. ValueError for a command."""
+        if self.work.call is None:
             raise ValueError("a command is no call")
-        return Running(work, work.call, Log(work.log, log_limit), Mask(mask))
+        return self.work.call
 
     @property
     def timeout_at(self) -> float | None:
@@ -54,7 +58,7 @@ class Running:
         last = self._keep(self.mask.flush())
         self.log.close()
         ended = ended._replace(
-            seconds=time.monotonic() - self.began,
+            seconds=ended.seconds or time.monotonic() - self.began,
             timed_out=self.timed_out,
             cancelled=self.cancelled,
             log_error=self.log.error,

@@ -20,7 +20,7 @@ from buildtool.text import did_you_mean
 if TYPE_CHECKING:
     from concurrent.futures import Executor as Pool
 
-BACKENDS = ("local", "threads", "processes", "loky")  # those that need no more than their name
+BACKENDS = ("local", "threads", "processes", "loky", "dask")  # those that need no more than their name
 
 
 def check_executor(taskfile: Taskfile, name: str) -> str | None:
@@ -41,6 +41,8 @@ def _maker(
     spec: ExecutorSpec, taskfile: Taskfile, jobs: int, mask: tuple[bytes, ...]
 ) -> Callable[[], Executor]:
     workers = int(spec.options.get("workers", jobs))
+    if spec.backend == "dask":
+        return lambda: _dask(spec, taskfile.root, workers, mask)
     if spec.backend in ("local", "threads"):
         slots = max(2, workers) if spec.backend == "threads" else 1
         stray = os.path.join(taskfile.root, f".bt/log/{spec.name}.log")
@@ -66,6 +68,14 @@ def _futures(factory: Callable[[int], Pool], workers: int, mask: tuple[bytes, ..
     from buildtool.executors.futures import Futures
 
     return Futures(factory, workers, mask=mask)
+
+
+def _dask(spec: ExecutorSpec, root: str, workers: int, mask: tuple[bytes, ...]) -> Executor:
+    from buildtool.executors.dask import dask
+    from buildtool.executors.remote import RemoteExecutor
+
+    place = spec.place if spec.place.file else None
+    return RemoteExecutor(spec.name, dask(spec.name, place, spec.options, root, workers), mask=mask)
 
 
 def _processes(workers: int) -> Pool:

@@ -12,7 +12,7 @@ from buildtool.executors.protocol import Event, Executor, Work
 
 
 class Dispatch:
-    """Commands go to `commands`, functions to the executor of their name in `makers`."""
+    """Commands of this machine go to `commands`, all else to the executor of its name in `makers`."""
 
     def __init__(self, commands: Executor, makers: Mapping[str, Callable[[], Executor]]) -> None:
         self._makers = makers
@@ -33,7 +33,7 @@ class Dispatch:
     def submit(self, work: Work) -> None:
         """Give the work to its executor. Raises ExecutorError if that cannot be had."""
         executor = self._commands
-        if work.call is not None:
+        if work.call is not None or work.remote is not None:
             made = self._made.get(work.executor)
             if made is None:
                 made = self._made[work.executor] = self._makers[work.executor]()

@@ -33,6 +33,24 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Remote:
+    """What a job takes with it to a machine that does not see this disk. Paths are relative to the project."""
+
+    box: str  # absolute directory here: what it made comes there, under the same relative paths
+    root: str  # absolute root of the project
+    inputs: tuple[tuple[str, str], ...]  # files, each with its digest
+    folders: tuple[str, ...]  # to be there when it begins
+    outputs: tuple[str | tuple[str, str], ...]  # paths; of a pattern, the folder and a regular expression
+    cwd: str
+    env: Mapping[str, str]  # beside that of the machine
+    path: tuple[str, ...]  # directories of the project's modules
+    code: tuple[str, bytes]  # the project's modules: a zip and its name
+    resources: Mapping[str, float]  # that the machine must offer
+    urgency: float  # greater is sooner
+    seconds: float | None  # that it will take, if that is known
+
+
+@dataclass(frozen=True, slots=True)
 class Work:
     """One run of one job, ready to be started anywhere: `argv` for a command, `call` for a function."""
 
@@ -49,6 +67,7 @@ class Work:
     alone: bool = (
         False  # it, or a job that ran beside it, took its worker down: run it where it can hurt no other
     )
+    remote: Remote | None = None  # for executors whose machines do not see this disk
 
 
 class Started(NamedTuple):
@@ -93,7 +112,21 @@ class Held(NamedTuple):
     why: str
 
 
-Event = Started | Output | Ended | Held
+class Room(NamedTuple):
+    """How many jobs an executor can use at a time from now on."""
+
+    executor: str
+    jobs: float
+
+
+class Note(NamedTuple):
+    """Something that people should know of an executor."""
+
+    text: str
+
+
+JobEvent = Started | Output | Ended | Held
+Event = JobEvent | Room | Note
 
 
 class Executor(Protocol):

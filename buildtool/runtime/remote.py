@@ -1,4 +1,4 @@
-"""What runs on a machine that has neither the project nor `buildtool`: sent there as text, once for each worker process.
+"""What runs on a machine that has neither the project nor `buildtool`: sent there as text, once for each worker.
 
 Uses the standard library alone, and no other file of this room, since it is not imported but executed. A job is a
 process of its own in an empty directory that holds its inputs under the same relative paths. Contents are kept below
@@ -104,13 +104,10 @@ def read(names: list[str], index: int) -> bytes:
 
 def kept_names() -> list[str]:
     """What this machine keeps."""
-    from distributed.worker import Worker
-
-    names: set[str] = set()
-    for worker in list(Worker._instances):  # `get_worker` finds nothing where no task runs
-        with contextlib.suppress(OSError):
-            names.update(os.listdir(os.path.join(worker.local_directory, "bt", "contents")))
-    return sorted(names)
+    try:
+        return sorted(os.listdir(os.path.join(_worker().local_directory, "bt", "contents")))
+    except OSError:
+        return []
 
 
 def _worker() -> Any:
@@ -167,8 +164,7 @@ def _keep(place: _Place, name: str, pieces: list[bytes]) -> bool:
     os.makedirs(os.path.dirname(where), exist_ok=True)
     number, new = tempfile.mkstemp(dir=place.base)
     with open(number, "wb") as file:
-        for piece in pieces:
-            file.write(piece)
+        file.writelines(pieces)
     os.chmod(new, 0o555 if name.startswith("x") else 0o444)
     os.replace(new, where)
     return True
@@ -270,7 +266,8 @@ class _Run:
             "PYTHONPATH": os.pathsep.join([*path, *given]),
             "PYTHONDONTWRITEBYTECODE": "1",
         }
-        return found | mine | self.job["env"]
+        declared: dict[str, str] = self.job["env"]
+        return found | mine | declared
 
     # -- a command
 
@@ -383,11 +380,8 @@ class _Run:
             call = self.job["call"]
             target = os.path.join(self.place.code, call["target"]) if call["script"] else call["target"]
             path = [os.path.normpath(os.path.join(self.place.code, entry)) for entry in self.job["path"]]
-            data = call | {
-                **{"id": 0, "target": target, "path": path, "env": environment, "asker": 0, "channel": ""},
-                **{"cwd": os.path.join(box, self.job["cwd"]).rstrip("/"), "pool": False, "shared": False},
-                **{"code": (), "audit": ""},
-            }
+            cwd = os.path.join(box, self.job["cwd"]).rstrip("/")
+            data = call | {"target": target, "path": path, "env": environment, "cwd": cwd}
             child.send(data, theirs)
             os.close(theirs)
             theirs = -1
@@ -474,7 +468,7 @@ def _made(box: str, place: _Place, job: Data) -> list[Data]:
         for path in _below(box, folder):
             if match(path) or match(path + "/"):
                 found[path] = None
-    made = []
+    made: list[Data] = []
     for path in found:
         if path in inputs or not os.path.lexists(os.path.join(box, path)):
             continue
@@ -540,7 +534,7 @@ class _Child:
                 (sys.executable, "-P", "-c", _START.format(kit=place.kit), "1"),
                 cwd=place.base,
                 env=environment,
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=self.words,
                 stderr=self.words,
                 start_new_session=True,

@@ -122,7 +122,7 @@ BACKENDS: dict[str, tuple[Key, ...]] = {
         Key("remote", FLAG, "Whether its workers do not see this disk.", default=False),
     ),
 }  # fmt: skip
-USABLE_BACKENDS = ("local", "threads", "processes", "loky", "custom")
+USABLE_BACKENDS = ("local", "threads", "processes", "loky", "dask", "custom")
 
 
 def _refuse_backend(name: str, spot: Spot) -> None:

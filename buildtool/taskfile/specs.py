@@ -142,6 +142,9 @@ class Settings:
     wrong: frozenset[str] = frozenset()  # keys that did not pass; they are left out
 
 
+REMOTE = ("dask",)  # backends whose machines do not see this disk
+
+
 @dataclass(frozen=True, slots=True)
 class Taskfile:
     """A Taskfile and all it includes."""
@@ -155,3 +158,12 @@ class Taskfile:
     executors: Mapping[str, ExecutorSpec] = field(default_factory=dict)
     tasks: Mapping[str, TaskSpec] = field(default_factory=dict)
     wrong: frozenset[tuple[str, str]] = frozenset()  # names, each with its table, of which nothing passed
+
+    def is_remote(self, name: str) -> bool:
+        """Whether the machines of this executor do not see this disk."""
+        spec = self.executors.get(name)
+        return (spec.backend if spec is not None else name) in REMOTE
+
+    def remote_executors(self) -> tuple[str, ...]:
+        """The names of all such executors."""
+        return tuple(name for name in dict.fromkeys((*self.executors, *REMOTE)) if self.is_remote(name))

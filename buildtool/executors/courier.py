@@ -1,0 +1,489 @@
+"""Talks to a cluster, in a thread of its own: sends jobs and what they read, brings home what they make.
+
+Does not know when jobs run nor what comes of them; it is told what to do and tells what happened, both in messages.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import os
+import queue
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+from buildtool.errors import BtError, ExecutorError
+from buildtool.executors.contents import ChangedError, Contents, GoneError, fetch
+from buildtool.executors.kit import BOOT, runtime
+from buildtool.executors.protocol import Remote, Work
+from buildtool.runtime.child import AT_START
+from buildtool.runtime.job import Data
+
+_TICK = 1.0  # seconds between two looks at the cluster
+_PATIENCE = 10.0  # seconds without a machine, or one with the resources, before that is said
+# Ends jobs wherever they run, whichever text of `remote` runs them.
+_STOP = "[s({now}) for i in {ids} for s in [__import__('sys').__dict__.get('_bt_stops', {{}}).get(i)] if s] and None"
+_DEEP = 2  # jobs for each thread of the cluster: one runs, one waits for it
+
+
+class Cluster(NamedTuple):
+    """A cluster that can be used: its client, what it is called, and how to let go of it."""
+
+    client: Any
+    title: str
+    close: Callable[[], None]
+
+
+class Batch(NamedTuple):
+    """Jobs that one machine is to run one after another, each with what `perform` is given besides."""
+
+    works: tuple[tuple[Work, Data], ...]
+
+
+class Stop(NamedTuple):
+    """End these jobs."""
+
+    ids: tuple[int, ...]
+    now: bool
+
+
+class Began(NamedTuple):
+    """A job runs."""
+
+    id: int
+
+
+class Printed(NamedTuple):
+    """A job wrote this."""
+
+    id: int
+    data: bytes
+
+
+class Answered(NamedTuple):
+    """A job has ended, and what it made is here."""
+
+    id: int
+    answer: Data
+
+
+class Lost(NamedTuple):
+    """A run does not count."""
+
+    id: int
+    why: str
+
+
+class Sized(NamedTuple):
+    """So many jobs can be used at a time."""
+
+    jobs: float
+
+
+class Said(NamedTuple):
+    """Something that people should know."""
+
+    text: str
+
+
+class Trouble(NamedTuple):
+    """The cluster cannot be used any more."""
+
+    error: BtError
+
+
+Told = Began | Printed | Answered | Lost | Sized | Said | Trouble
+
+
+class Courier:
+    """One cluster. `connect` gives it, from the courier's own thread; `tell` is called from several."""
+
+    def __init__(self, name: str, connect: Callable[[], Cluster], tell: Callable[[Told], None]) -> None:
+        self._name = name
+        self._connect = connect
+        self._tell = tell
+        self._inbox: queue.SimpleQueue[Batch | Stop | _Done | None] = queue.SimpleQueue()
+        self._nonce = secrets.token_hex(6)
+        self._numbers = itertools.count()
+        self._jobs: dict[str, _Sent] = {}  # futures of jobs, by key
+        self._began: set[int] = set()
+        self._runs: dict[int, set[str]] = {}  # machines on which a job began
+        self._stopped: set[int] = set()
+        self._threads: dict[str, int] = {}  # of the machines of the cluster
+        self._lonely_since: float | None = None
+        self._said: set[str] = set()
+        self._codes: dict[str, Any] = {}
+        self._thread = threading.Thread(target=self._work, name=f"bt {name}", daemon=True)
+        self._thread.start()
+
+    def give(self, message: Batch | Stop) -> None:
+        """Have something done."""
+        self._inbox.put(message)
+
+    def close(self, patience: float) -> None:
+        """End what runs and let go of the cluster; waits so many seconds at most."""
+        self._inbox.put(None)
+        self._thread.join(patience)
+
+    # -- the thread ------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is told by ourselves
+        try:
+            cluster = self._connect()
+        except BtError as error:
+            self._tell(Trouble(error))
+            return
+        self._cluster = cluster
+        self._client = cluster.client
+        self._fetchers = ThreadPoolExecutor(2)
+        try:
+            self._prepare()
+            self._serve()
+        except BtError as error:
+            self._tell(Trouble(error))
+        except Exception as error:  # noqa: BLE001  what a library raises when its connection is gone is not told anywhere
+            self._tell(Trouble(self._gone(f"{type(error).__name__}: {error}")))
+        finally:
+            self._fetchers.shutdown(wait=False, cancel_futures=True)
+            with contextlib.suppress(Exception):
+                cluster.close()
+
+    def _prepare(self) -> None:
+        kit = runtime()
+        self._kit = kit.name
+        self._boot_name = f"bt_remote_{kit.name}"
+        self._kit_future = self._client.submit(bytes, kit.data, key=f"bt-kit-{kit.name}", pure=False)
+        self._contents = Contents(self._client, self._read)
+        self._topic = f"bt-{self._nonce}"
+        self._client.subscribe_topic(self._topic, self._heard)
+        self._look()
+        inventory = {
+            worker: self._call(f"{BOOT}.kept_names()", {}, workers=[worker]) for worker in self._threads
+        }
+        for worker, future in inventory.items():
+            with contextlib.suppress(Exception):
+                self._contents.kept(worker, future.result(timeout=_PATIENCE))
+
+    def _serve(self) -> None:
+        looked = time.monotonic()
+        while True:
+            try:
+                message = self._inbox.get(timeout=max(0.0, looked + _TICK - time.monotonic()))
+            except queue.Empty:
+                self._look()
+                looked = time.monotonic()
+                continue
+            match message:
+                case None:
+                    self._stop([w.id for sent in self._jobs.values() for w, _ in sent.batch.works], now=True)
+                    return
+                case Batch():
+                    self._send(message)
+                case Stop(ids, now):
+                    self._stop(ids, now=now)
+                case _Done():
+                    self._collect([message, *self._all_done()])
+
+    def _all_done(self) -> list[_Done]:
+        """What else has come in of that kind; the rest is put back."""
+        found: list[_Done] = []
+        others: list[Batch | Stop | None] = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                message = self._inbox.get_nowait()
+                if isinstance(message, _Done):
+                    found.append(message)
+                else:
+                    others.append(message)
+        for other in others:
+            self._inbox.put(other)
+        return found
+
+    def _call(self, text: str, names: Data, **options: Any) -> Any:
+        """A future of an expression, evaluated on a machine of the cluster."""
+        key = f"bt-{self._nonce}-{next(self._numbers)}"
+        return self._client.submit(
+            eval,
+            text,
+            {"name": self._boot_name, "kit": self._kit_future, **names},
+            key=options.pop("key", key),
+            pure=False,
+            retries=0,
+            **options,
+        )
+
+    def _read(self, names: list[str], index: int, worker: str) -> Any:
+        return self._call(
+            f"{BOOT}.read(names, index)", {"names": names, "index": index}, workers=[worker], priority=100
+        )
+
+    # -- sending ---------------------------------------------------------------------------------------------
+
+    def _send(self, batch: Batch) -> None:
+        jobs: list[Data] = []
+        works: list[tuple[Work, Data]] = []
+        contents: dict[str, list[Any]] = {}
+        for work, call in batch.works:
+            if work.id in self._stopped:
+                self._tell(Answered(work.id, {"cancelled": True}))
+                continue
+            try:
+                jobs.append(self._described(work, call, contents))
+            except ChangedError as error:
+                self._tell(Lost(work.id, f"`{error}` changed before it was sent"))
+                continue
+            except OSError as error:
+                self._tell(Lost(work.id, f"`{error.filename}` cannot be sent: {error.strerror}"))
+                continue
+            works.append((work, call))
+        if not jobs:
+            return
+        remote = _remote(works[0][0])
+        code = self._codes.get(remote.code[0])
+        if code is None:
+            name, data = remote.code
+            code = self._codes[name] = self._client.submit(bytes, data, key=f"bt-code-{name}", pure=False)
+        order = {
+            "topic": self._topic,
+            "kit": self._kit,
+            "code": remote.code[0],
+            "jobs": jobs,
+            "at_start": AT_START,
+        }
+        future = self._call(
+            f"{BOOT}.run(batch, kit, code, contents)",
+            {"batch": order, "code": code, "contents": contents},
+            priority=remote.urgency,
+            resources=dict(remote.resources) or None,
+        )
+        sent = _Sent(Batch(tuple(works)), future)
+        self._jobs[future.key] = sent
+        future.add_done_callback(lambda done: self._inbox.put(_Done(done.key)))
+
+    def _described(self, work: Work, call: Data, contents: dict[str, list[Any]]) -> Data:
+        """A job as `remote` wants it; what it reads is added to `contents`."""
+        remote = _remote(work)
+        inputs = []
+        for path, key in remote.inputs:
+            where = os.path.join(remote.root, path)
+            data = self._contents.inline(where, key)
+            if data is None:
+                pieces = self._contents.pieces(where, key)
+                if pieces is not None:
+                    contents[key] = pieces
+            inputs.append((path, self._contents.names(key), 0o755 if key[0] == "x" else 0o644, data))
+        found: Data = {
+            "id": f"{self._nonce}-{work.id}",
+            "inputs": inputs,
+            "folders": list(remote.folders),
+            "outputs": list(remote.outputs),
+            "cwd": remote.cwd,
+            "env": dict(remote.env),
+            "path": list(remote.path),
+            "timeout": work.timeout,
+        }
+        return found | ({"call": call} if work.call is not None else {"argv": list(work.argv)})
+
+    # -- hearing ---------------------------------------------------------------------------------------------
+
+    def _heard(self, event: tuple[float, Data]) -> None:
+        """What a machine says while a job runs; called in a thread of the client's."""
+        told = event[1]
+        number = int(told["id"].rpartition("-")[2])
+        if told["kind"] == "began":
+            machines = self._runs.setdefault(number, set())
+            if machines and told["worker"] not in machines:
+                self._tell(Said("the machine of a running job is gone: the job began again on another"))
+            machines.add(told["worker"])
+            self._tell(Began(number))
+        else:
+            self._tell(Printed(number, told["data"]))
+
+    def _collect(self, done: Iterable[_Done]) -> None:
+        """Take the answers of batches that have ended."""
+        good: list[_Sent] = []
+        for key in dict.fromkeys(message.key for message in done):
+            sent = self._jobs.pop(key, None)
+            if sent is None:
+                continue
+            if sent.future.status == "finished":
+                good.append(sent)
+            elif sent.future.status == "cancelled":
+                self._cancelled(sent)
+            else:
+                self._failed(sent)
+        for sent, answers in zip(good, self._client.gather([s.future for s in good]), strict=True):
+            for (work, _), answer in zip(sent.batch.works, answers, strict=True):
+                self._answered(work, answer)
+
+    def _cancelled(self, sent: _Sent) -> None:
+        mine = {work.id for work, _ in sent.batch.works} <= self._stopped
+        if not mine and self._client.status != "running":
+            raise self._gone("it has closed the connection")
+        for work, _ in sent.batch.works:
+            if work.id in self._stopped:
+                self._tell(Answered(work.id, {"cancelled": True}))
+            else:
+                self._tell(Lost(work.id, "the cluster has lost it"))
+
+    def _failed(self, sent: _Sent) -> None:
+        """The machines could not run a batch at all."""
+        error = sent.future.exception()
+        words = " ".join(f"{type(error).__name__}: {error}".split())
+        if type(error).__name__ == "KilledWorker":
+            words = "the machines that ran it died, one after another"
+        for work, _ in sent.batch.works:
+            for _, key in _remote(work).inputs:
+                self._contents.forget(key)
+            self._tell(Lost(work.id, words))
+
+    def _answered(self, work: Work, answer: Data) -> None:
+        worker = answer.get("worker", "")
+        self._contents.kept(worker, answer.pop("kept", ()))
+        if answer.get("lacking"):
+            for _, key in _remote(work).inputs:
+                self._contents.forget(key)
+            self._tell(Lost(work.id, answer["error"]))
+        elif any(entry.get("data", b"") is None for entry in answer["made"]):
+            self._fetchers.submit(self._bring, work, answer)
+        else:
+            self._bring(work, answer)
+
+    def _bring(self, work: Work, answer: Data) -> None:
+        """Put what a job made into its box."""
+        box = _remote(work).box
+        try:
+            for entry in answer["made"]:
+                self._put(box, entry, answer["worker"])
+        except (GoneError, ExecutorError) as error:
+            self._tell(Lost(work.id, str(error)))
+        except OSError as error:
+            answer |= {"status": "failed", "cause": f"what it made cannot be written: {error}"}
+            self._tell(Answered(work.id, answer))
+        except Exception as error:  # noqa: BLE001  a lost piece is told in many ways
+            self._tell(Lost(work.id, f"what it made did not come home: {type(error).__name__}: {error}"))
+        else:
+            self._tell(Answered(work.id, answer))
+
+    def _put(self, box: str, entry: Data, worker: str) -> None:
+        where = os.path.normpath(os.path.join(box, entry["path"]))
+        if not where.startswith(box.rstrip("/") + "/"):
+            raise OSError(f"`{entry['path']}` lies outside of its directory")
+        os.makedirs(os.path.dirname(where), exist_ok=True)
+        if entry["kind"] == "directory":
+            os.makedirs(where, exist_ok=True)
+        elif entry["kind"] == "link":
+            os.symlink(entry["text"], where)
+        elif entry["kind"] == "file" and entry["data"] is not None:
+            with open(where, "wb") as file:
+                file.write(entry["data"])
+            os.chmod(where, entry["mode"])
+        elif entry["kind"] == "file":
+            names = [entry["hash"]]
+            key = fetch(where, entry, lambda index: self._read(names, index, worker), self._wait_for(worker))
+            self._contents.made(worker, key, entry["hash"], entry["size"])
+
+    def _wait_for(self, worker: str) -> Callable[[Any], bytes]:
+        """Wait for what only one machine can give, as long as it is there."""
+
+        def wait(future: Any) -> bytes:
+            while True:
+                try:
+                    return bytes(future.result(timeout=_TICK))
+                except TimeoutError:
+                    if worker not in self._threads:
+                        raise GoneError(f"{worker} is gone with what it made") from None
+
+        return wait
+
+    # -- ending ----------------------------------------------------------------------------------------------
+
+    def _stop(self, ids: Iterable[int], *, now: bool) -> None:
+        """End jobs: what runs is told to, and what waits is taken back."""
+        self._stopped.update(ids)
+        wanted = self._stopped
+        waiting = []
+        for sent in self._jobs.values():
+            numbers = {work.id for work, _ in sent.batch.works}
+            if numbers <= wanted and not numbers & self._runs.keys():
+                waiting.append(sent.future)
+        if waiting:
+            self._client.cancel(waiting, force=True)
+        names = [f"{self._nonce}-{number}" for number in ids if number in self._runs]
+        if names:
+            with contextlib.suppress(Exception):
+                self._client.run(eval, _STOP.format(ids=names, now=now), on_error="ignore")
+
+    # -- the cluster -----------------------------------------------------------------------------------------
+
+    def _gone(self, cause: str) -> ExecutorError:
+        return ExecutorError(
+            f"the connection to the cluster of `{self._name}` is lost",
+            facts=(("cluster", self._cluster.title), ("cause", cause)),
+            hint="what is finished is kept: when the cluster is there again, run `bt build` again",
+        )
+
+    def _look(self) -> None:
+        """See which machines there are; say what will never come by itself."""
+        if self._client.status != "running":
+            raise self._gone("it has closed the connection")
+        known = self._client.scheduler_info(n_workers=-1)["workers"]
+        threads = {worker: int(told["nthreads"]) for worker, told in known.items()}
+        if threads != self._threads:
+            self._threads = threads
+            self._contents.workers = set(threads)
+            self._tell(Sized(float(max(1, sum(threads.values())) * _DEEP)))
+        now = time.monotonic()
+        if threads or not self._jobs:
+            self._lonely_since = None
+        elif self._lonely_since is None:
+            self._lonely_since = now
+        elif now - self._lonely_since >= _PATIENCE:
+            self._say(f"`{self._name}` has no workers: its jobs wait until there are some")
+        self._look_for_resources(known)
+
+    def _look_for_resources(self, known: Data) -> None:
+        wanted = {
+            name: amount
+            for sent in self._jobs.values()
+            for work, _ in sent.batch.works
+            for name, amount in _remote(work).resources.items()
+            if time.monotonic() - sent.at >= _PATIENCE
+        }
+        for name, amount in wanted.items() if known else ():
+            if all(told.get("resources", {}).get(name, 0) < amount for told in known.values()):
+                self._say(
+                    f"no worker of `{self._name}` offers {name} = {amount:g}: its jobs wait until one does"
+                )
+
+    def _say(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            self._tell(Said(text))
+
+
+class _Sent:
+    """A batch that is in the cluster."""
+
+    def __init__(self, batch: Batch, future: Any) -> None:
+        self.batch = batch
+        self.future = future
+        self.at = time.monotonic()
+
+
+class _Done(NamedTuple):
+    """The future of this key has come out."""
+
+    key: str
+
+
+def _remote(work: Work) -> Remote:
+    if work.remote is None:
+        raise ValueError("a job of this machine")
+    return work.remote

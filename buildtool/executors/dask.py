@@ -1,0 +1,117 @@
+"""How a dask cluster is reached: by the address of its scheduler, by a file that tells it, or by starting one here."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from buildtool.errors import ExecutorError, Place
+from buildtool.executors.courier import Cluster
+
+_PATIENCE = 10.0  # seconds to wait for the scheduler
+
+
+def dask(
+    name: str, place: Place | None, options: Mapping[str, Any], root: str, workers: int
+) -> Callable[[], Cluster]:
+    """What connects to the cluster of an `[executors.NAME]` table; that raises `ExecutorError`."""
+
+    def connect() -> Cluster:
+        try:
+            from distributed import Client
+        except ImportError:
+            raise ExecutorError(
+                f"the executor `{name}` needs a package that is not installed",
+                place=place,
+                hint="pip install 'buildtool[dask]'",
+            ) from None
+        security = _security(options.get("security"), root)
+        local = None
+        address = options.get("address")
+        if "scheduler_file" in options:
+            address = _from_file(name, place, os.path.join(root, options["scheduler_file"]))
+        if address is None:
+            local = _local(workers)
+            address = local.scheduler_address
+        try:
+            client = Client(
+                address,
+                security=security,
+                timeout=_PATIENCE,
+                set_as_default=False,
+                name="bt",
+                direct_to_workers=False,
+            )
+        except (OSError, ValueError, TypeError) as error:
+            if local is not None:
+                local.close()
+            cause = str(error) or type(error).__name__
+            raise ExecutorError(
+                f"no dask scheduler answers at `{address}`",
+                place=place,
+                facts=(("executor", name), ("cause", cause)),
+                hint="start one with `dask scheduler`, or correct `address`",
+            ) from error
+
+        def close() -> None:
+            client.close(timeout=2)
+            if local is not None:
+                local.close(timeout=5)
+
+        return Cluster(client, address if local is None else "a cluster of this machine", close)
+
+    return connect
+
+
+def _security(files: Mapping[str, str] | None, root: str) -> Any:
+    if not files:
+        return None
+    from distributed.security import Security
+
+    path = {key: os.path.join(root, value) for key, value in files.items()}
+    return Security(
+        tls_ca_file=path.get("ca"),
+        tls_client_cert=path.get("cert"),
+        tls_client_key=path.get("key"),
+        require_encryption=True,
+    )
+
+
+def _from_file(name: str, place: Place | None, path: str) -> str:
+    """The address that a scheduler has written down; it may be about to."""
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            with open(path, encoding="utf-8") as file:
+                return str(json.load(file)["address"])
+        except (OSError, ValueError, KeyError) as error:
+            if time.monotonic() < until and not isinstance(error, FileNotFoundError):
+                time.sleep(0.1)
+                continue
+            cause = getattr(error, "strerror", None) or str(error)
+            raise ExecutorError(
+                f"the scheduler file of `{name}` tells no address",
+                place=place,
+                facts=(("file", path), ("cause", str(cause).lower())),
+                hint="start the scheduler with `dask scheduler --scheduler-file FILE`",
+            ) from error
+
+
+def _local(workers: int) -> Any:
+    """A cluster of processes of this machine, for as long as the build takes."""
+    from distributed import LocalCluster
+
+    from buildtool.executors.futures import bare_main
+
+    with bare_main():
+        return LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            host="127.0.0.1",
+            silence_logs=50,
+        )
