@@ -162,12 +162,11 @@ class Performer:
         """What a job needs on a machine that does not see this disk. Raises `TaskfileError` if that is not enough."""
         job = attempt.job
         renderer, task = self.project.renderer, self.project.renderer.task(attempt.job)
-        inputs = {
-            path: self.disk.digest(path)
-            for item in attempt.look.items
-            if item.kind in ("input", "need", "track.file", "found")
-            for path in (self.disk.below(item.name) if item.name.endswith("/") else [item.name])
-        }
+        inputs: dict[str, str] = {}
+        folders: dict[str, None] = {}
+        for item in attempt.look.items:
+            if item.kind in ("input", "need", "track.file", "found"):
+                self._pack(item.name, item.name, inputs, folders)
         made = self._made_in_box(job)
         for path in (*inputs, *made):
             if is_outside(path):
@@ -182,8 +181,8 @@ class Performer:
         return Remote(
             self.disk.absolute(box.path),
             self.disk.root,
-            tuple((path, value) for path, value in inputs.items() if value is not None),
-            tuple(dict.fromkeys(posixpath.dirname(path.split("*", maxsplit=1)[0]) for path in made)),
+            tuple(inputs.items()),
+            (*folders, *(posixpath.dirname(path.split("*", maxsplit=1)[0]) for path in made)),
             tuple(self._wanted(path) for path in made),
             renderer.cwd(job),
             {name: os.environ[name] for name in task.spec.track.env if name in os.environ}
@@ -194,6 +193,20 @@ class Performer:
             task.spec.priority,
             seconds,
         )
+
+    def _pack(self, path: str, source: str, inputs: dict[str, str], folders: dict[str, None]) -> None:
+        """Note what a machine must have at `path`: the content of `source`, links as what they lead to."""
+        where = self.disk.absolute(source)
+        if source.endswith("/"):
+            folders[path] = None
+            for inner in self.disk.below(source, directories=True):
+                self._pack(path + inner[len(source) :], inner, inputs, folders)
+        elif os.path.islink(where):
+            real = os.path.realpath(where) + ("/" if os.path.isdir(where) else "")
+            if os.path.exists(real):
+                self._pack(path + ("/" if real.endswith("/") else ""), canonical(real, self.disk.root), inputs, folders)
+        elif (value := self.disk.digest(source)) is not None:
+            inputs[path] = value
 
     def _wanted(self, text: str) -> str | tuple[str, str]:
         """An output as a machine can look for it that knows no patterns."""

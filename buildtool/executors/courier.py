@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import logging
 import os
 import queue
 import secrets
@@ -26,8 +25,12 @@ from buildtool.runtime.job import Data
 
 _TICK = 1.0  # seconds between two looks at the cluster
 _PATIENCE = 10.0  # seconds without a machine, or one with the resources, before that is said
-# Ends jobs wherever they run, whichever text of `remote` runs them.
-_STOP = "[s({now}) for i in {ids} for s in [__import__('sys').__dict__.get('_bt_stops', {{}}).get(i)] if s] and None"
+# Ends jobs wherever they are, whichever text of `remote` runs them; those that have not begun never will.
+_STOP = (
+    "(lambda known: known.setdefault('_bt_unwanted', set()).update({ids}) or [stop({now}) for one, stop in"
+    " list(known.get('_bt_stops', {{}}).items()) if one in {ids} or one.partition('-')[0] in {ids}] and None)"
+    "(__import__('sys').__dict__)"
+)
 _DEEP = 2  # jobs for each thread of the cluster: one runs, one waits for it
 
 
@@ -133,7 +136,6 @@ class Courier:
     # -- the thread ------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is told by ourselves
         try:
             cluster = self._connect()
         except BtError as error:
@@ -181,7 +183,8 @@ class Courier:
                 continue
             match message:
                 case None:
-                    self._stop([w.id for sent in self._jobs.values() for w, _ in sent.batch.works], now=True)
+                    if self._jobs:
+                        self._end({self._nonce}, now=True)
                     return
                 case Batch():
                     self._send(message)
@@ -413,12 +416,14 @@ class Courier:
             numbers = {work.id for work, _ in sent.batch.works}
             if numbers <= wanted and not numbers & self._runs.keys():
                 waiting.append(sent.future)
+        self._end({f"{self._nonce}-{number}" for number in ids}, now=now)
         if waiting:
             self._client.cancel(waiting, force=True)
-        names = [f"{self._nonce}-{number}" for number in ids if number in self._runs]
-        if names:
-            with contextlib.suppress(Exception):
-                self._client.run(eval, _STOP.format(ids=names, now=now), on_error="ignore")
+
+    def _end(self, names: set[str], *, now: bool) -> None:
+        """Have all machines end what is called so."""
+        with contextlib.suppress(Exception):
+            self._client.run(eval, _STOP.format(ids=names, now=now), on_error="ignore")
 
     # -- the cluster -----------------------------------------------------------------------------------------
 

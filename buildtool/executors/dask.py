@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -28,6 +29,7 @@ def dask(
                 place=place,
                 hint="pip install 'buildtool[dask]'",
             ) from None
+        _hush()
         security = _security(options.get("security"), root)
         local = None
         address = options.get("address")
@@ -64,6 +66,14 @@ def dask(
         return Cluster(client, address if local is None else "a cluster of this machine", close)
 
     return connect
+
+
+def _hush() -> None:
+    """What matters of a cluster is told by ourselves; the libraries would write it into the display."""
+    known = (*logging.root.manager.loggerDict, "asyncio", "tornado.application", "tornado.general")
+    for name in known:
+        if name.partition(".")[0] in ("distributed", "tornado", "asyncio"):
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def _security(files: Mapping[str, str] | None, root: str) -> Any:

@@ -43,8 +43,9 @@ _START = (
     "import sys; sys._bare_modules = set(sys.modules); sys.path.insert(0, {kit!r});"
     " from buildtool.runtime.child import main; main()"
 )
-# Whom to call to end a job, by its id: shared with older and newer versions of this text, and with `stop`.
+# Whom to call to end a job, by its id: shared with older and newer versions of this text, and with who ends jobs.
 _stops: dict[str, Callable[[bool], None]] = sys.__dict__.setdefault("_bt_stops", {})
+_unwanted: set[str] = sys.__dict__.setdefault("_bt_unwanted", set())  # jobs that are not to begin any more
 _idle: dict[tuple[str, ...], list[_Child]] = {}
 _lock = threading.Lock()
 
@@ -216,7 +217,7 @@ class _Run:
                 os.killpg(self.pid, signal.SIGKILL if now else signal.SIGTERM)
 
     def perform(self) -> Data:
-        if self.cancelled:
+        if self.cancelled or self.id in _unwanted or self.id.partition("-")[0] in _unwanted:
             return _answer(self.job, cancelled=True)
         begun = time.monotonic()
         self.emit({"kind": "began", "id": self.id, "worker": self.place.worker, "pid": os.getpid()})

@@ -1,0 +1,67 @@
+"""A real dask cluster of processes that know nothing: another folder, and a `buildtool` that cannot be imported."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+POISON = "raise ImportError('there is no buildtool on this machine')\n"
+
+
+class DaskCluster:
+    """A scheduler and workers with one thread each. To be closed."""
+
+    def __init__(self, folder: Path, workers: int = 2, *, port: int = 0, resources: str = "") -> None:
+        self.folder = folder
+        self.file = folder / "scheduler.json"
+        (folder / "poison/buildtool").mkdir(parents=True, exist_ok=True)
+        (folder / "poison/buildtool/__init__.py").write_text(POISON)
+        self.file.unlink(missing_ok=True)
+        self.scheduler = self._start("scheduler", "--port", str(port), "--scheduler-file", str(self.file))
+        self.address = self._address()
+        self.workers: list[subprocess.Popen[bytes]] = []
+        for _ in range(workers):
+            self.add_worker(resources)
+
+    def add_worker(self, resources: str = "") -> subprocess.Popen[bytes]:
+        """One more machine."""
+        more = ("--resources", resources) if resources else ()
+        process = self._start("worker", self.address, "--nthreads", "1", "--no-nanny", *more)
+        self.workers.append(process)
+        return process
+
+    def close(self) -> None:
+        """End all of it."""
+        for process in (*self.workers, self.scheduler):
+            process.kill()
+        for process in (*self.workers, self.scheduler):
+            process.wait()
+
+    def _start(self, what: str, *words: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-P", "-m", f"distributed.cli.dask_{what}", "--no-dashboard", *words]
+        env = {**os.environ, "PYTHONPATH": str(self.folder / "poison"), "DASK_TEMPORARY_DIRECTORY": str(self.folder)}
+        with (self.folder / f"{what}.log").open("ab") as log:
+            return subprocess.Popen(
+                [*command, "--host", "127.0.0.1"], cwd=self.folder, env=env, stdout=log, stderr=log
+            )
+
+    def _address(self) -> str:
+        until = time.monotonic() + 30
+        while time.monotonic() < until:
+            try:
+                return str(json.loads(self.file.read_text())["address"])
+            except (OSError, ValueError):
+                time.sleep(0.02)
+        raise TimeoutError((self.folder / "scheduler.log").read_text())
+
+
+def kill(process: subprocess.Popen[Any]) -> None:
+    """As when the machine is gone."""
+    process.send_signal(signal.SIGKILL)
+    process.wait()
