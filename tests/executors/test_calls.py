@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
 import signal
 import sys
+import tempfile
 import textwrap
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,11 +17,16 @@ from typing import Any
 import pytest
 
 from buildtool.executors.choose import _loky, _processes
+from buildtool.executors.dask import dask
 from buildtool.executors.dispatch import Dispatch
 from buildtool.executors.futures import Futures
-from buildtool.executors.protocol import Call, Ended, Executor, Started, Work
+from buildtool.executors.kit import Modules
+from buildtool.executors.protocol import Call, Ended, Executor, Remote, Started, Work
+from buildtool.executors.remote import RemoteExecutor
 from buildtool.executors.workers import Workers
+from buildtool.files import Disk
 from support.bench import Loop
+from support.cluster import DaskCluster
 
 MAKERS: dict[str, Callable[[], Executor]] = {
     "local": lambda: Workers(most=2, grace=0.3),
@@ -26,7 +34,9 @@ MAKERS: dict[str, Callable[[], Executor]] = {
     "processes": lambda: Futures(_processes, 2, grace=0.3),
     "loky": lambda: Futures(_loky, 2, grace=0.3),
     "custom": lambda: Futures(ThreadPoolExecutor, 2, grace=0.3),
+    "dask": lambda: RemoteExecutor("lab", dask("lab", None, {"address": cluster().address}, "/", 2), grace=5),
 }
+REMOTE = ("dask",)  # on machines that do not see this disk
 SHARED = ("threads", "custom")  # several jobs in one process
 UNKILLABLE = ("custom",)  # threads of this very process
 MODULE = """
@@ -84,6 +94,7 @@ MODULE = """
         output.write_text(" ".join(str(os.environ.get(name)) for name in names))
 
     def where(output):
+        print(os.getcwd().removesuffix("/deep"))
         output.write_text(os.getcwd())
 
     def child(text):
@@ -110,6 +121,7 @@ MODULE = """
         os.chdir("/")
 
     def state(output):
+        print(os.getcwd())
         mask = os.umask(0); os.umask(mask)
         output.write_text(f"{os.getcwd()} {'/nowhere' in sys.path} {mask == 0o077}")
 
@@ -146,6 +158,14 @@ MODULE = """
 """
 
 
+@functools.cache
+def cluster() -> DaskCluster:
+    """Machines that know nothing, for all tests of this process."""
+    found = DaskCluster(Path(tempfile.mkdtemp(prefix="bt-cluster-")))
+    atexit.register(found.close)
+    return found
+
+
 class Bench(Loop):
     """One executor, and a module of functions for it."""
 
@@ -173,9 +193,36 @@ class Bench(Loop):
         )
         env = {**os.environ, **options.pop("env", {})}
         cwd = str(options.pop("cwd", self.folder))
+        if self.kind in REMOTE:
+            options["remote"] = self.remote(call, Path(cwd))
         work = Work(self.count, (), cwd, env, str(self.log(self.count)), call=call, **options)
         self.executor.submit(work)
         return self.count
+
+    def remote(self, call: Call, cwd: Path) -> Remote:
+        """What the job takes with it; what it makes comes to `box`."""
+        disk, folder = Disk(str(self.folder)), os.path.relpath(cwd, self.folder)
+        paths = [os.path.normpath(f"{folder}/{path}") for _, paths, _ in call.inputs for path in paths]
+        there = [(path, value) for path in paths if (value := disk.digest(path)) is not None]
+        made = [os.path.normpath(f"{folder}/{path}") for _, paths, _ in call.outputs for path in paths]
+        return Remote(
+            str(self.folder / "box"),
+            str(self.folder),
+            tuple(there),
+            (),
+            tuple(made),
+            folder,
+            call.variables,
+            (".",),
+            Modules(str(self.folder)).zip(),
+            {},
+            0.0,
+            None,
+        )
+
+    def place(self, work: int) -> str:
+        """The directory that the job has in the place of the project: it has printed it, if it is another one."""
+        return self.output(work).decode().strip() if self.kind in REMOTE else str(self.folder)
 
     def log(self, work: int) -> Path:
         return self.folder / "logs" / f"{work}.log"
@@ -184,7 +231,7 @@ class Bench(Loop):
         return self.ended(self.submit(target, **options))
 
     def read(self, name: str) -> str:
-        return (self.folder / name).read_text()
+        return (self.folder / "box" / name if self.kind in REMOTE else self.folder / name).read_text()
 
 
 @pytest.fixture(params=MAKERS)
@@ -280,9 +327,9 @@ def test_variables_are_there_for_that_job_alone(bench: Bench) -> None:
 def test_the_directory_is_that_jobs_alone(bench: Bench) -> None:
     (bench.folder / "deep").mkdir()
     assert bench.run("where", output="../o", cwd=bench.folder / "deep").code == 0
-    assert bench.read("o") == str(bench.folder / "deep")
+    assert bench.read("o") == f"{bench.place(1)}/deep"
     assert bench.run("where", output="o").code == 0
-    assert bench.read("o") == str(bench.folder)
+    assert bench.read("o") == bench.place(2)
 
 
 # What it prints
@@ -328,7 +375,7 @@ def test_bytes_and_lines_without_an_end(bench: Bench) -> None:
 
 
 def test_output_comes_while_it_runs(bench: Bench) -> None:
-    work = bench.submit("wait_for", params={"path": "go"})
+    work = bench.submit("wait_for", params={"path": str(bench.folder / "go")})
     bench.wait_for(work, b"waiting")
     (bench.folder / "go").write_text("")
     assert bench.ended(work).code == 0
@@ -340,7 +387,7 @@ def test_output_comes_while_it_runs(bench: Bench) -> None:
 def test_an_exception_fails_it_with_its_place(bench: Bench) -> None:
     ended = bench.run("fail")
     assert ended.cause == "ValueError: no good"
-    lines = bench.read("steps.py").splitlines()
+    lines = (bench.folder / "steps.py").read_text().splitlines()
     line = 1 + next(n for n, text in enumerate(lines) if "no good" in text)
     assert ended.where == (str(bench.folder / "steps.py"), line)
     text = bench.output(1).decode()
@@ -451,7 +498,7 @@ def test_what_it_leaves_behind_is_ended(bench: Bench) -> None:
 def test_started_names_the_process(bench: Bench) -> None:
     bench.run("write", output="o")
     [started] = [e for e in bench.seen if isinstance(e, Started)]
-    assert (started.pid is None) is (bench.kind == "custom")
+    assert (started.pid is None) is (bench.kind in ("custom", *REMOTE))
 
 
 @only("local")
@@ -480,7 +527,7 @@ def test_code_that_changed_since_it_was_imported_is_imported_anew(bench: Bench) 
     while (ended := bench.run("write", output="o", code=(signature(module),))).repeat is not None:
         repeats.append(ended.repeat)  # a pool may have more than one process that knows the old code
     assert set(repeats) <= {"its code changed while it ran"}
-    assert repeats or bench.kind in ("processes", "loky")
+    assert repeats or bench.kind in ("processes", "loky", *REMOTE)
     assert bench.read("o") == "HELLO"
 
 
@@ -491,7 +538,7 @@ def test_what_a_job_changes_of_its_process_is_put_back(bench: Bench) -> None:
     assert bench.run("shout", params={"name": "a", "count": 1}).code == 0
     assert bench.output(5) == b"a 0\na 0\n"
     assert bench.run("state", output="o").code == 0
-    assert bench.read("o") == f"{bench.folder} False {os.umask(os.umask(0o022)) == 0o077}"
+    assert bench.read("o") == f"{bench.place(6)} False {os.umask(os.umask(0o022)) == 0o077}"
 
 
 @only("custom")
