@@ -652,8 +652,9 @@ class Build:
     def _resources(self, job: JobId) -> Mapping[str, float]:
         """What a job takes: more than there is means all there is."""
         spec = self.project.renderer.task(self.project.graph_jobs[job]).spec
-        found = dict(spec.resources)
         name = self.project.executor_of(self.project.graph_jobs[job])
+        theirs = self.project.taskfile.offered(name)
+        found = {resource: amount for resource, amount in spec.resources.items() if resource not in theirs}
         if f"workers of {name}" in self._capacity:
             seconds = self._seconds(self.project.graph_jobs[job])
             short = self.project.taskfile.is_remote(name) and seconds is not None and seconds < SHORT

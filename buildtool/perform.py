@@ -177,7 +177,7 @@ class Performer:
                     hint='bring it into the project, or run the task here with `executor = "local"`',
                 )
         roots = (self.disk.root, *self.project.functions.path(task))
-        named = {*self.project.taskfile.settings.pools, "cpus", "memory"}
+        theirs = self.project.taskfile.offered(self.project.executor_of(job))
         return Remote(
             self.disk.absolute(box.path),
             self.disk.root,
@@ -189,7 +189,7 @@ class Performer:
             | dict(renderer.environment(job)),
             tuple(dict.fromkeys(os.path.relpath(path, self.disk.root) for path in roots)),
             self._modules.zip(),
-            {name: amount for name, amount in task.spec.resources.items() if name not in named},
+            {name: amount for name, amount in task.spec.resources.items() if name in theirs},
             task.spec.priority,
             seconds,
         )
@@ -204,7 +204,12 @@ class Performer:
         elif os.path.islink(where):
             real = os.path.realpath(where) + ("/" if os.path.isdir(where) else "")
             if os.path.exists(real):
-                self._pack(path + ("/" if real.endswith("/") else ""), canonical(real, self.disk.root), inputs, folders)
+                self._pack(
+                    path + ("/" if real.endswith("/") else ""),
+                    canonical(real, self.disk.root),
+                    inputs,
+                    folders,
+                )
         elif (value := self.disk.digest(source)) is not None:
             inputs[path] = value
 

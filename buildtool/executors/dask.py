@@ -22,7 +22,7 @@ def dask(
 
     def connect() -> Cluster:
         try:
-            from distributed import Client
+            import distributed
         except ImportError:
             raise ExecutorError(
                 f"the executor `{name}` needs a package that is not installed",
@@ -30,16 +30,17 @@ def dask(
                 hint="pip install 'buildtool[dask]'",
             ) from None
         _hush()
-        security = _security(options.get("security"), root)
+        library: Any = distributed  # it has no types
+        security = _security(library, options.get("security"), root)
         local = None
         address = options.get("address")
         if "scheduler_file" in options:
             address = _from_file(name, place, os.path.join(root, options["scheduler_file"]))
         if address is None:
-            local = _local(workers)
+            local = _local(library, workers)
             address = local.scheduler_address
         try:
-            client = Client(
+            client = library.Client(
                 address,
                 security=security,
                 timeout=_PATIENCE,
@@ -76,13 +77,11 @@ def _hush() -> None:
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
-def _security(files: Mapping[str, str] | None, root: str) -> Any:
+def _security(library: Any, files: Mapping[str, str] | None, root: str) -> Any:
     if not files:
         return None
-    from distributed.security import Security
-
     path = {key: os.path.join(root, value) for key, value in files.items()}
-    return Security(
+    return library.Security(
         tls_ca_file=path.get("ca"),
         tls_client_cert=path.get("cert"),
         tls_client_key=path.get("key"),
@@ -110,14 +109,12 @@ def _from_file(name: str, place: Place | None, path: str) -> str:
             ) from error
 
 
-def _local(workers: int) -> Any:
+def _local(library: Any, workers: int) -> Any:
     """A cluster of processes of this machine, for as long as the build takes."""
-    from distributed import LocalCluster
-
     from buildtool.executors.futures import bare_main
 
     with bare_main():
-        return LocalCluster(
+        return library.LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
             processes=True,

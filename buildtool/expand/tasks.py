@@ -458,9 +458,10 @@ class _Maker:
         self.check_values(task)
 
     def check_resources(self) -> None:
-        """A job takes only what there is: `cpus`, `memory`, and the pools."""
+        """A job takes only what there is: `cpus`, `memory`, the pools, and what machines offer."""
         pools = self.taskfile.settings.pools
-        known = {"cpus", "memory", *pools}
+        offered = {name for executor in self.taskfile.executors for name in self.taskfile.offered(executor)}
+        known = {"cpus", "memory", *pools, *offered}
         if "pools" in self.taskfile.settings.wrong:
             return
         for name, amount in self.spec.resources.items():

@@ -356,18 +356,19 @@ class _Run:
 
     def _clear(self, output: int) -> int:
         """Take the last of what was printed; end what was left behind, and how many that were (at least)."""
+        left = not self._drain(output)
+        if left:
+            self.end(now=True)
+            self._drain(output)
+        os.close(output)
+        return int(left)
+
+    def _drain(self, output: int) -> bool:
+        """Pass on what is printed, for a moment; whether nobody can print any more."""
         until = time.monotonic() + LINGER
         while not self._over and time.monotonic() < until:
             self._pass_on(output, [], 0.02)
-        left = 0
-        if not self._over:
-            left = 1
-            self.end(now=True)
-            until = time.monotonic() + LINGER
-            while not self._over and time.monotonic() < until:
-                self._pass_on(output, [], 0.02)
-        os.close(output)
-        return left
+        return self._over
 
     # -- a function
 
@@ -444,7 +445,7 @@ def _fill(box: str, place: _Place, job: Data) -> str | None:
             os.link(source, where)
         except OSError:
             shutil.copy2(source, where)
-        os.utime(source)
+        os.utime(source, (time.time(), os.stat(source).st_mtime))  # the last use, by which room is made
     return None
 
 

@@ -104,6 +104,7 @@ BACKENDS: dict[str, tuple[Key, ...]] = {
         Key("scheduler_file", TEXT, "The file that tells the scheduler's address."),
         Key("workers", Number(whole=True), "How many workers a local cluster has."),
         Key("security", _SECURITY, "TLS files."),
+        Key("resources", ListOf(TEXT), "Names of `resources` that workers were started with."),
     ),
     "coiled": (
         Key("mode", Choice(("cluster", "function")), "A cluster, or serverless functions.", "cluster"),

@@ -167,3 +167,8 @@ class Taskfile:
     def remote_executors(self) -> tuple[str, ...]:
         """The names of all such executors."""
         return tuple(name for name in dict.fromkeys((*self.executors, *REMOTE)) if self.is_remote(name))
+
+    def offered(self, name: str) -> frozenset[str]:
+        """The resources that the machines of an executor say they have: these are counted there, not here."""
+        spec = self.executors.get(name)
+        return frozenset(spec.options.get("resources", ())) if spec is not None else frozenset()

@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,7 +45,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
 @pytest.fixture
 def own_cluster(tmp_path: Path) -> Iterator[DaskCluster]:
     """Two machines that may be harmed."""
-    (tmp_path / "cluster").mkdir()
     found = DaskCluster(tmp_path / "cluster")
     yield found
     found.close()
@@ -132,7 +132,10 @@ def test_what_a_job_makes_comes_home_as_it_is(project: Project, cluster: DaskClu
     [tasks.use]
     inputs = ["tool", "tree/", "parts/*.txt", "big.bin", "a b/ü.txt"]
     outputs = "sum.txt"
-    run = "test -x tool; cat tree/link parts/*.txt 'a b/ü.txt' > sum.txt; ls tree >> sum.txt; sha256sum big.bin >> sum.txt"
+    run = [
+        "test -x tool; cat tree/link parts/*.txt 'a b/ü.txt' > sum.txt",
+        "ls tree >> sum.txt; sha256sum big.bin >> sum.txt",
+    ]
     """,
     )
     project.build()
@@ -317,12 +320,11 @@ def test_a_job_whose_machine_dies_runs_elsewhere(
     lab(
         project,
         own_cluster,
-        """
+        f"""
     [tasks.slow]
     outputs = "out.txt"
-    run = "echo $PPID >> %s; while ! test -e %s; do sleep 0.05; done; echo done > out.txt"
-    """
-        % (tmp_path / "where", tmp_path / "go"),
+    run = "echo $PPID >> {tmp_path}/where; while ! test -e {tmp_path}/go; do sleep 0.05; done; echo done > out.txt"
+    """,
     )
     process = project.start("build", "--json")
     started(process, '"started"')
@@ -412,3 +414,204 @@ def test_a_scheduler_file_tells_the_address(project: Project, cluster: DaskClust
     )
     project.build()
     assert str(cluster.folder) in project.read("a.txt")
+
+
+def test_a_cluster_behind_tls(project: Project, tmp_path: Path) -> None:
+    certificate = ("-subj", "/CN=localhost", "-keyout", "key.pem", "-out", "cert.pem", "-days", "2")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-nodes", "-newkey", "rsa:2048", *certificate],
+        cwd=project.folder,
+        check=True,
+        capture_output=True,
+    )
+    key, cert = str(project.folder / "key.pem"), str(project.folder / "cert.pem")
+    files = ("--tls-ca-file", cert, "--tls-cert", cert, "--tls-key", key)
+    cluster = DaskCluster(tmp_path / "cluster", 1, tls=files)
+    try:
+        assert cluster.address.startswith("tls://")
+        task = "[tasks.a]\noutputs = 'a.txt'\nrun = 'pwd > a.txt'\n"
+        security = 'security = { ca = "cert.pem", cert = "cert.pem", key = "key.pem" }\n'
+        project.taskfile(
+            f'[executors.lab]\nbackend = "dask"\naddress = "{cluster.address}"\n' + security + task
+        )
+        assert project.build("-e", "lab").ran == ["a"]
+        assert str(cluster.folder) in project.read("a.txt")
+        project.taskfile(f'[executors.lab]\nbackend = "dask"\naddress = "{cluster.address}"\n' + task)
+        run = project.bt("build", "-e", "lab", "-B")
+        assert run.code == 7
+        assert "no dask scheduler answers at" in run.err
+    finally:
+        cluster.close()
+
+
+def test_a_cluster_without_workers_is_told_of(project: Project, tmp_path: Path) -> None:
+    cluster = DaskCluster(tmp_path / "cluster", 0)
+    try:
+        lab(project, cluster, "[tasks.a]\noutputs = 'a.txt'\nrun = 'pwd > a.txt'\n")
+        process = project.start("build", "--json")
+        started(process, "`lab` has no workers: its jobs wait until there are some")
+        cluster.add_worker()
+        out, err = process.communicate(timeout=30)
+        assert process.returncode == 0, out + err
+    finally:
+        cluster.close()
+
+
+def test_resources_that_no_machine_has_are_told_of(project: Project, tmp_path: Path) -> None:
+    cluster = DaskCluster(tmp_path / "cluster", 1)
+    try:
+        lab(
+            project,
+            cluster,
+            'resources = ["GPU"]\n'
+            "[tasks.a]\noutputs = 'a.txt'\nresources = { GPU = 1 }\nrun = 'pwd > a.txt'\n"
+            "[tasks.b]\noutputs = 'b.txt'\nrun = 'pwd > b.txt'\n",
+        )
+        process = project.start("build", "--json")
+        started(process, "no worker of `lab` offers GPU = 1: its jobs wait until one does")
+        assert project.exists("b.txt")
+        cluster.add_worker("GPU=2")
+        out, err = process.communicate(timeout=30)
+        assert process.returncode == 0, out + err
+    finally:
+        cluster.close()
+
+
+def test_jobs_that_wait_for_a_machine_are_not_told_as_running(project: Project, tmp_path: Path) -> None:
+    cluster = DaskCluster(tmp_path / "cluster", 1)
+    try:
+        lab(
+            project,
+            cluster,
+            f"""
+    [tasks.a]
+    foreach = {{ n = ["1", "2", "3"] }}
+    outputs = "{{n}}.txt"
+    run = "echo first; while ! test -e {tmp_path}/go; do sleep 0.05; done; echo > {{n}}.txt"
+    """,
+        )
+        process = project.start("build", "--json")
+        read = started(process, '"output"')
+        assert read.count('"started"') == 1
+        (tmp_path / "go").touch()
+        out, err = process.communicate(timeout=30)
+        assert process.returncode == 0, out + err
+        assert out.count('"started"') == 2
+    finally:
+        cluster.close()
+
+
+def test_commands_without_outputs_and_the_terminal_stay_here(project: Project, cluster: DaskCluster) -> None:
+    lab(
+        project,
+        cluster,
+        """
+    [tasks.here]
+    run = "pwd > place.txt"
+    [tasks.kept]
+    outputs = "log.txt"
+    keep = true
+    run = "pwd >> log.txt"
+    """,
+    )
+    project.build("here", "kept")
+    assert project.read("place.txt").strip() == project.read("log.txt").strip() == str(project.folder)
+
+
+def test_an_executor_is_chosen_for_a_task_or_for_a_build(project: Project, cluster: DaskCluster) -> None:
+    project.taskfile(
+        f"""
+    [executors.lab]
+    backend = "dask"
+    address = "{cluster.address}"
+    [tasks.near]
+    outputs = "near.txt"
+    run = "pwd > near.txt"
+    [tasks.far]
+    outputs = "far.txt"
+    executor = "lab"
+    run = "pwd > far.txt"
+    """
+    )
+    run = project.build()
+    assert {name: event["executor"] for name, event in run.finished.items()} == {
+        "near": "local",
+        "far": "lab",
+    }
+    assert project.read("near.txt").strip() == str(project.folder)
+    assert str(cluster.folder) in project.read("far.txt")
+    project.build("-e", "lab", "-B")
+    assert str(cluster.folder) in project.read("near.txt")
+    project.build("-e", "local", "-B")
+    assert project.read("far.txt").strip() == str(project.folder)
+
+
+def kept(cluster: DaskCluster) -> list[Path]:
+    """What the machines keep."""
+    return [path for path in cluster.folder.rglob("bt/contents/*") if path.is_file()]
+
+
+def test_an_input_is_sent_once(project: Project, tmp_path: Path) -> None:
+    cluster = DaskCluster(tmp_path / "cluster", 1)
+    try:
+        lab(
+            project,
+            cluster,
+            """
+    [tasks.size]
+    foreach = { n = ["1", "2", "3", "4"] }
+    inputs = "big.bin"
+    outputs = "{n}.txt"
+    run = "wc -c < big.bin > {n}.txt"
+    """,
+        )
+        project.write("big.bin", os.urandom(200_000))
+        project.build()
+        [before] = [(path, path.stat().st_ino, path.stat().st_mtime_ns) for path in kept(cluster)]
+        project.build("-B")
+        assert [(path, path.stat().st_ino, path.stat().st_mtime_ns) for path in kept(cluster)] == [before]
+        assert project.read("3.txt").strip() == "200000"
+    finally:
+        cluster.close()
+
+
+def test_a_job_that_spoils_its_input_spoils_nothing_else(project: Project, cluster: DaskCluster) -> None:
+    lab(
+        project,
+        cluster,
+        """
+    [tasks.spoil]
+    inputs = "big.bin"
+    outputs = "a.txt"
+    run = "chmod +w big.bin; echo more >> big.bin; echo > a.txt"
+    [tasks.read]
+    inputs = ["big.bin", "a.txt"]
+    outputs = "b.txt"
+    run = "wc -c < big.bin > b.txt"
+    """,
+    )
+    project.write("big.bin", os.urandom(150_000))
+    project.build()
+    assert project.read("b.txt").strip() == "150000"
+
+
+def test_another_python_on_the_machines(project: Project, tmp_path: Path) -> None:
+    found = [
+        *Path.home().glob(".pyenv/versions/3.1[2-9]*/bin/python3"),
+        *Path("/usr/bin").glob("python3.1[2-9]"),
+    ]
+    if not found:
+        pytest.skip("there is no other Python here")
+    python = found[0]
+    venv = tmp_path / "venv"
+    subprocess.run([python, "-m", "venv", venv], check=True)
+    subprocess.run([venv / "bin/pip", "install", "-q", "distributed"], check=True)
+    cluster = DaskCluster(tmp_path / "cluster", 1, python=str(venv / "bin/python"))
+    try:
+        lab(project, cluster, SHOUT)
+        project.write("steps.py", "import sys\ndef shout(output):\n    output.write_text(sys.version)\n")
+        project.write("in/1.txt", "")
+        project.build()
+        assert not project.read("out/1.txt").startswith("3.11")
+    finally:
+        cluster.close()

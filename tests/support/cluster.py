@@ -17,17 +17,22 @@ POISON = "raise ImportError('there is no buildtool on this machine')\n"
 class DaskCluster:
     """A scheduler and workers with one thread each. To be closed."""
 
-    def __init__(self, folder: Path, workers: int = 2, *, port: int = 0, resources: str = "") -> None:
+    def __init__(
+        self, folder: Path, workers: int = 2, *, tls: tuple[str, ...] = (), python: str = sys.executable
+    ) -> None:
         self.folder = folder
+        self.tls = tls
+        self.python = python
+        folder.mkdir(parents=True, exist_ok=True)
         self.file = folder / "scheduler.json"
         (folder / "poison/buildtool").mkdir(parents=True, exist_ok=True)
         (folder / "poison/buildtool/__init__.py").write_text(POISON)
         self.file.unlink(missing_ok=True)
-        self.scheduler = self._start("scheduler", "--port", str(port), "--scheduler-file", str(self.file))
+        self.scheduler = self._start("scheduler", "--port", "0", "--scheduler-file", str(self.file))
         self.address = self._address()
         self.workers: list[subprocess.Popen[bytes]] = []
         for _ in range(workers):
-            self.add_worker(resources)
+            self.add_worker()
 
     def add_worker(self, resources: str = "") -> subprocess.Popen[bytes]:
         """One more machine."""
@@ -44,11 +49,15 @@ class DaskCluster:
             process.wait()
 
     def _start(self, what: str, *words: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-P", "-m", f"distributed.cli.dask_{what}", "--no-dashboard", *words]
-        env = {**os.environ, "PYTHONPATH": str(self.folder / "poison"), "DASK_TEMPORARY_DIRECTORY": str(self.folder)}
+        command = [self.python, "-P", "-m", f"distributed.cli.dask_{what}", "--no-dashboard", *words]
+        env = {
+            **os.environ,
+            "PYTHONPATH": str(self.folder / "poison"),
+            "DASK_TEMPORARY_DIRECTORY": str(self.folder),
+        }
         with (self.folder / f"{what}.log").open("ab") as log:
             return subprocess.Popen(
-                [*command, "--host", "127.0.0.1"], cwd=self.folder, env=env, stdout=log, stderr=log
+                [*command, "--host", "127.0.0.1", *self.tls], cwd=self.folder, env=env, stdout=log, stderr=log
             )
 
     def _address(self) -> str:
