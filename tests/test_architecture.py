@@ -26,7 +26,10 @@ FLOORS: tuple[set[str], ...] = (
 )
 # Libraries that are slow to import and are needed by few: only inside functions, or in modules loaded late.
 HEAVY = {"asyncio", "cloudpickle", "coiled", "distributed", "loky", "rich", "watchdog", "multiprocessing"}
-HEAVY_ROOMS = ("buildtool.pycode.code", "buildtool.executors.workers", "buildtool.executors.futures")
+HEAVY_ROOMS = (
+    "buildtool.pycode.code",
+    *(f"buildtool.executors.{name}" for name in ("workers", "futures", "remote", "courier", "contents", "dask")),
+)
 
 
 def room(module: str) -> str:
