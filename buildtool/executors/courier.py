@@ -257,6 +257,7 @@ class Courier:
             "kit": self._kit,
             "code": remote.code[0],
             "jobs": jobs,
+            "names": {key: self._contents.names(key) for key in contents},
             "at_start": AT_START,
         }
         future = self._call(

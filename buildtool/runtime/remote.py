@@ -54,7 +54,8 @@ def run(batch: Data, kit: bytes, code: bytes, contents: dict[str, list[bytes]]) 
     """Run jobs one after another, and answer for each. Raises nothing for what a job does.
 
     `batch`: `topic` (where events go), `kit` and `code` (names of the two zips), and `jobs`. `kit` holds this room,
-    `code` the project's modules. `contents`: the pieces of inputs that this machine may not have yet, by name.
+    `code` the project's modules. `contents`: the pieces of inputs that this machine may not have yet, by name; `names` in `batch`: all
+    names that each may have here.
 
     `at_start`: beginnings of the names of variables that are looked at when a process starts.
 
@@ -78,7 +79,7 @@ def run(batch: Data, kit: bytes, code: bytes, contents: dict[str, list[bytes]]) 
     place = _Place(
         base, _unpacked(base, batch["kit"], kit), _unpacked(base, batch["code"], code), str(worker.address)
     )
-    kept = [name for name, pieces in contents.items() if _keep(place, name, pieces)]
+    kept = [name for name, pieces in contents.items() if _keep(place, batch["names"][name], pieces)]
     runs = [_Run(job, place, emit, tuple(batch["at_start"])) for job in batch["jobs"]]
     for this in runs:
         _stops[this.id] = this.stop
@@ -157,10 +158,14 @@ def _find(base: str, names: Iterable[str]) -> str | None:
     return None
 
 
-def _keep(place: _Place, name: str, pieces: list[bytes]) -> bool:
-    """Write a content down, unless it is here already."""
+def _keep(place: _Place, names: list[str], pieces: list[bytes]) -> bool:
+    """Write a content down, unless it is here already, under whichever of its names."""
+    name = names[0]
     where = os.path.join(place.base, "contents", name)
-    if os.path.exists(where):
+    known = _find(place.base, names)
+    if known is not None:
+        with contextlib.suppress(FileExistsError):
+            os.link(known, where)
         return True
     os.makedirs(os.path.dirname(where), exist_ok=True)
     number, new = tempfile.mkstemp(dir=place.base)
