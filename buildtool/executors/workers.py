@@ -131,10 +131,7 @@ class Workers:
         """Start this work now, in an idle worker if there is one that fits."""
         run = Running.begin(work, self._log_limit, self._mask)
         try:
-            worker = self._worker_for(run)
-            data = data_of(work, run.call, self._channel.address, shared=worker.slots > 1)
-            raw = pickle.dumps(data)
-            worker.control.sendall(HEADER.pack(len(raw)) + raw)
+            worker = self._give(run)
         except (OSError, ValueError) as error:
             self._told += run.end(Ended(work.id, None, None, 0.0, 0, error=f"no worker can be had: {error}"))
             return
@@ -203,6 +200,22 @@ class Workers:
         self._closed = True
 
     # -- workers ---------------------------------------------------------------------------------------------
+
+    def _give(self, run: Running) -> _Worker:
+        """Send a job to a worker that takes it."""
+        while True:
+            known = len(self._workers)
+            worker = self._worker_for(run)
+            data = data_of(run.work, run.call, self._channel.address, shared=worker.slots > 1)
+            raw = pickle.dumps(data)
+            try:
+                worker.control.sendall(HEADER.pack(len(raw)) + raw)
+            except OSError:
+                worker.retired = True  # it has died, and that will be seen at the next look
+                if len(self._workers) > known:
+                    raise  # this one was new
+            else:
+                return worker
 
     def _worker_for(self, run: Running) -> _Worker:
         """An idle worker that has started as this job needs it, or a new one."""

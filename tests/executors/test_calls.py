@@ -462,6 +462,16 @@ def test_workers_are_used_again(bench: Bench) -> None:
     assert counts == ("1", "2", "3")
 
 
+@only("local", "threads")
+def test_a_worker_that_has_died_idle_is_replaced(bench: Bench) -> None:
+    assert bench.run("write", output="o").code == 0
+    [started] = [e for e in bench.seen if isinstance(e, Started)]
+    assert started.pid is not None
+    os.kill(started.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, started.pid, os.WEXITED | os.WNOWAIT)
+    assert bench.run("write", output="o").code == 0
+
+
 # Code that changes
 
 
