@@ -28,6 +28,11 @@ from buildtool.runtime import modules
 from buildtool.runtime.job import Data
 from buildtool.runtime.perform import perform
 
+_HANDLED = (
+    (signal.SIGINT, signal.SIG_IGN),
+    (signal.SIGTERM, signal.SIG_DFL),
+    (signal.SIGHUP, signal.SIG_DFL),
+)
 _PR_SET_PDEATHSIG = 1  # of Linux's <sys/prctl.h>
 _BROKEN = "its worker process died, and another job may be the reason"
 
@@ -299,7 +304,7 @@ _prepared: list[bool] = []
 
 def _forks_die_with_us() -> None:
     """See to it that processes forked from this one end with it: idle ones of a pool would never notice."""
-    if not _prepared and sys.platform.startswith("linux"):
+    if not _prepared:
         _prepared.append(True)
         parent = os.getpid()
         os.register_at_fork(after_in_child=lambda: _die_with(parent))
@@ -309,6 +314,10 @@ def _die_with(parent: int) -> None:
     if not _prepared:
         return  # a fork of a fork: not ours to end
     _prepared.clear()
+    for number, handler in _HANDLED:
+        signal.signal(number, handler)  # ours would tell this very process that it is to end
+    if not sys.platform.startswith("linux"):
+        return
     import ctypes  # only a fork needs it
 
     with contextlib.suppress(OSError, AttributeError):
