@@ -441,6 +441,13 @@ def test_cancelling_now(bench: Bench) -> None:
     assert bench.ended(work).cancelled
 
 
+@only(*ENDABLE)
+def test_cancelling_before_it_runs(bench: Bench) -> None:
+    work = bench.submit("wait_for", params={"path": "never"})
+    bench.executor.cancel(work)
+    assert bench.ended(work).cancelled
+
+
 @only(*PROCESSES)
 def test_what_it_leaves_behind_is_ended(bench: Bench) -> None:
     ended = bench.run("background", params={"seconds": 60})
