@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import multiprocessing
 import os
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from buildtool.executors.choose import _processes
 from buildtool.executors.futures import Futures
 from buildtool.executors.protocol import Call, Ended, Started, Work
 from support.bench import Loop
@@ -254,3 +257,24 @@ def test_nothing_is_written_after_the_end(bench: Bench, tmp_path: Path) -> None:
     for file in files:
         file.close()
         assert Path(file.name).read_text() == ""
+
+
+# The pools of `choose`
+
+
+def test_processes_are_all_there_from_the_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even if the first is ready before the second is asked for."""
+    submit: Callable[..., Future[Any]] = concurrent.futures.ProcessPoolExecutor.submit
+
+    def slowly(self: concurrent.futures.ProcessPoolExecutor, *args: Any) -> Future[Any]:
+        future = submit(self, *args)
+        concurrent.futures.wait([future], timeout=1)
+        return future
+
+    before = set(multiprocessing.active_children())
+    with monkeypatch.context() as patch:
+        patch.setattr(concurrent.futures.ProcessPoolExecutor, "submit", slowly)
+        pool = _processes(2)
+    assert len(set(multiprocessing.active_children()) - before) == 2
+    assert pool.submit(int, "3").result(30) == 3
+    pool.shutdown()
