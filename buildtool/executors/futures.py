@@ -35,6 +35,7 @@ _HANDLED = (
     (signal.SIGHUP, signal.SIG_DFL),
 )
 _PR_SET_PDEATHSIG = 1  # of Linux's <sys/prctl.h>
+_LOOK = 0.5  # seconds from when nobody can write for a job any more to a look at its process
 _BROKEN = "its worker process died, and another job may be the reason"
 
 
@@ -49,6 +50,7 @@ class _Sent:
     told: bool = False  # that it runs
     urgent: bool = False  # it is to be killed once it is known where it runs
     signalled: bool = False  # its process was told to end
+    look_at: float | None = None  # its output is closed: its process may have died
 
     @property
     def timeout_at(self) -> float | None:
@@ -100,7 +102,7 @@ class Futures:
         """When `events` must be called at the latest; in the past when it has something to tell already."""
         if self._told:
             return 0.0
-        times = [at for sent in self._sent.values() for at in (sent.timeout_at, sent.kill_at)]
+        times = [at for s in self._sent.values() for at in (s.timeout_at, s.kill_at, s.look_at)]
         return min((at for at in times if at is not None), default=None)
 
     def submit(self, work: Work) -> None:
@@ -271,6 +273,9 @@ class Futures:
                 if sent.run.cancelled:  # while nobody knew where it would run
                     self._stop(sent, now=sent.urgent)
             self._told += sent.run.print(data)
+        for job, sent in self._sent.items():
+            if sent.told and sent.look_at is None and self._channel.silent(job):
+                sent.look_at = time.monotonic() + _LOOK
 
     def _start(self, sent: _Sent) -> list[Event]:
         """Tell that a job runs, once."""
@@ -331,6 +336,15 @@ class Futures:
             elif sent.kill_at is not None and sent.kill_at <= now:
                 sent.kill_at = None
                 self._stop(sent, now=True)
+            elif sent.look_at is not None and sent.look_at <= now:
+                sent.look_at = now + _LOOK
+                self._nudge(sent)
+
+    def _nudge(self, sent: _Sent) -> None:
+        """Let a pool see that a process of its has died: Python's does not look at those that it started last."""
+        if sent.run.pid is not None and processes.start_stamp(sent.run.pid) is None:
+            with contextlib.suppress(Exception), bare_main():
+                sent.pool.submit(int)  # it looks at all of them when it is given something
 
     def _stop(self, sent: _Sent, *, now: bool) -> None:
         """End the process that a job runs in."""

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
 from pathlib import Path
@@ -18,7 +19,7 @@ import pytest
 from buildtool.executors.choose import _processes
 from buildtool.executors.futures import Futures
 from buildtool.executors.protocol import Call, Ended, Started, Work
-from support.bench import Loop
+from support.bench import PATIENCE, Loop
 
 GOOD = {"status": "done"}
 STALE = {"status": "stale"}
@@ -50,8 +51,12 @@ class Pool(Executor):
     def __init__(self) -> None:
         self.jobs: list[Given] = []
         self.is_shut = False
+        self.calls = 0
 
     def submit(self, _function: object, /, *args: Any, **_: Any) -> Future[Any]:
+        self.calls += 1
+        if not args:
+            return Future()
         self.jobs.append(Given(args[0]))
         return self.jobs[-1].future
 
@@ -197,6 +202,22 @@ def test_a_short_job_says_where_it_ran_when_it_is_over(
     assert bench.ended(work).code == 0
     assert [event.pid for event in bench.seen if isinstance(event, Started)] == [child.pid]
     assert bench.output(work) == b"hello"
+
+
+def test_a_pool_that_does_not_see_that_a_process_died_is_made_to_look(
+    bench: Bench, child: subprocess.Popen[bytes]
+) -> None:
+    work = bench.submit()
+    [pool] = bench.pools
+    with pool.jobs[0].begin(child.pid):
+        bench.look()
+        child.kill()
+        child.wait()
+    until = time.monotonic() + PATIENCE
+    while pool.calls == 1:
+        bench.step(until)
+    pool.jobs[0].future.set_exception(BROKEN)
+    assert bench.ended(work).repeat is not None
 
 
 # Ending jobs
