@@ -479,6 +479,18 @@ def test_a_worker_that_has_died_idle_is_replaced(bench: Bench) -> None:
     assert bench.run("write", output="o").code == 0
 
 
+@only("threads")
+def test_a_job_that_comes_just_when_the_worker_has_died(bench: Bench) -> None:
+    work = bench.submit("wait_for", params={"path": "never"})
+    bench.wait_for(work, b"waiting")
+    [started] = [e for e in bench.seen if isinstance(e, Started)]
+    assert started.pid is not None
+    os.kill(started.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, started.pid, os.WEXITED | os.WNOWAIT)
+    assert bench.run("write", output="o").code == 0
+    assert bench.ended(work).repeat is not None
+
+
 # Code that changes
 
 
