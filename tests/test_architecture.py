@@ -28,7 +28,10 @@ FLOORS: tuple[set[str], ...] = (
 HEAVY = {"asyncio", "cloudpickle", "coiled", "distributed", "loky", "rich", "watchdog", "multiprocessing"}
 HEAVY_ROOMS = (
     "buildtool.pycode.code",
-    *(f"buildtool.executors.{name}" for name in ("workers", "futures", "remote", "courier", "contents", "dask")),
+    *(
+        f"buildtool.executors.{name}"
+        for name in ("workers", "futures", "remote", "courier", "contents", "dask")
+    ),
 )
 
 

@@ -6,7 +6,6 @@ Does not know which task goes where.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -80,17 +79,23 @@ def _dask(spec: ExecutorSpec, root: str, workers: int, mask: tuple[bytes, ...]) 
 
 def _processes(workers: int) -> Pool:
     import multiprocessing
+    import operator
     from concurrent.futures import ProcessPoolExecutor
 
     from buildtool.executors.futures import bare_main
 
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["buildtool.runtime.perform"])
-    pool = ProcessPoolExecutor(workers, mp_context=context)
-    # Have all processes now: the pool does not notice the death of one that it starts later while it waits.
+    # Have all processes now: the pool does not notice the death of one that it starts later while it waits. It
+    # starts none while one is idle: so none gets past the gate before all are there.
+    gate = context.Semaphore(0)
+    enter = operator.methodcaller("acquire")
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=enter, initargs=(gate,))
     with bare_main():
         for _ in range(workers):
-            pool.submit(time.sleep, 0.01 * workers)
+            pool.submit(int)
+    for _ in range(workers):
+        gate.release()
     return pool
 
 

@@ -12,6 +12,7 @@ import os
 import selectors
 import signal
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -28,7 +29,13 @@ from buildtool.runtime import modules
 from buildtool.runtime.job import Data
 from buildtool.runtime.perform import perform
 
+_HANDLED = (
+    (signal.SIGINT, signal.SIG_IGN),
+    (signal.SIGTERM, signal.SIG_DFL),
+    (signal.SIGHUP, signal.SIG_DFL),
+)
 _PR_SET_PDEATHSIG = 1  # of Linux's <sys/prctl.h>
+_LOOK = 0.5  # seconds from when nobody can write for a job any more to a look at its process
 _BROKEN = "its worker process died, and another job may be the reason"
 
 
@@ -38,9 +45,17 @@ class _Sent:
 
     run: Running
     future: Future[Data]
-    pool: Executor | None  # that it was given to
+    pool: Executor  # that it was given to
     kill_at: float | None = None
     told: bool = False  # that it runs
+    urgent: bool = False  # it is to be killed once it is known where it runs
+    signalled: bool = False  # its process was told to end
+    look_at: float | None = None  # its output is closed: its process may have died
+
+    @property
+    def timeout_at(self) -> float | None:
+        """When its time is over; while it waits for a free process, no time passes."""
+        return self.run.timeout_at if self.told else None
 
 
 class Futures:
@@ -64,10 +79,12 @@ class Futures:
         self._mask = mask
         self._grace = grace
         self._pool: Executor | None = None
+        self._retired: list[Executor] = []  # pools that get no more jobs, and are shut down after their last
         self._selector = selectors.DefaultSelector()
         self._channel = Channel(self._selector)
         self._awake, self._wake = os.pipe()
         os.set_blocking(self._awake, False)
+        os.set_blocking(self._wake, False)
         self._selector.register(self._awake, selectors.EVENT_READ, None)
         self._done: deque[int] = deque()
         self._sent: dict[int, _Sent] = {}
@@ -75,6 +92,7 @@ class Futures:
         self._told: list[Event] = []
         self._stuck = False  # a job goes on in a thread of this process that nobody can end
         self._closed = False
+        self._closing = threading.Lock()  # nobody writes to what is being closed
 
     def fileno(self) -> int:
         """A descriptor that is readable when something happened."""
@@ -84,7 +102,7 @@ class Futures:
         """When `events` must be called at the latest; in the past when it has something to tell already."""
         if self._told:
             return 0.0
-        times = [at for sent in self._sent.values() for at in (sent.run.timeout_at, sent.kill_at)]
+        times = [at for s in self._sent.values() for at in (s.timeout_at, s.kill_at, s.look_at)]
         return min((at for at in times if at is not None), default=None)
 
     def submit(self, work: Work) -> None:
@@ -104,12 +122,8 @@ class Futures:
             with contextlib.suppress(BlockingIOError):
                 os.read(self._awake, 1 << 16)
             self._listen()
-            broken = False
             while self._done:
-                broken |= self._finish(self._done.popleft())
-            if broken:
-                self._drop_pool()
-                modules.forget()  # a new pool may be forked from this process
+                self._finish(self._done.popleft())
             self._act(time.monotonic())
             self._send_waiting()
         told, self._told = self._told, []
@@ -125,6 +139,7 @@ class Futures:
         if sent is None:
             return
         sent.run.cancelled = True
+        sent.urgent |= now
         if not sent.future.cancel():
             self._stop(sent, now=now)
 
@@ -140,12 +155,14 @@ class Futures:
             patience = until if due is None else min(until, due)
             self._selector.select(max(0.0, patience - time.monotonic()))
             self.events()
-        self._drop_pool()
+        for pool in [*self._retired, *([self._pool] if self._pool is not None else [])]:
+            self._shut(pool, wait=not self._in(pool))
         self._channel.close()
         self._selector.close()
-        os.close(self._awake)
-        os.close(self._wake)
-        self._closed = True
+        with self._closing:
+            self._closed = True
+            os.close(self._awake)
+            os.close(self._wake)
 
     # -- the pool --------------------------------------------------------------------------------------------
 
@@ -162,7 +179,7 @@ class Futures:
         work = run.work
         data = data_of(work, run.call, self._channel.address, shared=False, pool=True)
         try:
-            future = self._submit(data)
+            pool, future = self._submit(data)
         except ExecutorError:
             raise
         except Exception as error:  # noqa: BLE001  the pool may be anybody's
@@ -170,44 +187,77 @@ class Futures:
                 Ended(work.id, None, None, 0.0, 0, error=f"the executor does not take it: {error}")
             )
             return
-        self._sent[work.id] = _Sent(run, future, self._pool)
+        self._sent[work.id] = _Sent(run, future, pool)
         future.add_done_callback(lambda _: self._note_done(work.id))
 
-    def _submit(self, data: Data) -> Future[Data]:
+    def _submit(self, data: Data) -> tuple[Executor, Future[Data]]:
         """Give a job to the pool, or to a new one if this one turns out to be broken."""
         for _ in range(2):
-            if self._pool is None:
-                _forks_die_with_us()
-                # So that its processes are known, should this one be killed.
-                os.environ[MARK] = data["env"].get(MARK, "")
-                self._pool = self._factory(self._workers)
             try:
+                if self._pool is None:
+                    _forks_die_with_us()
+                    # So that its processes are known, should this one be killed.
+                    os.environ[MARK] = data["env"].get(MARK, "")
+                    self._pool = self._factory(self._workers)
+                pool = self._pool
                 with bare_main():
-                    future = self._pool.submit(perform, data)
+                    future = pool.submit(perform, data)
             except BrokenExecutor:
-                self._drop_pool()
+                if self._pool is not None:
+                    self._bury(self._pool)
                 continue
             if not callable(getattr(future, "add_done_callback", None)):
                 raise ExecutorError(f"the executor gives a {type(future).__name__} and no future")
-            return future
+            return pool, future
         raise RuntimeError("its workers die as soon as they start")
 
     def _note_done(self, job: int) -> None:
-        """Called in a thread of the pool's."""
-        self._done.append(job)
-        with contextlib.suppress(OSError):
-            os.write(self._wake, b".")
+        """Called in a thread of the pool's, maybe after the end of all."""
+        with self._closing:
+            self._done.append(job)
+            if not self._closed:
+                with contextlib.suppress(BlockingIOError):  # there is enough to wake up for
+                    os.write(self._wake, b".")
 
-    def _drop_pool(self) -> None:
-        """Have no pool any more, nor what is left of it."""
-        pool, self._pool = self._pool, None
-        if pool is None:
+    def _in(self, pool: Executor) -> list[_Sent]:
+        """The jobs in a pool."""
+        return [sent for sent in self._sent.values() if sent.pool is pool]
+
+    def _retire(self, pool: Executor) -> None:
+        """Give this pool no more jobs. Those in it go on: to wait for them here would be to read nothing of them."""
+        if pool is self._pool:
+            self._pool = None
+            self._retired.append(pool)
+            modules.forget()  # a new pool may be forked from this process
+
+    def _bury(self, pool: Executor) -> None:
+        """Have done with a broken pool, and with the jobs in it."""
+        self._retire(pool)
+        if pool not in self._retired:
             return
-        stuck = self._stuck or any(sent.run.pid == os.getpid() for sent in self._sent.values())
-        wishes = {"wait": not stuck, "cancel_futures": True, "kill_workers": True}  # the last one is loky's
+        self._listen()
+        for sent in self._in(pool):
+            self._channel.drop(sent.run.work.id)  # so that its process ends even if it minds no signal
+        if not self._shut(pool, wait=True):
+            return
+        for sent in self._in(pool):
+            # Python's pool may lose a job that it is given while it breaks: nobody else will ever tell of it.
+            if not sent.future.done():
+                self._stop(sent, now=True)
+                self._note_done(sent.run.work.id)
+
+    def _shut(self, pool: Executor, *, wait: bool) -> bool:
+        """Shut a pool down, and have it no more; whether it has ended all that was in it."""
+        if pool in self._retired:
+            self._retired.remove(pool)
+        stuck = self._stuck or any(sent.run.pid == os.getpid() for sent in self._in(pool))
+        wait = wait and not stuck
+        wishes = {"wait": wait, "cancel_futures": True, "kill_workers": True}  # the last one is loky's
         with contextlib.suppress(Exception):
             known = inspect.signature(pool.shutdown).parameters
             pool.shutdown(**{name: wish for name, wish in wishes.items() if name in known})
+            return wait and "wait" in known
+        return False
 
     # -- jobs ------------------------------------------------------------------------------------------------
 
@@ -220,7 +270,12 @@ class Futures:
             if pid is not None:
                 sent.run.pid = pid
                 self._told += self._start(sent)
+                if sent.run.cancelled:  # while nobody knew where it would run
+                    self._stop(sent, now=sent.urgent)
             self._told += sent.run.print(data)
+        for job, sent in self._sent.items():
+            if sent.told and sent.look_at is None and self._channel.silent(job):
+                sent.look_at = time.monotonic() + _LOOK
 
     def _start(self, sent: _Sent) -> list[Event]:
         """Tell that a job runs, once."""
@@ -231,16 +286,14 @@ class Futures:
         pid = sent.run.pid if sent.run.pid != os.getpid() else None
         return [Started(sent.run.work.id, pid, processes.start_stamp(pid) if pid is not None else None)]
 
-    def _finish(self, job: int) -> bool:
-        """Tell how a job ended; whether the pool is broken, or holds old code."""
-        sent = self._sent.pop(job, None)
+    def _finish(self, job: int) -> None:
+        """Tell how a job ended, and see whether its pool is still good."""
+        sent = self._sent.get(job)
         if sent is None:
-            return False
-        broken = False
-        gone = sent.pool is not self._pool  # given up since: whatever it says of the job, it did not do it
+            return
+        pool, broken = sent.pool, False
         try:
-            ended = ended_of(sent.future.result())
-            broken = ended.repeat is not None
+            ended = ended_of(sent.future.result()) if sent.future.done() else self._lost(job, sent)
         except CancelledError:
             ended = self._lost(job, sent)
         except BrokenExecutor:
@@ -248,18 +301,19 @@ class Futures:
             ended = self._lost(job, sent)
         except BaseException as error:  # noqa: BLE001  the pool may be anybody's
             cause = f"the executor failed: {type(error).__name__}: {error}"
+            gone = pool is not self._pool  # given up since: whatever it says of the job, it did not do it
             ended = self._lost(job, sent) if gone else Ended(job, None, None, 0.0, 0, error=cause)
+        self._listen()  # the last of what it printed; a short job has only now said where it ran
         self._told += self._start(sent)
-        self._listen_to(job, sent)
-        self._told += sent.run.end(ended)
-        return broken and not gone
-
-    def _listen_to(self, job: int, sent: _Sent) -> None:
-        """Take the last of what a job printed."""
-        self._sent[job] = sent
-        self._listen()
         del self._sent[job]
         self._channel.drop(job)
+        if broken:
+            self._bury(pool)
+        elif ended.repeat is not None or sent.signalled:
+            self._retire(pool)  # it has old code, or a process that is to end and gets no other job before
+        if pool in self._retired and not self._in(pool):
+            self._shut(pool, wait=True)
+        self._told += sent.run.end(ended)
 
     def _lost(self, job: int, sent: _Sent) -> Ended:
         """What a broken pool means for one of its jobs."""
@@ -272,23 +326,32 @@ class Futures:
 
     def _act(self, now: float) -> None:
         for job, sent in list(self._sent.items()):
-            if sent.run.timeout_at is not None and sent.run.timeout_at <= now:
+            if sent.timeout_at is not None and sent.timeout_at <= now:
                 sent.run.timed_out = True
-                if not sent.future.cancel():
-                    self._stop(sent, now=False)
-                if sent.run.pid in (None, os.getpid()):  # nobody can end it: it goes on, and does not count
+                self._stop(sent, now=False)
+                if sent.run.pid == os.getpid():  # nobody can end it: it goes on, and does not count
                     del self._sent[job]
                     self._stuck = True
                     self._told += sent.run.end(Ended(job, None, None, 0.0, 0, goes_on=True))
             elif sent.kill_at is not None and sent.kill_at <= now:
                 sent.kill_at = None
                 self._stop(sent, now=True)
+            elif sent.look_at is not None and sent.look_at <= now:
+                sent.look_at = now + _LOOK
+                self._nudge(sent)
+
+    def _nudge(self, sent: _Sent) -> None:
+        """Let a pool see that a process of its has died: Python's does not look at those that it started last."""
+        if sent.run.pid is not None and processes.start_stamp(sent.run.pid) is None:
+            with contextlib.suppress(Exception), bare_main():
+                sent.pool.submit(int)  # it looks at all of them when it is given something
 
     def _stop(self, sent: _Sent, *, now: bool) -> None:
         """End the process that a job runs in."""
         pid = sent.run.pid
         if pid is None or pid == os.getpid():
             return
+        sent.signalled = True
         sent.kill_at = None if now else sent.kill_at or time.monotonic() + self._grace
         with contextlib.suppress(OSError):
             os.kill(pid, signal.SIGKILL if now else signal.SIGTERM)
@@ -299,7 +362,7 @@ _prepared: list[bool] = []
 
 def _forks_die_with_us() -> None:
     """See to it that processes forked from this one end with it: idle ones of a pool would never notice."""
-    if not _prepared and sys.platform.startswith("linux"):
+    if not _prepared:
         _prepared.append(True)
         parent = os.getpid()
         os.register_at_fork(after_in_child=lambda: _die_with(parent))
@@ -309,6 +372,10 @@ def _die_with(parent: int) -> None:
     if not _prepared:
         return  # a fork of a fork: not ours to end
     _prepared.clear()
+    for number, handler in _HANDLED:
+        signal.signal(number, handler)  # ours would tell this very process that it is to end
+    if not sys.platform.startswith("linux"):
+        return
     import ctypes  # only a fork needs it
 
     with contextlib.suppress(OSError, AttributeError):

@@ -34,7 +34,6 @@ _LINGER = 0.25  # seconds in which what a job leaves behind may end by itself
 _LOOK = 0.02  # seconds between two looks at leftovers
 _STRAY = 4096  # bytes kept of what a worker prints outside of any job
 _QUIET = 0.02  # seconds in which what a job prints may wait: most jobs are done by then, and their pipe is read once
-_TRIES = 3  # workers that may die just when they are given a job
 _SLOW = 5.0  # seconds that `close` waits for a worker to end by itself
 
 Key = tuple[tuple[str, ...], tuple[tuple[str, str], ...], str]
@@ -150,25 +149,6 @@ class Workers:
         job.worker.jobs[work.id] = self._jobs[work.id] = job
         self._begun.append(Started(work.id, job.worker.pid, job.worker.stamp))
 
-    def _give(self, run: Running) -> _Job:
-        """Send a job to a worker. Raises OSError or ValueError if there is none that takes it."""
-        with contextlib.ExitStack() as stack:
-            pipe = Pipe()
-            stack.callback(pipe.close)
-            worker = self._worker_for(run)
-            for left in range(_TRIES, -1, -1):
-                try:
-                    _send(worker, run, pipe)
-                    break
-                except ConnectionError:
-                    if not left:
-                        raise
-                    worker.retired = True
-                    worker = self._worker_for(run)
-            stack.pop_all()
-            pipe.given()
-            return _Job(worker, run, pipe, run.began + _QUIET)
-
     def events(self) -> list[Event]:
         """What happened since the last call, without waiting."""
         dead: list[_Worker] = []
@@ -226,6 +206,25 @@ class Workers:
         self._closed = True
 
     # -- workers ---------------------------------------------------------------------------------------------
+
+    def _give(self, run: Running) -> _Job:
+        """Send a job to a worker that takes it. Raises OSError or ValueError if there is none."""
+        pipe = Pipe()
+        with contextlib.ExitStack() as stack:
+            stack.callback(pipe.close)
+            while True:
+                known = len(self._workers)
+                worker = self._worker_for(run)
+                try:
+                    _send(worker, run, pipe)
+                    break
+                except ConnectionError:
+                    worker.retired = True  # it has died, and that will be seen at the next look
+                    if len(self._workers) > known:
+                        raise  # this one was new
+            stack.pop_all()
+        pipe.given()
+        return _Job(worker, run, pipe, run.began + _QUIET)
 
     def _worker_for(self, run: Running) -> _Worker:
         """An idle worker that has started as this job needs it, or a new one."""

@@ -434,6 +434,23 @@ def test_a_job_that_kills_its_process_fails_alone(project: Project, executor: st
     assert project.bt("build", "-k", "-e", executor).ran == []
 
 
+def test_a_forked_worker_minds_signals_by_itself(project: Project) -> None:
+    """With the handlers of `bt` it would not end, and would tell `bt` to."""
+    one(
+        project,
+        "import signal\ndef f(output):\n    ours = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)\n"
+        "    output.write_text(' '.join(signal.getsignal(number).name for number in ours))",
+        'executor = "forks"\n[executors.forks]\nbackend = "custom"\nfactory = "pools:forks"\n',
+    )
+    project.write(
+        "pools.py",
+        "import multiprocessing\nfrom concurrent.futures import ProcessPoolExecutor\n"
+        "def forks(n): return ProcessPoolExecutor(n, mp_context=multiprocessing.get_context('fork'))\n",
+    )
+    assert project.build().ran == ["f"]
+    assert project.read("out") == "SIG_DFL SIG_DFL SIG_IGN"
+
+
 def test_ctrl_c_lets_a_function_clean_up(project: Project) -> None:
     one(
         project,

@@ -488,6 +488,13 @@ def test_cancelling_now(bench: Bench) -> None:
     assert bench.ended(work).cancelled
 
 
+@only(*ENDABLE)
+def test_cancelling_before_it_runs(bench: Bench) -> None:
+    work = bench.submit("wait_for", params={"path": "never"})
+    bench.executor.cancel(work)
+    assert bench.ended(work).cancelled
+
+
 @only(*PROCESSES)
 def test_what_it_leaves_behind_is_ended(bench: Bench) -> None:
     ended = bench.run("background", params={"seconds": 60})
@@ -507,6 +514,28 @@ def test_workers_are_used_again(bench: Bench) -> None:
     pids, counts = zip(*(bench.read(f"o{n}").split() for n in range(3)), strict=True)
     assert len(set(pids)) == 1
     assert counts == ("1", "2", "3")
+
+
+@only("local", "threads")
+def test_a_worker_that_has_died_idle_is_replaced(bench: Bench) -> None:
+    assert bench.run("write", output="o").code == 0
+    [started] = [e for e in bench.seen if isinstance(e, Started)]
+    assert started.pid is not None
+    os.kill(started.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, started.pid, os.WEXITED | os.WNOWAIT)
+    assert bench.run("write", output="o").code == 0
+
+
+@only("threads")
+def test_a_job_that_comes_just_when_the_worker_has_died(bench: Bench) -> None:
+    work = bench.submit("wait_for", params={"path": "never"})
+    bench.wait_for(work, b"waiting")
+    [started] = [e for e in bench.seen if isinstance(e, Started)]
+    assert started.pid is not None
+    os.kill(started.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, started.pid, os.WEXITED | os.WNOWAIT)
+    assert bench.run("write", output="o").code == 0
+    assert bench.ended(work).repeat is not None
 
 
 # Code that changes
