@@ -3,10 +3,10 @@
 
     python benchmarks/cluster.py [--jobs 1000] [--size 1024] [--rounds 3]
 
-Three tables in Markdown, of wall seconds, medians over the rounds. `jobs` empty jobs: functions and commands of `bt` whose durations
-are known from a first build, those whose are not, and `client.map` of a bare function. One input of `size` MiB there and its copy
-back: `bt`, and the bytes as an argument of `client.submit`; each with the peak memory of the scheduler, which is a new one
-each time. A chain of five jobs that copy 50 MiB: `bt` on the cluster, and bytes through the client each time.
+Three tables in Markdown, of wall seconds, medians over the rounds. `jobs` empty jobs: functions and commands of `bt`
+whose durations are known from a first build, those whose are not, and `client.map` of a bare function. One input of
+`size` MiB there and its copy back: `bt`, and the bytes as an argument of `client.submit`; each with the peak memory of
+the scheduler, which is a new one each time. A chain of five jobs that copy 50 MiB: `bt` on the cluster, and bytes through the client each time.
 """
 
 from __future__ import annotations

@@ -462,7 +462,8 @@ def _send(worker: _Worker, run: Running, pipe: Pipe) -> None:
     raw = pickle.dumps(data)
     message = HEADER.pack(len(raw)) + raw
     sent = socket.send_fds(worker.control, [message], [pipe.theirs])
-    worker.control.sendall(message[sent:])
+    if sent < len(message):  # else the job may have begun, and ended its process: to send nothing would fail
+        worker.control.sendall(message[sent:])
     worker.env = run.work.env
 
 

@@ -54,8 +54,8 @@ def run(batch: Data, kit: bytes, code: bytes, contents: dict[str, list[bytes]]) 
     """Run jobs one after another, and answer for each. Raises nothing for what a job does.
 
     `batch`: `topic` (where events go), `kit` and `code` (names of the two zips), and `jobs`. `kit` holds this room,
-    `code` the project's modules. `contents`: the pieces of inputs that this machine may not have yet, by name; `names` in `batch`: all
-    names that each may have here.
+    `code` the project's modules. `contents`: the pieces of inputs that this machine may not have yet, by name;
+    `names` in `batch`: all names that each may have here.
 
     `at_start`: beginnings of the names of variables that are looked at when a process starts.
 
@@ -554,7 +554,8 @@ class _Child:
         raw = pickle.dumps(data)
         message = _HEADER.pack(len(raw)) + raw
         sent = socket.send_fds(self.control, [message], [output])
-        self.control.sendall(message[sent:])
+        if sent < len(message):
+            self.control.sendall(message[sent:])
 
     def receive(self) -> Data | None:
         """The answer; None if the process is dead."""
