@@ -56,7 +56,7 @@ from buildtool.text import count, printable
 LOST = 3  # runs of a job that may be lost for reasons that are not its own
 NOTED = 0.1  # seconds until a running job's process is known to the state: most jobs are done by then
 SHORT = 0.1  # seconds; of jobs on other machines that take less, many travel together
-TOGETHER = 16  # of them take the room of one
+TOGETHER = 32  # of them take the room of one
 CHECKS = 50  # jobs looked at between two looks at what is running
 
 

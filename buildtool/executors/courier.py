@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import platform
 import queue
 import secrets
 import threading
@@ -259,6 +260,7 @@ class Courier:
             "jobs": jobs,
             "names": {key: self._contents.names(key) for key in contents},
             "at_start": AT_START,
+            "python": platform.python_version(),
         }
         future = self._call(
             f"{BOOT}.run(batch, kit, code, contents)",

@@ -32,7 +32,8 @@ from buildtool.executors.protocol import Ended, Event, Note, Room, Started, Work
 from buildtool.runtime.job import Data
 
 SHORT = 0.1  # seconds; jobs that take less travel together
-_TOGETHER = 32  # of them in one batch at most
+_TOGETHER = 64  # of them in one batch at most
+_ENOUGH = 8  # jobs for each machine; while it has so many, new ones need not be spread
 _LONGEST = 0.25  # seconds that a batch takes
 _PATIENCE = 1.0  # seconds that the last of a job's output may take longer than its answer
 
@@ -133,7 +134,9 @@ class RemoteExecutor:
         for work in new:
             if work.id not in together:
                 self._courier.give(Batch((self._with_call(work),)))
-        share = max(1, min(_TOGETHER, -(-len(short) // max(1, int(self._machines)))))
+        share = _TOGETHER
+        if len(self._runs) - len(new) < self._machines * _ENOUGH:
+            share = max(1, min(_TOGETHER, -(-len(short) // max(1, int(self._machines)))))
         batch: list[Work] = []
         taken = 0.0
         for work in short:

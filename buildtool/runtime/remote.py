@@ -13,6 +13,7 @@ import io
 import json
 import os
 import pickle
+import queue
 import re
 import select
 import shutil
@@ -48,6 +49,7 @@ _stops: dict[str, Callable[[bool], None]] = sys.__dict__.setdefault("_bt_stops",
 _unwanted: set[str] = sys.__dict__.setdefault("_bt_unwanted", set())  # jobs that are not to begin any more
 _idle: dict[tuple[str, ...], list[_Child]] = {}
 _lock = threading.Lock()
+_done_with: queue.SimpleQueue[str] = queue.SimpleQueue()  # directories of jobs that have ended
 
 
 def run(batch: Data, kit: bytes, code: bytes, contents: dict[str, list[bytes]]) -> list[Data]:
@@ -70,14 +72,21 @@ def run(batch: Data, kit: bytes, code: bytes, contents: dict[str, list[bytes]]) 
     worker = _worker()
     base = os.path.join(worker.local_directory, "bt")
     if sys.version_info < _OLDEST:
-        text = f"the worker has Python {sys.version.split()[0]}; jobs need 3.11 or newer"
+        text = (
+            f"the worker {worker.address} has Python {sys.version.split()[0]}, and `bt` runs on {batch['python']}:"
+            " jobs need 3.11 or newer"
+        )
         return [_answer(job, error=text) for job in batch["jobs"]]
 
     def emit(event: Data) -> None:
         worker.log_event(batch["topic"], event)
 
     place = _Place(
-        base, _unpacked(base, batch["kit"], kit), _unpacked(base, batch["code"], code), str(worker.address)
+        base,
+        _unpacked(base, batch["kit"], kit),
+        _unpacked(base, batch["code"], code),
+        str(worker.address),
+        _asker(worker),
     )
     kept = [name for name, pieces in contents.items() if _keep(place, batch["names"][name], pieces)]
     runs = [_Run(job, place, emit, tuple(batch["at_start"])) for job in batch["jobs"]]
@@ -125,6 +134,22 @@ class _Place(NamedTuple):
     kit: str
     code: str
     worker: str
+    forsaken: Callable[[], bool]  # whether nobody waits for these jobs any more
+
+
+def _asker(worker: Any) -> Callable[[], bool]:
+    """What tells whether those who asked for the present task are gone, as when `bt` was killed."""
+    key = worker.get_current_task()
+
+    def forsaken() -> bool:
+        try:
+            return bool(worker.state.tasks[key].state == "cancelled")
+        except KeyError:
+            return True
+        except AttributeError:  # another version of the library, which keeps that elsewhere
+            return False
+
+    return forsaken
 
 
 def _answer(job: Data, **found: Any) -> Data:
@@ -192,6 +217,15 @@ def _make_room(base: str) -> None:
             os.unlink(entry.path)
 
 
+def _clean() -> None:
+    """Remove directories: no job waits for that."""
+    while True:
+        shutil.rmtree(_done_with.get(), ignore_errors=True)
+
+
+threading.Thread(target=_clean, name="bt removes", daemon=True).start()
+
+
 # -- one job -------------------------------------------------------------------------------------------------------
 
 
@@ -235,7 +269,7 @@ class _Run:
                 self.job, error=f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")
             )
         finally:
-            shutil.rmtree(box, ignore_errors=True)
+            _done_with.put(box)
         return answer | {
             "seconds": time.monotonic() - begun,
             "printed": self.printed,
@@ -324,8 +358,10 @@ class _Run:
                 os.close(number)
 
     def _act(self) -> None:
-        """See to time limits."""
+        """See to time limits, and to whether anybody waits for it."""
         now = time.monotonic()
+        if not self.cancelled and self.place.forsaken():
+            self.stop(now=False)
         if self.deadline is not None and now >= self.deadline and not self.timed_out:
             self.timed_out = True
             self.end(now=False)

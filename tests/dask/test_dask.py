@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -613,5 +615,86 @@ def test_another_python_on_the_machines(project: Project, tmp_path: Path) -> Non
         project.write("in/1.txt", "")
         project.build()
         assert not project.read("out/1.txt").startswith("3.11")
+    finally:
+        cluster.close()
+
+
+def test_jobs_that_nobody_waits_for_any_more_are_ended(
+    project: Project, cluster: DaskCluster, tmp_path: Path
+) -> None:
+    lab(
+        project,
+        cluster,
+        f"""
+    [tasks.slow]
+    outputs = "out.txt"
+    run = "echo $$ > {tmp_path}/pid; echo begun; exec sleep 60"
+    """,
+    )
+    process = project.start("build", "--json")
+    started(process, "begun")
+    kill(process)
+    process.communicate(timeout=20)
+    pid = int((tmp_path / "pid").read_text())
+    until = time.monotonic() + 20
+    while _alive(pid) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not _alive(pid)
+
+
+ADAPTIVE = """
+import sys, time
+from distributed import LocalCluster
+if __name__ == "__main__":
+    cluster = LocalCluster(n_workers=0, threads_per_worker=1, dashboard_address=None)
+    cluster.adapt(minimum=0, maximum=2, interval="100ms")
+    print(cluster.scheduler_address, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_an_adaptive_cluster_grows_from_the_queue(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "adaptive.py").write_text(ADAPTIVE)
+    with subprocess.Popen(
+        [sys.executable, tmp_path / "adaptive.py"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=tmp_path,
+    ) as scheduler:
+        assert scheduler.stdin is not None
+        assert scheduler.stdout is not None
+        address = scheduler.stdout.readline().strip()
+        project.taskfile(
+            LAB.format(address=address)
+            + f"""
+    [tasks.meet]
+    foreach = {{ n = ["1", "2"] }}
+    outputs = "{{n}}.txt"
+    run = [
+        "touch {tmp_path}/at{{n}}; while ! test -e {tmp_path}/at1 -a -e {tmp_path}/at2; do sleep 0.1; done",
+        ": > {{n}}.txt",
+    ]
+    """
+        )
+        assert project.build().ran == ["meet 1", "meet 2"]
+        scheduler.stdin.close()
+
+
+def test_a_python_that_is_too_old_is_named(project: Project, tmp_path: Path) -> None:
+    found = [*Path.home().glob(".pyenv/versions/3.10*/bin/python3"), *Path("/usr/bin").glob("python3.10")]
+    if not found:
+        pytest.skip("there is no old Python here")
+    venv = tmp_path / "venv"
+    subprocess.run([found[0], "-m", "venv", venv], check=True)
+    subprocess.run([venv / "bin/pip", "install", "-q", "distributed"], check=True)
+    (tmp_path / "p").symlink_to(venv / "bin/python")
+    cluster = DaskCluster(tmp_path / "cluster", 1, python=str(venv / "bin/python"))
+    try:
+        lab(project, cluster, "[tasks.a]\noutputs = 'a.txt'\nrun = 'pwd > a.txt'\n")
+        run = failing(project)
+        assert "has Python 3.10" in str(run.finished["a"])
+        assert f"`bt` runs on {platform.python_version()}" in str(run.finished["a"])
     finally:
         cluster.close()

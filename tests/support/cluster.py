@@ -49,7 +49,7 @@ class DaskCluster:
             process.wait()
 
     def _start(self, what: str, *words: str) -> subprocess.Popen[bytes]:
-        command = [self.python, "-P", "-m", f"distributed.cli.dask_{what}", "--no-dashboard", *words]
+        command = [self.python, "-m", f"distributed.cli.dask_{what}", "--no-dashboard", *words]
         env = {
             **os.environ,
             "PYTHONPATH": str(self.folder / "poison"),
