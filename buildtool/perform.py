@@ -12,6 +12,7 @@ import shutil
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from buildtool.audit import undeclared
 from buildtool.check import Checker, Look
@@ -19,7 +20,6 @@ from buildtool.clean import inside, note_inside
 from buildtool.depfile import parse_depfile
 from buildtool.environment import Environment
 from buildtool.errors import BtError, DiskError, StateError, TaskfileError
-from buildtool.executors.kit import Modules
 from buildtool.executors.protocol import MARK, Call, Ended, Remote, Work
 from buildtool.failures import Failures, glob_paths, log_path
 from buildtool.files import TICK, Disk
@@ -35,6 +35,9 @@ from buildtool.state.records import JobRecord, Made, Running
 from buildtool.state.store import State
 from buildtool.taskfile.pattern import parse_pattern
 from buildtool.text import printable
+
+if TYPE_CHECKING:
+    from buildtool.executors.kit import Modules
 
 
 @dataclass(slots=True)
@@ -89,7 +92,7 @@ class Performer:
         self._code = checker.code
         self._meant = checker.meant
         self._audit = audit
-        self._modules = Modules(self.disk.root)
+        self._modules: Modules | None = None
         self._number = 0
         self._inside: dict[str, bool] = {}  # folders of outputs: whether they lie in the project
         self.claims: dict[str, JobId] = {}  # files of glob outputs, with the settled job that made them
@@ -188,11 +191,18 @@ class Performer:
             {name: os.environ[name] for name in task.spec.track.env if name in os.environ}
             | dict(renderer.environment(job)),
             tuple(dict.fromkeys(os.path.relpath(path, self.disk.root) for path in roots)),
-            self._modules.zip(),
+            self._project_modules().zip(),
             {name: amount for name, amount in task.spec.resources.items() if name in theirs},
             task.spec.priority,
             seconds,
         )
+
+    def _project_modules(self) -> Modules:
+        """Made when it is first needed: few builds send anything."""
+        from buildtool.executors.kit import Modules
+
+        self._modules = self._modules or Modules(self.disk.root)
+        return self._modules
 
     def _pack(self, path: str, source: str, inputs: dict[str, str], folders: dict[str, None]) -> None:
         """Note what a machine must have at `path`: the content of `source`, links as what they lead to."""

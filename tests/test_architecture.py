@@ -30,7 +30,18 @@ HEAVY_ROOMS = (
     "buildtool.pycode.code",
     *(
         f"buildtool.executors.{name}"
-        for name in ("workers", "futures", "remote", "courier", "contents", "dask")
+        for name in (
+            "workers",
+            "futures",
+            "remote",
+            "courier",
+            "contents",
+            "dask",
+            "kit",
+            "messages",
+            "parcels",
+            "pool",
+        )
     ),
 )
 

@@ -51,6 +51,8 @@ def _maker(
         "loky": _loky,
         "custom": lambda count: _custom(spec, taskfile, count),
     }
+    if spec.options.get("remote"):
+        return lambda: _elsewhere(spec.name, pools[spec.backend], workers, mask)
     return lambda: _futures(pools[spec.backend], workers, mask)
 
 
@@ -70,11 +72,20 @@ def _futures(factory: Callable[[int], Pool], workers: int, mask: tuple[bytes, ..
 
 
 def _dask(spec: ExecutorSpec, root: str, workers: int, mask: tuple[bytes, ...]) -> Executor:
+    from buildtool.executors.courier import Courier
     from buildtool.executors.dask import dask
     from buildtool.executors.remote import RemoteExecutor
 
     place = spec.place if spec.place.file else None
-    return RemoteExecutor(spec.name, dask(spec.name, place, spec.options, root, workers), mask=mask)
+    connect = dask(spec.name, place, spec.options, root, workers)
+    return RemoteExecutor(spec.name, lambda tell: Courier(spec.name, connect, tell), mask=mask)
+
+
+def _elsewhere(name: str, factory: Callable[[int], Pool], workers: int, mask: tuple[bytes, ...]) -> Executor:
+    from buildtool.executors.pool import PoolCourier
+    from buildtool.executors.remote import RemoteExecutor
+
+    return RemoteExecutor(name, lambda tell: PoolCourier(name, factory, workers, tell), mask=mask)
 
 
 def _processes(workers: int) -> Pool:

@@ -42,16 +42,6 @@ class Contents:
         """The names under which a content may be kept."""
         return [key, *filter(None, [self._other_names.get(key)])]
 
-    def inline(self, path: str, key: str) -> bytes | None:
-        """A small file as it is; None for a larger one. Raises `ChangedError` or OSError."""
-        with open(path, "rb") as file:
-            if os.fstat(file.fileno()).st_size > INLINE:
-                return None
-            data = file.read()
-        if xxhash.xxh3_128_hexdigest(data) != key[1:]:
-            raise ChangedError(path)
-        return data
-
     def pieces(self, path: str, key: str) -> list[Any] | None:
         """Futures of the pieces of a content; None if every machine has it. Raises `ChangedError` or OSError."""
         holders = self._holders.get(key, set()) & self.workers
@@ -98,6 +88,33 @@ class Contents:
         """No machine can be trusted to have it."""
         self._holders.pop(key, None)
         self._moving.pop(key, None)
+
+
+class Carried:
+    """Contents for machines of which nothing is known: whatever a job reads travels with it."""
+
+    def names(self, key: str) -> list[str]:
+        """The names under which a content may be kept."""
+        return [key]
+
+    def pieces(self, path: str, key: str) -> list[Any] | None:
+        """A content as it is. Raises `ChangedError` or OSError."""
+        with open(path, "rb") as file:
+            data = file.read()
+        if xxhash.xxh3_128_hexdigest(data) != key[1:]:
+            raise ChangedError(path)
+        return [data]
+
+
+def inline(path: str, key: str) -> bytes | None:
+    """A small file as it is; None for a larger one. Raises `ChangedError` or OSError."""
+    with open(path, "rb") as file:
+        if os.fstat(file.fileno()).st_size > INLINE:
+            return None
+        data = file.read()
+    if xxhash.xxh3_128_hexdigest(data) != key[1:]:
+        raise ChangedError(path)
+    return data
 
 
 def fetch(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import platform
 import queue
 import secrets
@@ -20,7 +19,21 @@ from typing import Any, NamedTuple
 from buildtool.errors import BtError, ExecutorError
 from buildtool.executors.contents import ChangedError, Contents, GoneError, fetch
 from buildtool.executors.kit import BOOT, runtime
-from buildtool.executors.protocol import Remote, Work
+from buildtool.executors.messages import (
+    Answered,
+    Batch,
+    Began,
+    Cluster,
+    Lost,
+    Printed,
+    Said,
+    Sized,
+    Stop,
+    Told,
+    Trouble,
+)
+from buildtool.executors.parcels import described, luggage, place_in, put
+from buildtool.executors.protocol import Work
 from buildtool.runtime.child import AT_START
 from buildtool.runtime.job import Data
 
@@ -33,75 +46,6 @@ _STOP = (
     "(__import__('sys').__dict__)"
 )
 _DEEP = 2  # jobs for each thread of the cluster: one runs, one waits for it
-
-
-class Cluster(NamedTuple):
-    """A cluster that can be used: its client, what it is called, and how to let go of it."""
-
-    client: Any
-    title: str
-    close: Callable[[], None]
-
-
-class Batch(NamedTuple):
-    """Jobs that one machine is to run one after another, each with what `perform` is given besides."""
-
-    works: tuple[tuple[Work, Data], ...]
-
-
-class Stop(NamedTuple):
-    """End these jobs."""
-
-    ids: tuple[int, ...]
-    now: bool
-
-
-class Began(NamedTuple):
-    """A job runs."""
-
-    id: int
-
-
-class Printed(NamedTuple):
-    """A job wrote this."""
-
-    id: int
-    data: bytes
-
-
-class Answered(NamedTuple):
-    """A job has ended, and what it made is here."""
-
-    id: int
-    answer: Data
-
-
-class Lost(NamedTuple):
-    """A run does not count."""
-
-    id: int
-    why: str
-
-
-class Sized(NamedTuple):
-    """So many jobs can be used at a time."""
-
-    jobs: float
-
-
-class Said(NamedTuple):
-    """Something that people should know."""
-
-    text: str
-
-
-class Trouble(NamedTuple):
-    """The cluster cannot be used any more."""
-
-    error: BtError
-
-
-Told = Began | Printed | Answered | Lost | Sized | Said | Trouble
 
 
 class Courier:
@@ -238,7 +182,7 @@ class Courier:
                 self._tell(Answered(work.id, {"cancelled": True}))
                 continue
             try:
-                jobs.append(self._described(work, call, contents))
+                jobs.append(described(work, call, f"{self._nonce}-{work.id}", self._contents, contents))
             except ChangedError as error:
                 self._tell(Lost(work.id, f"`{error}` changed before it was sent"))
                 continue
@@ -248,7 +192,7 @@ class Courier:
             works.append((work, call))
         if not jobs:
             return
-        remote = _remote(works[0][0])
+        remote = luggage(works[0][0])
         code = self._codes.get(remote.code[0])
         if code is None:
             name, data = remote.code
@@ -271,30 +215,6 @@ class Courier:
         sent = _Sent(Batch(tuple(works)), future)
         self._jobs[future.key] = sent
         future.add_done_callback(lambda done: self._inbox.put(_Done(done.key)))
-
-    def _described(self, work: Work, call: Data, contents: dict[str, list[Any]]) -> Data:
-        """A job as `remote` wants it; what it reads is added to `contents`."""
-        remote = _remote(work)
-        inputs = []
-        for path, key in remote.inputs:
-            where = os.path.join(remote.root, path)
-            data = self._contents.inline(where, key)
-            if data is None:
-                pieces = self._contents.pieces(where, key)
-                if pieces is not None:
-                    contents[key] = pieces
-            inputs.append((path, self._contents.names(key), 0o755 if key[0] == "x" else 0o644, data))
-        found: Data = {
-            "id": f"{self._nonce}-{work.id}",
-            "inputs": inputs,
-            "folders": list(remote.folders),
-            "outputs": list(remote.outputs),
-            "cwd": remote.cwd,
-            "env": dict(remote.env),
-            "path": list(remote.path),
-            "timeout": work.timeout,
-        }
-        return found | ({"call": call} if work.call is not None else {"argv": list(work.argv)})
 
     # -- hearing ---------------------------------------------------------------------------------------------
 
@@ -345,7 +265,7 @@ class Courier:
         if type(error).__name__ == "KilledWorker":
             words = "the machines that ran it died, one after another"
         for work, _ in sent.batch.works:
-            for _, key in _remote(work).inputs:
+            for _, key in luggage(work).inputs:
                 self._contents.forget(key)
             self._tell(Lost(work.id, words))
 
@@ -353,7 +273,7 @@ class Courier:
         worker = answer.get("worker", "")
         self._contents.kept(worker, answer.pop("kept", ()))
         if answer.get("lacking"):
-            for _, key in _remote(work).inputs:
+            for _, key in luggage(work).inputs:
                 self._contents.forget(key)
             self._tell(Lost(work.id, answer["error"]))
         elif any(entry.get("data", b"") is None for entry in answer["made"]):
@@ -363,7 +283,7 @@ class Courier:
 
     def _bring(self, work: Work, answer: Data) -> None:
         """Put what a job made into its box."""
-        box = _remote(work).box
+        box = luggage(work).box
         try:
             for entry in answer["made"]:
                 self._put(box, entry, answer["worker"])
@@ -378,22 +298,13 @@ class Courier:
             self._tell(Answered(work.id, answer))
 
     def _put(self, box: str, entry: Data, worker: str) -> None:
-        where = os.path.normpath(os.path.join(box, entry["path"]))
-        if not where.startswith(box.rstrip("/") + "/"):
-            raise OSError(f"`{entry['path']}` lies outside of its directory")
-        os.makedirs(os.path.dirname(where), exist_ok=True)
-        if entry["kind"] == "directory":
-            os.makedirs(where, exist_ok=True)
-        elif entry["kind"] == "link":
-            os.symlink(entry["text"], where)
-        elif entry["kind"] == "file" and entry["data"] is not None:
-            with open(where, "wb") as file:
-                file.write(entry["data"])
-            os.chmod(where, entry["mode"])
-        elif entry["kind"] == "file":
+        if entry["kind"] == "file" and entry["data"] is None:
+            where = place_in(box, entry)
             names = [entry["hash"]]
             key = fetch(where, entry, lambda index: self._read(names, index, worker), self._wait_for(worker))
             self._contents.made(worker, key, entry["hash"], entry["size"])
+        else:
+            put(box, entry)
 
     def _wait_for(self, worker: str) -> Callable[[Any], bytes]:
         """Wait for what only one machine can give, as long as it is there."""
@@ -461,7 +372,7 @@ class Courier:
             name: amount
             for sent in self._jobs.values()
             for work, _ in sent.batch.works
-            for name, amount in _remote(work).resources.items()
+            for name, amount in luggage(work).resources.items()
             if time.monotonic() - sent.at >= _PATIENCE
         }
         for name, amount in wanted.items() if known else ():
@@ -489,9 +400,3 @@ class _Done(NamedTuple):
     """The future of this key has come out."""
 
     key: str
-
-
-def _remote(work: Work) -> Remote:
-    if work.remote is None:
-        raise ValueError("a job of this machine")
-    return work.remote

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from buildtool.errors import ExecutorError, Place
-from buildtool.executors.courier import Cluster
+from buildtool.executors.messages import Cluster
 
 _PATIENCE = 10.0  # seconds to wait for the scheduler
 

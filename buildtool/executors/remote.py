@@ -14,13 +14,12 @@ from collections.abc import Callable
 
 from buildtool.errors import BtError
 from buildtool.executors.calls import Running, data_of
-from buildtool.executors.courier import (
+from buildtool.executors.messages import (
     Answered,
     Batch,
     Began,
-    Cluster,
-    Courier,
     Lost,
+    Messenger,
     Printed,
     Said,
     Sized,
@@ -39,12 +38,15 @@ _PATIENCE = 1.0  # seconds that the last of a job's output may take longer than 
 
 
 class RemoteExecutor:
-    """The cluster that `connect` gives. `log_limit`, `mask`, `grace`: as for `Commands`."""
+    """The machines that a courier talks to; `courier` makes it, given whom to tell.
+
+    `log_limit`, `mask`, `grace`: as for `Commands`.
+    """
 
     def __init__(
         self,
         name: str,
-        connect: Callable[[], Cluster],
+        courier: Callable[[Callable[[Told], None]], Messenger],
         *,
         log_limit: int = 1 << 26,
         mask: tuple[bytes, ...] = (),
@@ -67,7 +69,7 @@ class RemoteExecutor:
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._awake, selectors.EVENT_READ)
         self._closed = False
-        self._courier = Courier(name, connect, self._tell)
+        self._courier = courier(self._tell)
 
     def _tell(self, message: Told) -> None:
         """Called in threads of the courier's."""

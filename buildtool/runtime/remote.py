@@ -7,6 +7,7 @@ process of its own in an empty directory that holds its inputs under the same re
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import hashlib
 import io
@@ -71,22 +72,58 @@ def run(batch: Data, kit: bytes, code: bytes, contents: dict[str, list[bytes]]) 
     """
     worker = _worker()
     base = os.path.join(worker.local_directory, "bt")
-    if sys.version_info < _OLDEST:
-        text = (
-            f"the worker {worker.address} has Python {sys.version.split()[0]}, and `bt` runs on {batch['python']}:"
-            " jobs need 3.11 or newer"
-        )
-        return [_answer(job, error=text) for job in batch["jobs"]]
 
     def emit(event: Data) -> None:
         worker.log_event(batch["topic"], event)
 
+    return _run(batch, kit, code, contents, base, emit, str(worker.address), _asker(worker))
+
+
+def run_alone(batch: Data, kit: bytes, code: bytes, contents: dict[str, list[bytes]]) -> list[Data]:
+    """As `run`, in a pool of which nothing is known: what a job printed comes with its answer, as `output`."""
+    if not _bases or _bases[-1][0] != os.getpid():
+        new = tempfile.mkdtemp(prefix="bt-")
+        atexit.register(shutil.rmtree, new, ignore_errors=True)
+        _bases.append((os.getpid(), new))
+    said: dict[str, list[bytes]] = {job["id"]: [] for job in batch["jobs"]}
+
+    def emit(event: Data) -> None:
+        if event["kind"] == "printed":
+            said[event["id"]].append(event["data"])
+
+    title = f"{socket.gethostname()}, process {os.getpid()}"
+    answers = _run(batch, kit, code, contents, _bases[-1][1], emit, title, lambda: False, inline=sys.maxsize)
+    return [answer | {"output": b"".join(said[answer["id"]])} for answer in answers]
+
+
+_bases: list[tuple[int, str]] = []  # by process
+
+
+def _run(
+    batch: Data,
+    kit: bytes,
+    code: bytes,
+    contents: dict[str, list[bytes]],
+    base: str,
+    emit: Emit,
+    title: str,
+    forsaken: Callable[[], bool],
+    *,
+    inline: int = INLINE,
+) -> list[Data]:
+    if sys.version_info < _OLDEST:
+        text = (
+            f"the worker {title} has Python {sys.version.split()[0]}, and `bt` runs on {batch['python']}:"
+            " jobs need 3.11 or newer"
+        )
+        return [_answer(job, error=text) for job in batch["jobs"]]
     place = _Place(
         base,
         _unpacked(base, batch["kit"], kit),
         _unpacked(base, batch["code"], code),
-        str(worker.address),
-        _asker(worker),
+        title,
+        forsaken,
+        inline,
     )
     kept = [name for name, pieces in contents.items() if _keep(place, batch["names"][name], pieces)]
     runs = [_Run(job, place, emit, tuple(batch["at_start"])) for job in batch["jobs"]]
@@ -135,6 +172,7 @@ class _Place(NamedTuple):
     code: str
     worker: str
     forsaken: Callable[[], bool]  # whether nobody waits for these jobs any more
+    inline: int  # bytes of an output that travel with the answer
 
 
 def _asker(worker: Any) -> Callable[[], bool]:
@@ -547,7 +585,7 @@ def _content(where: str, place: _Place, size: int) -> Data:
     """Size and hash of a file, and its bytes if they are few; else it is kept under that hash."""
     state = hashlib.blake2b(digest_size=16)
     with open(where, "rb") as file:
-        if size <= INLINE:
+        if size <= place.inline:
             data = file.read()
             state.update(data)
             return {"size": len(data), "hash": state.hexdigest(), "data": data}

@@ -136,10 +136,6 @@ def _usable(table: Mapping[str, Any], spot: Spot) -> None:
     name = table["backend"]
     if name not in USABLE_BACKENDS:
         _refuse_backend(name, spot.key("backend"))
-    if name == "custom" and table.get("remote") is True:
-        spot.key("remote").wrong(
-            "workers that do not see this disk are not supported yet", "leave `remote` out"
-        )
 
 
 def _backend(name: str) -> Table:

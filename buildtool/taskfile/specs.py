@@ -162,7 +162,9 @@ class Taskfile:
     def is_remote(self, name: str) -> bool:
         """Whether the machines of this executor do not see this disk."""
         spec = self.executors.get(name)
-        return (spec.backend if spec is not None else name) in REMOTE
+        if spec is None:
+            return name in REMOTE
+        return spec.backend in REMOTE or spec.options.get("remote") is True
 
     def remote_executors(self) -> tuple[str, ...]:
         """The names of all such executors."""

@@ -1,0 +1,72 @@
+"""A job as it is told to another machine, and what it made there as it is written down here."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Protocol
+
+from buildtool.executors.contents import inline
+from buildtool.executors.protocol import Remote, Work
+from buildtool.runtime.job import Data
+
+
+class Source(Protocol):
+    """Where contents come from."""
+
+    def names(self, key: str) -> list[str]:
+        """The names under which a content may be kept."""
+
+    def pieces(self, path: str, key: str) -> list[Any] | None:
+        """The pieces of a content; None if every machine has it."""
+
+
+def luggage(work: Work) -> Remote:
+    """What a job takes with it. ValueError for a job of this machine."""
+    if work.remote is None:
+        raise ValueError("a job of this machine")
+    return work.remote
+
+
+def described(work: Work, call: Data, name: str, source: Source, contents: dict[str, list[Any]]) -> Data:
+    """A job as `runtime.remote` wants it; what it reads is added to `contents`. Raises `ChangedError` or OSError."""
+    remote = luggage(work)
+    inputs = []
+    for path, key in remote.inputs:
+        where = os.path.join(remote.root, path)
+        data = inline(where, key)
+        if data is None and (pieces := source.pieces(where, key)) is not None:
+            contents[key] = pieces
+        inputs.append((path, source.names(key), 0o755 if key[0] == "x" else 0o644, data))
+    found: Data = {
+        "id": name,
+        "inputs": inputs,
+        "folders": list(remote.folders),
+        "outputs": list(remote.outputs),
+        "cwd": remote.cwd,
+        "env": dict(remote.env),
+        "path": list(remote.path),
+        "timeout": work.timeout,
+    }
+    return found | ({"call": call} if work.call is not None else {"argv": list(work.argv)})
+
+
+def place_in(box: str, entry: Data) -> str:
+    """Where an output goes. OSError if that is not below the box."""
+    where = os.path.normpath(os.path.join(box, entry["path"]))
+    if not where.startswith(box.rstrip("/") + "/"):
+        raise OSError(f"`{entry['path']}` lies outside of its directory")
+    os.makedirs(os.path.dirname(where), exist_ok=True)
+    return where
+
+
+def put(box: str, entry: Data) -> None:
+    """Write down what came with the answer. Raises OSError."""
+    where = place_in(box, entry)
+    if entry["kind"] == "directory":
+        os.makedirs(where, exist_ok=True)
+    elif entry["kind"] == "link":
+        os.symlink(entry["text"], where)
+    elif entry["kind"] == "file":
+        with open(where, "wb") as file:
+            file.write(entry["data"])
+        os.chmod(where, entry["mode"])
