@@ -26,24 +26,8 @@ FLOORS: tuple[set[str], ...] = (
 )
 # Libraries that are slow to import and are needed by few: only inside functions, or in modules loaded late.
 HEAVY = {"asyncio", "cloudpickle", "coiled", "distributed", "loky", "rich", "watchdog", "multiprocessing"}
-HEAVY_ROOMS = (
-    "buildtool.pycode.code",
-    *(
-        f"buildtool.executors.{name}"
-        for name in (
-            "workers",
-            "futures",
-            "remote",
-            "courier",
-            "contents",
-            "dask",
-            "kit",
-            "messages",
-            "parcels",
-            "pool",
-        )
-    ),
-)
+_LATE = "contents courier dask futures kit messages parcels pool remote workers"
+HEAVY_ROOMS = ("buildtool.pycode.code", *(f"buildtool.executors.{name}" for name in _LATE.split()))
 
 
 def room(module: str) -> str:

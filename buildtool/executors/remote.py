@@ -60,6 +60,8 @@ class RemoteExecutor:
         self._heard: dict[int, int] = {}  # bytes of output
         self._held: dict[int, tuple[float, Data]] = {}  # answers that came before the last of the output
         self._new: list[Work] = []
+        self._stops: list[int] = []  # jobs to be ended
+        self._now = False  # whether at once
         self._told: list[Event] = []
         self._messages: deque[Told] = deque()
         self._machines = 1.0
@@ -83,7 +85,7 @@ class RemoteExecutor:
 
     def deadline(self) -> float | None:
         """When `events` must be called at the latest."""
-        if self._told or self._new:
+        if self._told or self._new or self._stops:
             return 0.0
         return min((at for at, _ in self._held.values()), default=None)
 
@@ -98,6 +100,9 @@ class RemoteExecutor:
         with contextlib.suppress(BlockingIOError):
             os.read(self._awake, 1 << 16)
         self._send_new()
+        if self._stops:  # all at once: each call to the machines takes its time
+            self._courier.give(Stop(tuple(self._stops), self._now))
+            self._stops.clear()
         while self._messages:
             self._take(self._messages.popleft())
         now = time.monotonic()
@@ -112,8 +117,8 @@ class RemoteExecutor:
         """End this work wherever it is."""
         if work in self._runs:
             self._runs[work].cancelled = True
-            self._send_new()
-            self._courier.give(Stop((work,), now))
+            self._stops.append(work)
+            self._now = self._now or now
 
     def close(self) -> None:
         """End what runs and let go of the cluster."""
