@@ -151,4 +151,5 @@ def _text(unit: Unit) -> str | None:
         text = ast.unparse(unit.node)
     except (RecursionError, ValueError):
         return None
+    text = "from __future__ import annotations\n" * unit.deferred + text
     return text if len(text) <= SHOWN else None

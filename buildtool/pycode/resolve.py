@@ -44,6 +44,8 @@ _GIVEN = frozenset(
 )
 
 
+# What a module has without a definition, and what nobody sees who looks at definitions alone.
+_OF_A_MODULE = frozenset({"__annotations__", "__dict__"})
 NOT_FOLLOWED = "what it loads is not followed"
 
 
@@ -172,7 +174,7 @@ class _Walk:
 
     def inside(self, module: Module, chain: tuple[str, ...]) -> None:
         """Go where a global name of a module leads; it may also be one that Python gives."""
-        if chain[0] in module.names or chain[0] not in _GIVEN:
+        if chain[0] in module.names or chain[0] in _OF_A_MODULE or chain[0] not in _GIVEN:
             self._attribute(module, chain)
 
     def _module(self, name: str, chain: tuple[str, ...]) -> None:
@@ -222,13 +224,13 @@ class _Walk:
                 )
         if is_package and meant and self._look(inner).local:
             self._pending.append((inner, chain[1:]))
-        elif bindings is None and not module.stars:
+        elif bindings is None and (name in _OF_A_MODULE or not module.stars):
             self._undefined(module, name)
 
     def _undefined(self, module: Module, name: str) -> None:
         if name in module.set_from_within:
             self._nodes.add(Node(What.NAME, module.name, name))
-        elif name == "__dict__":
+        elif name in _OF_A_MODULE:
             self._values.add(module.name)
         elif name not in _GIVEN or not name.startswith("__"):
             why = f"`{name}` is not defined in it"
