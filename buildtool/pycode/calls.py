@@ -67,7 +67,7 @@ class Calls:
             if isinstance(node, ast.Call) and origin(node.func, module.origins) in _CALLING:
                 values = (*node.args, *(word.value for word in node.keywords))
                 pending += (value.body for value in values if isinstance(value, ast.Lambda))
-            pending += _run_by(node)
+            pending += run_by(node)
         return False
 
     def _is_quiet(self, place: _Place, call: ast.Call) -> bool:
@@ -300,7 +300,7 @@ class Calls:
         return True
 
 
-def _run_by(node: ast.AST) -> Iterator[ast.AST]:
+def run_by(node: ast.AST) -> Iterator[ast.AST]:
     """What is run when a node is: not the bodies of functions."""
     if isinstance(node, _BODIES):
         for decorator in node.decorator_list:

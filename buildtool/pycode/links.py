@@ -9,6 +9,7 @@ import ast
 from collections.abc import Iterator, Sequence
 
 from buildtool.pycode.calls import Calls
+from buildtool.pycode.failing import may_fail
 from buildtool.pycode.finder import Kind
 from buildtool.pycode.imports import Import, Imported
 from buildtool.pycode.module import Module, Unit, classes
@@ -36,7 +37,7 @@ class Links:
         found = self._known.get(node)
         if found is None:
             module = None
-            if node.what in {What.NAME, What.TOP, What.WHOLE, What.OPEN}:
+            if node.what in {What.NAME, What.TOP, What.WHOLE, What.OPEN, What.TRIED}:
                 module = self._resolver.source(node.module)
             if module is None:
                 found = frozenset(self._look(node))
@@ -46,6 +47,8 @@ class Links:
                 found = frozenset(self._top(module))
             elif node.what == What.OPEN:
                 found = frozenset(self._open(module))
+            elif node.what == What.TRIED:
+                found = frozenset(self._outcome(module, widely=bool(node.name)))
             else:
                 found = frozenset(self._whole(module))
             self._known[node] = found
@@ -139,6 +142,8 @@ class Links:
             yield from self._used(module, self._resolver.imported(module, target, attributes), seen)
         for target in uses.runs:
             yield from self._run(module, target)
+        for target, widely in uses.tried.items():
+            yield from self._tried(module, target, widely=widely)
         if uses.dynamic is not None:
             yield from _as_whole(module.name, module, uses.dynamic)
         if uses.subclasses:
@@ -180,6 +185,28 @@ class Links:
                 if isinstance(word, ast.Constant) and isinstance(word.value, str):
                     resolved = self._resolver.imported(module, Imported(name, 0, word.value), ())
                     yield from self._used(module, resolved, Seen(line, "star import"))
+
+    # -- imports that may fail -------------------------------------------------------------------------------
+
+    def _tried(self, module: Module, target: Imported, *, widely: bool) -> Iterator[Node]:
+        """An import of which it matters whether it succeeds: what it asks for must be there."""
+        for node in self._resolver.imported(module, target, ()).nodes:
+            if node.what != What.NAME:
+                yield node
+            if node.what == What.TOP:
+                yield Node(What.TRIED, node.module, "widely" * widely)
+
+    def _outcome(self, module: Module, *, widely: bool) -> Iterator[Node]:
+        """What decides whether a module can be imported: statements that may raise, and what it imports itself."""
+        parent = self._parent(module.name)
+        if parent and self._resolver.source(parent):
+            yield Node(What.TRIED, parent, "widely" * widely)
+        for unit in module.units:
+            if may_fail(module, unit, self._finder, widely=widely):
+                yield from (Node(What.NAME, module.name, name) for name in unit.binds)
+        for _, item in module.imports:
+            target = item.runs._replace(name=None) if item.name == "*" else item.runs
+            yield from self._tried(module, target, widely=widely)
 
     # -- registries ------------------------------------------------------------------------------------------
 

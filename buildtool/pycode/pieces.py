@@ -45,7 +45,7 @@ class Pieces:
             return (Piece("package", node.module, digest("package", node.module, None), "not installed"),)
         if node.what == What.ORDER:
             return (Piece("code", f"{node.module} (order)", digest("order", node.name), node.name),)
-        if node.what in {What.LOOK, What.WHY, What.CLASSES, What.OPEN}:
+        if node.what in {What.LOOK, What.WHY, What.CLASSES, What.OPEN, What.TRIED}:
             return ()
         module = self._resolver.source(node.module)
         if module is None:

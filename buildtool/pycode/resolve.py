@@ -55,6 +55,7 @@ class What:
     NAME = "name"  # a global name of a module, with all that binds it
     TOP = "top"  # what a module does when it is imported, its bindings aside
     WHOLE = "whole"  # a module as a whole
+    TRIED = "tried"  # whether its import succeeds; with a name: for whatever reason it may fail
     WHY = "why"  # a reason why it is taken as a whole
     OPEN = "open"  # it may be asked for any name that it imports
     CLASSES = "classes"  # every class with a base in the project

@@ -13,8 +13,10 @@ from typing import NamedTuple
 
 from buildtool.pycode.encode import children
 from buildtool.pycode.imports import Imported, parse_import
+from buildtool.pycode.loaders import BY_NAME, IMPORTERS, LOADERS, OPEN
 from buildtool.pycode.scopes import (
     COMPREHENSIONS,
+    DEFINITIONS,
     Bound,
     ClassScope,
     Comprehension,
@@ -29,22 +31,8 @@ from buildtool.pycode.scopes import (
 from buildtool.pycode.source import parse
 
 VALUE = "used as a value"  # why a module counts as a whole if nothing better is known
-_BY_NAME = {"getattr", "setattr", "hasattr", "delattr"}
-_BY_NAME |= {"builtins." + name for name in _BY_NAME}
-_IMPORTERS = {"importlib.import_module", "__import__", "builtins.__import__", "runpy.run_module"}
-_OPEN = {"globals", "locals", "vars", "eval", "exec"}
-_LOADERS = _IMPORTERS | {
-    *("importlib.util.spec_from_file_location", "importlib.util.spec_from_loader", "imp.load_source"),
-    *(
-        "importlib.machinery.SourceFileLoader",
-        "pkgutil.iter_modules",
-        "pkgutil.walk_packages",
-        "runpy.run_path",
-    ),
-    *("importlib.reload", "importlib.metadata.entry_points", "sys.path.insert", "sys.path.append"),
-    *("sys.path.extend", "sys._getframe", "inspect.currentframe", "inspect.stack"),
-}
-_OPEN |= {"builtins." + name for name in _OPEN} | _LOADERS | {"sys.modules"}
+_MISSING = {"ImportError", "ModuleNotFoundError"}
+_NO_GUARDS = {"open", "builtins.open", "warnings.catch_warnings"}
 
 
 class Seen(NamedTuple):
@@ -65,6 +53,8 @@ class Uses:
     imports: dict[tuple[Imported, tuple[str, ...]], Seen] = field(default_factory=dict)
     # Imports in the code itself, used or not.
     runs: dict[Imported, None] = field(default_factory=dict)
+    # Imports whose failing would be caught, and whether more is caught than that something is missing.
+    tried: dict[Imported, bool] = field(default_factory=dict)
     # Whether it asks a class for the classes that are made from it.
     subclasses: bool = False
     # Why it may use anything of its module, if so.
@@ -175,8 +165,8 @@ class _Reader:
 
     def _check_open(self, stands_for: str, node: ast.expr) -> None:
         name = "sys.modules" if stands_for.startswith("sys.modules.") else stands_for
-        if name in _OPEN:
-            self._open(name.removeprefix("builtins."), node, loads=name in _LOADERS)
+        if name in OPEN:
+            self._open(name.removeprefix("builtins."), node, loads=name in LOADERS)
 
     def _open(self, what: str, node: ast.expr, *, loads: bool) -> None:
         known = self.uses.dynamic
@@ -193,7 +183,7 @@ class _Reader:
 
     def _constant_import(self, call: ast.Call, scope: Scope | None) -> Imported | None:
         """What `import_module("a.b")` and its like fetch, if that is written out."""
-        if origin(call.func, self._origins, scope) not in _IMPORTERS or not call.args:
+        if origin(call.func, self._origins, scope) not in IMPORTERS or not call.args:
             return None
         word = call.args[0]
         name = word.value if isinstance(word, ast.Constant) else None
@@ -230,6 +220,9 @@ class _Reader:
         called = origin(node.func, self._origins, scope)
         if target := self._constant_import(node, scope):
             self._fetch(node, target, (), scope)
+        elif called == "importlib.util.find_spec" and (text := _text(node.args)):
+            self.use(node.func, scope, safe=True)
+            self._try(Imported(text), widely=False)
         elif called == "sys.modules.get" and node.args and isinstance(node.args[0], ast.Constant):
             self.use(node.func, scope, safe=True)
             self.uses.imports.setdefault(
@@ -239,7 +232,7 @@ class _Reader:
             self.use(node.func, scope, safe=True)
             if isinstance(node.args[0] if node.args else None, ast.Name | ast.Attribute):
                 self.use(node.args[0], scope, how="`vars`")
-        elif called in _BY_NAME and len(node.args) > 1 and isinstance(node.args[0], ast.Name | ast.Attribute):
+        elif called in BY_NAME and len(node.args) > 1 and isinstance(node.args[0], ast.Name | ast.Attribute):
             self.use(node.func, scope)
             name = node.args[1]
             if isinstance(name, ast.Constant) and isinstance(name.value, str):
@@ -346,6 +339,40 @@ class _Reader:
         self.push(scope, node.annotation, annotation=True)
         self.push(scope, node.target, node.value)
 
+    def guarded(self, node: ast.Try | ast.With, scope: Scope | None, _annotation: bool) -> None:
+        """A block that may catch what is raised in it: whether an import in it succeeds decides what comes next."""
+        self.push(scope, *children(node))
+        widely = self._catches(node, scope)
+        pending: list[ast.AST] = list(node.body) if widely is not None else []
+        while pending:
+            inner = pending.pop()
+            if isinstance(inner, ast.Import | ast.ImportFrom):
+                for item in parse_import(inner):
+                    target = item.runs._replace(name=None) if item.name == "*" else item.runs
+                    self._try(target, widely=bool(widely))
+            elif isinstance(inner, ast.Call) and (called := self._constant_import(inner, scope)):
+                self._try(called, widely=bool(widely))
+            if not isinstance(inner, (*DEFINITIONS[:2], ast.Lambda)):
+                pending += children(inner)
+
+    def _try(self, target: Imported, *, widely: bool) -> None:
+        self.uses.tried[target] = widely or self.uses.tried.get(target, False)
+
+    def _catches(self, node: ast.Try | ast.With, scope: Scope | None) -> bool | None:
+        """Whether a block catches more than that something is missing; None if it catches nothing."""
+        caught: list[ast.AST | None] = []
+        if isinstance(node, ast.With | ast.AsyncWith):
+            for call in (item.context_expr for item in node.items):
+                name = origin(call.func if isinstance(call, ast.Call) else call, self._origins, scope)
+                if name == "contextlib.suppress" and isinstance(call, ast.Call):
+                    caught += call.args
+                elif name not in _NO_GUARDS:
+                    caught.append(None)  # nobody knows
+        else:
+            for kind in (handler.type for handler in node.handlers):
+                caught += kind.elts if isinstance(kind, ast.Tuple) else [kind]
+        return any(getattr(kind, "id", "") not in _MISSING for kind in caught) if caught else None
+
     def imported(self, node: ast.Import | ast.ImportFrom, scope: Scope | None, _annotation: bool) -> None:
         """An import in a function or class; those at the top are bindings of the module."""
         if scope is None:
@@ -376,11 +403,18 @@ _HANDLERS: dict[type[ast.AST], Callable[..., None]] = {
     ast.Import: _Reader.imported,
     ast.ImportFrom: _Reader.imported,
     ast.ClassDef: _Reader.class_body,
+    **dict.fromkeys((ast.Try, ast.TryStar, ast.With, ast.AsyncWith), _Reader.guarded),
     **dict.fromkeys((ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda), _Reader.routine),
     **dict.fromkeys(COMPREHENSIONS, _Reader.comprehension),
 }
 if hasattr(ast, "TypeAlias"):
     _HANDLERS[ast.TypeAlias] = _Reader.type_alias
+
+
+def _text(arguments: list[ast.expr]) -> str | None:
+    """The first argument, if it is a text that is written out."""
+    word = arguments[0] if arguments else None
+    return word.value if isinstance(word, ast.Constant) and isinstance(word.value, str) else None
 
 
 def _known_names(tree: ast.AST, origins: Origins, scope: Scope | None) -> list[ast.AST]:
