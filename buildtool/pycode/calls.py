@@ -13,10 +13,10 @@ from buildtool.pycode.encode import children
 from buildtool.pycode.finder import Finder
 from buildtool.pycode.imports import parse_import
 from buildtool.pycode.module import Module
+from buildtool.pycode.origin import origin, unroll
 from buildtool.pycode.pure import is_pure, known, makes, only_wraps, reads
 from buildtool.pycode.resolve import Resolver
 from buildtool.pycode.scopes import DEFINITIONS, bound_by, defaults, parameters
-from buildtool.pycode.uses import origin, unroll
 
 _FRESH = (
     *(ast.Constant, ast.JoinedStr, ast.List, ast.Dict, ast.Set, ast.BinOp, ast.Compare, ast.UnaryOp),

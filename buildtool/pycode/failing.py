@@ -12,9 +12,9 @@ from buildtool.pycode.calls import run_by
 from buildtool.pycode.encode import does_nothing
 from buildtool.pycode.finder import Finder
 from buildtool.pycode.module import Module, Unit
+from buildtool.pycode.origin import origin, unroll
 from buildtool.pycode.pure import known, reads
 from buildtool.pycode.scopes import bound_by, defaults, parameters
-from buildtool.pycode.uses import origin, unroll
 
 # Names that every Python from 3.11 on gives.
 _GIVEN = frozenset(name for name in dir(builtins) if known(name)) - {"PythonFinalizationError"}

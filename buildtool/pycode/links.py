@@ -14,9 +14,10 @@ from buildtool.pycode.finder import Kind
 from buildtool.pycode.imports import Import, Imported
 from buildtool.pycode.module import Module, Unit, classes
 from buildtool.pycode.order import Step
+from buildtool.pycode.origin import origin, unroll
 from buildtool.pycode.pure import called, is_pure, only_wraps
 from buildtool.pycode.resolve import NOT_FOLLOWED, Node, Resolved, Resolver, What
-from buildtool.pycode.uses import Seen, origin, unroll
+from buildtool.pycode.uses import Seen
 
 
 class Links:
@@ -163,8 +164,7 @@ class Links:
         if not self._finder.find(top).local:
             yield Node(What.LOOK, top)
         else:
-            runs = item.runs if item.name != "*" else item.runs._replace(name=None)
-            yield from self._run(module, runs)
+            yield from self._run(module, item.executed)
 
     def _run(self, module: Module, target: Imported) -> Iterator[Node]:
         """An import for what it runs: the tops of the modules of the project that it executes."""
@@ -205,8 +205,7 @@ class Links:
             if may_fail(module, unit, self._finder, widely=widely):
                 yield from (Node(What.NAME, module.name, name) for name in unit.binds)
         for _, item in module.imports:
-            target = item.runs._replace(name=None) if item.name == "*" else item.runs
-            yield from self._tried(module, target, widely=widely)
+            yield from self._tried(module, item.executed, widely=widely)
 
     # -- registries ------------------------------------------------------------------------------------------
 

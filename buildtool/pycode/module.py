@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from buildtool.pycode.encode import canonical, children, does_nothing
 from buildtool.pycode.imports import Import, parse_import
+from buildtool.pycode.origin import unroll
 from buildtool.pycode.scopes import DEFINITIONS, bound_by
 from buildtool.pycode.source import Source
-from buildtool.pycode.uses import Uses, unroll, uses_of
+from buildtool.pycode.uses import Uses, uses_of
 
 # Methods that change what they are called on; `x = TABLE.pop()` is more than a definition of `x`.
 _CHANGING = frozenset(

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from buildtool.pycode.encode import children
+from buildtool.pycode.guards import catches
 from buildtool.pycode.imports import Imported, parse_import
 from buildtool.pycode.loaders import BY_NAME, IMPORTERS, LOADERS, OPEN
+from buildtool.pycode.origin import Origins, origin, unroll
 from buildtool.pycode.scopes import (
     COMPREHENSIONS,
     DEFINITIONS,
@@ -31,8 +33,6 @@ from buildtool.pycode.scopes import (
 from buildtool.pycode.source import parse
 
 VALUE = "used as a value"  # why a module counts as a whole if nothing better is known
-_MISSING = {"ImportError", "ModuleNotFoundError"}
-_NO_GUARDS = {"open", "builtins.open", "warnings.catch_warnings"}
 
 
 class Seen(NamedTuple):
@@ -61,42 +61,12 @@ class Uses:
     dynamic: Seen | None = None
 
 
-# What the global names of a module stand for: dotted text for imports, "" for anything else it defines.
-Origins = Mapping[str, str]
-
-
 def uses_of(nodes: list[ast.AST], origins: Origins, constants: Mapping[str, str]) -> Uses:
     """What top-level statements (or parts of them) use."""
     reader = _Reader(origins, constants)
     reader.push(None, *nodes)
     reader.run()
     return reader.uses
-
-
-def origin(node: ast.AST, origins: Origins, scope: Scope | None = None) -> str | None:
-    """What a name with attributes stands for, in dotted text: `functools.cache`, `eval`.
-
-    None if it is no such thing, or stands for something that the module itself defines.
-    """
-    root, attributes = unroll(node)
-    if not isinstance(root, ast.Name):
-        return None
-    where = owner(root.id, scope)
-    if where is not None:
-        imports = where.imports.get(root.id)
-        start = imports[0].target.dotted if imports else ""
-    else:
-        start = origins.get(root.id, root.id)
-    return ".".join((start, *attributes)) if start else None
-
-
-def unroll(node: ast.AST) -> tuple[ast.AST, tuple[str, ...]]:
-    """`a.b.c` as its root `a` and the attributes `b`, `c`."""
-    attributes: list[str] = []
-    while isinstance(node, ast.Attribute):
-        attributes.append(node.attr)
-        node = node.value
-    return node, tuple(reversed(attributes))
 
 
 class _Task(NamedTuple):
@@ -342,14 +312,13 @@ class _Reader:
     def guarded(self, node: ast.Try | ast.With, scope: Scope | None, _annotation: bool) -> None:
         """A block that may catch what is raised in it: whether an import in it succeeds decides what comes next."""
         self.push(scope, *children(node))
-        widely = self._catches(node, scope)
+        widely = catches(node, self._origins, scope)
         pending: list[ast.AST] = list(node.body) if widely is not None else []
         while pending:
             inner = pending.pop()
             if isinstance(inner, ast.Import | ast.ImportFrom):
                 for item in parse_import(inner):
-                    target = item.runs._replace(name=None) if item.name == "*" else item.runs
-                    self._try(target, widely=bool(widely))
+                    self._try(item.executed, widely=bool(widely))
             elif isinstance(inner, ast.Call) and (called := self._constant_import(inner, scope)):
                 self._try(called, widely=bool(widely))
             if not isinstance(inner, (*DEFINITIONS[:2], ast.Lambda)):
@@ -357,21 +326,6 @@ class _Reader:
 
     def _try(self, target: Imported, *, widely: bool) -> None:
         self.uses.tried[target] = widely or self.uses.tried.get(target, False)
-
-    def _catches(self, node: ast.Try | ast.With, scope: Scope | None) -> bool | None:
-        """Whether a block catches more than that something is missing; None if it catches nothing."""
-        caught: list[ast.AST | None] = []
-        if isinstance(node, ast.With | ast.AsyncWith):
-            for call in (item.context_expr for item in node.items):
-                name = origin(call.func if isinstance(call, ast.Call) else call, self._origins, scope)
-                if name == "contextlib.suppress" and isinstance(call, ast.Call):
-                    caught += call.args
-                elif name not in _NO_GUARDS:
-                    caught.append(None)  # nobody knows
-        else:
-            for kind in (handler.type for handler in node.handlers):
-                caught += kind.elts if isinstance(kind, ast.Tuple) else [kind]
-        return any(getattr(kind, "id", "") not in _MISSING for kind in caught) if caught else None
 
     def imported(self, node: ast.Import | ast.ImportFrom, scope: Scope | None, _annotation: bool) -> None:
         """An import in a function or class; those at the top are bindings of the module."""
