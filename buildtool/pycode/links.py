@@ -9,6 +9,7 @@ import ast
 from collections.abc import Iterator, Sequence
 
 from buildtool.pycode.calls import Calls
+from buildtool.pycode.docs import OWN
 from buildtool.pycode.failing import may_fail
 from buildtool.pycode.finder import Kind
 from buildtool.pycode.imports import Import, Imported
@@ -138,20 +139,30 @@ class Links:
     def _statement(self, module: Module, unit: Unit) -> Iterator[Node]:
         uses = module.uses(unit)
         for chain, seen in uses.chains.items():
-            yield from self._used(module, self._resolver.chain(module, chain), seen)
+            yield from self._used(module, self._resolver.chain(module, chain), seen, chain[1:])
         for (target, attributes), seen in uses.imports.items():
-            yield from self._used(module, self._resolver.imported(module, target, attributes), seen)
+            resolved = self._resolver.imported(module, target, attributes)
+            yield from self._used(module, resolved, seen, attributes)
         for target in uses.runs:
             yield from self._run(module, target)
         for target, widely in uses.tried.items():
             yield from self._tried(module, target, widely=widely)
         if uses.dynamic is not None:
             yield from _as_whole(module.name, module, uses.dynamic)
+        for name, line in uses.notes.items():
+            yield Node(
+                What.NOTE, module.name, f"`{name}` in {module.source.path} line {line}: {NOT_FOLLOWED}"
+            )
+        yield from (Node(What.DOCS, module.name, texts) for texts in uses.texts)
         if uses.subclasses:
             yield Node(What.CLASSES, module.name)
 
-    def _used(self, module: Module, resolved: Resolved, seen: Seen) -> Iterator[Node]:
+    def _used(
+        self, module: Module, resolved: Resolved, seen: Seen, attributes: tuple[str, ...] = ()
+    ) -> Iterator[Node]:
         yield from resolved.nodes
+        if OWN in attributes:
+            yield from (Node(What.DOC, *node[1:]) for node in resolved.nodes if node.what == What.NAME)
         for name in resolved.values:
             yield from _as_whole(name, module, seen)
 

@@ -10,6 +10,7 @@ import builtins
 from typing import NamedTuple
 
 from buildtool.paths import canonical
+from buildtool.pycode.docs import OWN
 from buildtool.pycode.finder import Finder, Found, Kind
 from buildtool.pycode.imports import Imported
 from buildtool.pycode.module import Module
@@ -45,7 +46,7 @@ _GIVEN = frozenset(
 
 
 # What a module has without a definition, and what nobody sees who looks at definitions alone.
-_OF_A_MODULE = frozenset({"__annotations__", "__dict__"})
+_OF_A_MODULE = frozenset({"__annotations__", "__dict__", OWN})
 NOT_FOLLOWED = "what it loads is not followed"
 
 
@@ -56,6 +57,9 @@ class What:
     TOP = "top"  # what a module does when it is imported, its bindings aside
     WHOLE = "whole"  # a module as a whole
     TRIED = "tried"  # whether its import succeeds; with a name: for whatever reason it may fail
+    DOC = "doc"  # docstrings of a module: those of a name, or `docs.OWN` and the like
+    DOCS = "docs"  # the same of all modules
+    NOTE = "note"  # what is not followed in it, though it does not count as a whole
     WHY = "why"  # a reason why it is taken as a whole
     OPEN = "open"  # it may be asked for any name that it imports
     CLASSES = "classes"  # every class with a base in the project
@@ -214,6 +218,11 @@ class _Walk:
         inner = f"{module.name}.{name}"
         bindings = module.names.get(name)
         is_package = module.package == module.name
+        if name == OWN:
+            self._nodes.add(Node(What.DOC, module.name, OWN))
+        if name == "__file__":
+            why = "its `__file__` is asked for: what is read by that is not followed"
+            self._nodes.add(Node(What.NOTE, module.name, why))
         meant = bindings is None  # whether a submodule of that name is meant
         if bindings is not None:
             self._nodes.add(Node(What.NAME, module.name, name))
@@ -231,7 +240,7 @@ class _Walk:
     def _undefined(self, module: Module, name: str) -> None:
         if name in module.set_from_within:
             self._nodes.add(Node(What.NAME, module.name, name))
-        elif name in _OF_A_MODULE:
+        elif name in _OF_A_MODULE - {OWN}:
             self._values.add(module.name)
         elif name not in _GIVEN or not name.startswith("__"):
             why = f"`{name}` is not defined in it"

@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from buildtool.pycode.docs import ALL, OWN
 from buildtool.pycode.encode import children
 from buildtool.pycode.guards import catches
 from buildtool.pycode.imports import Imported, parse_import
-from buildtool.pycode.loaders import BY_NAME, IMPORTERS, LOADERS, OPEN
+from buildtool.pycode.loaders import BY_NAME, IMPORTERS, LOADERS, NOTED, OPEN, reads_text
 from buildtool.pycode.origin import Origins, origin, unroll
+from buildtool.pycode.quoted import names_in
 from buildtool.pycode.scopes import (
     COMPREHENSIONS,
     DEFINITIONS,
@@ -30,7 +32,6 @@ from buildtool.pycode.scopes import (
     parameters,
     results,
 )
-from buildtool.pycode.source import parse
 
 VALUE = "used as a value"  # why a module counts as a whole if nothing better is known
 
@@ -57,6 +58,10 @@ class Uses:
     tried: dict[Imported, bool] = field(default_factory=dict)
     # Whether it asks a class for the classes that are made from it.
     subclasses: bool = False
+    # What it reads of texts, without saying whose: `docs.ALL`, `docs.TEXT`.
+    texts: set[str] = field(default_factory=set)
+    # Functions that may load code which nobody sees, with the first line of each.
+    notes: dict[str, int] = field(default_factory=dict)
     # Why it may use anything of its module, if so.
     dynamic: Seen | None = None
 
@@ -115,6 +120,8 @@ class _Reader:
         if "__globals__" in attributes:
             self._open("__globals__", node, loads=True)
         self.uses.subclasses = self.uses.subclasses or "__subclasses__" in attributes
+        if OWN in attributes and not (isinstance(root, ast.Name) and self._is_told(root.id, scope)):
+            self.uses.texts.add(ALL)
         seen = Seen(node.lineno, how)
         if isinstance(root, ast.Name):
             if not safe and (stands_for := origin(node, self._origins, scope)) is not None:
@@ -129,12 +136,21 @@ class _Reader:
         else:
             self.push(scope, root)
 
+    def _is_told(self, name: str, scope: Scope | None) -> bool:
+        """Whether it is known what a name stands for: it is global, or imported right here."""
+        where = owner(name, scope)
+        return where is None or name in where.imports
+
     def _is_bound_somehow(self, name: str, scope: Scope | None) -> bool:
         """Whether a name is bound in a block of a class body and nowhere else, as the target of a loop may be."""
         return isinstance(scope, ClassScope) and name in scope.names and name not in self._origins
 
     def _check_open(self, stands_for: str, node: ast.expr) -> None:
         name = "sys.modules" if stands_for.startswith("sys.modules.") else stands_for
+        if name in NOTED:
+            self.uses.notes[name] = min(node.lineno, self.uses.notes.get(name, node.lineno))
+        if texts := reads_text(name):
+            self.uses.texts.add(texts)
         if name in OPEN:
             self._open(name.removeprefix("builtins."), node, loads=name in LOADERS)
 
@@ -181,8 +197,16 @@ class _Reader:
             self.use(node, scope)
 
     def attribute(self, node: ast.Attribute, scope: Scope | None, _annotation: bool) -> None:
-        """A chain of attributes."""
-        self.use(node, scope)
+        """A chain of attributes; to give a docstring is not to read one."""
+        self.use(node if isinstance(node.ctx, ast.Load) or node.attr != OWN else node.value, scope)
+
+    def assigned(self, node: ast.Assign, scope: Scope | None, _annotation: bool) -> None:
+        """An assignment; a docstring that is only passed on, as decorators do, is not read."""
+        value = node.value
+        if isinstance(value, ast.Attribute) and value.attr == OWN:
+            passed = all(isinstance(target, ast.Attribute) and target.attr == OWN for target in node.targets)
+            value = value.value if passed else value
+        self.push(scope, *node.targets, value)
 
     def call(self, node: ast.Call, scope: Scope | None, annotation: bool) -> None:
         """A call; some functions are known to look things up by name."""
@@ -244,14 +268,7 @@ class _Reader:
         """A string in an annotation is an annotation itself."""
         if not annotation or not isinstance(node.value, str):
             return
-        try:
-            tree = parse(node.value.strip())
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return
-        self._pending += [
-            _Task(node, scope, annotation=True)
-            for node in _known_names(ast.increment_lineno(tree, node.lineno - 1), self._origins, scope)
-        ]
+        self.push(scope, *names_in(node.value, node.lineno, self._origins, scope), annotation=True)
 
     # -- scopes ----------------------------------------------------------------------------------------------
 
@@ -354,6 +371,7 @@ _HANDLERS: dict[type[ast.AST], Callable[..., None]] = {
     ast.Constant: _Reader.constant,
     ast.Compare: _Reader.compare,
     ast.AnnAssign: _Reader.annotated,
+    ast.Assign: _Reader.assigned,
     ast.Import: _Reader.imported,
     ast.ImportFrom: _Reader.imported,
     ast.ClassDef: _Reader.class_body,
@@ -369,18 +387,3 @@ def _text(arguments: list[ast.expr]) -> str | None:
     """The first argument, if it is a text that is written out."""
     word = arguments[0] if arguments else None
     return word.value if isinstance(word, ast.Constant) and isinstance(word.value, str) else None
-
-
-def _known_names(tree: ast.AST, origins: Origins, scope: Scope | None) -> list[ast.AST]:
-    """The names in an annotation that was written as text, unless nobody knows them: it need not be code."""
-    found: list[ast.AST] = []
-    pending: list[ast.AST] = [tree]
-    while pending:
-        node = pending.pop()
-        root = unroll(node)[0]
-        if isinstance(root, ast.Name):
-            if root.id in origins or owner(root.id, scope) is not None:
-                found.append(node)
-        elif not (isinstance(node, ast.Subscript) and (unroll(node.value)[1][-1:] == ("Literal",))):
-            pending += children(node)
-    return found
