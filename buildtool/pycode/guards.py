@@ -24,4 +24,6 @@ def catches(node: ast.Try | ast.With, origins: Origins, scope: Scope | None) -> 
     else:
         for kind in (handler.type for handler in node.handlers):
             caught += kind.elts if isinstance(kind, ast.Tuple) else [kind]
-    return any(getattr(kind, "id", "") not in _MISSING for kind in caught) if caught else None
+    if not caught:
+        return None
+    return any(kind is None or origin(kind, origins, scope) not in _MISSING for kind in caught)

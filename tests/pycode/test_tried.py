@@ -93,6 +93,11 @@ def test_what_may_fail_counts_where_it_would_be_caught(bench: Bench, line: str) 
     assert bench.changed({}, {"c": PLAIN + line})
 
 
+def test_an_error_of_the_same_name_may_catch_more(bench: Bench) -> None:
+    files = {"b": "K = 1", "steps": "ImportError = Exception\n" + MISSING}
+    assert bench.changed(files, {"b": "K = nowhere"})
+
+
 def test_a_name_that_is_bound_later_or_perhaps_not(bench: Bench) -> None:
     files = {"b": "J = 1\ndel J\ndef f(x=J): pass", "steps": ANY}
     assert "b.f" in bench.changed(files, {"b": files["b"].replace("x=J", "x=2")})
