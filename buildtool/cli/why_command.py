@@ -13,6 +13,7 @@ from buildtool.fingerprint import Fresh, Item, Maybe
 from buildtool.foresee import Forecast, foresee
 from buildtool.graph import Job, JobId
 from buildtool.project import Project
+from buildtool.pycode.model import Reach
 from buildtool.report.data import render_json
 from buildtool.report.why import Explained, as_json, render_why
 
@@ -55,7 +56,7 @@ def explain(project: Project, forecast: Forecast, job: JobId, seen: set[JobId]) 
         looks = {p: forecast.looks[p] for p in before if p is not None and p in forecast.looks}
         causes = [p for p in sorted(looks) if not isinstance(looks[p].verdict, Fresh)]
     history = project.reader.history(key=known.key, limit=1)
-    code, whole = code_of(project, known, look)
+    code, reach = code_of(project, known, look)
     return Explained(
         known.name,
         look.verdict,
@@ -63,19 +64,20 @@ def explain(project: Project, forecast: Forecast, job: JobId, seen: set[JobId]) 
         tuple(explain(project, forecast, cause, seen) for cause in causes),
         tuple(history),
         code=code,
-        whole=whole,
+        whole=reach.whole if reach else (),
+        notes=reach.notes if reach else (),
     )
 
 
-def code_of(project: Project, job: Job, look: Look) -> tuple[tuple[Item, ...], tuple[tuple[str, str], ...]]:
-    """The parts of the code that a job was made by, and the modules that count as a whole today."""
+def code_of(project: Project, job: Job, look: Look) -> tuple[tuple[Item, ...], Reach | None]:
+    """The parts of the code that a job was made by, and what it reaches today."""
     items = look.record.fingerprint.items if look.record is not None else ()
     digests = [item.digest for item in items if item.kind == "code" and item.digest is not None]
     parts = tuple(part for digest in digests for part in project.reader.code(digest))
     task = project.renderer.task(job)
     if task.spec.call is None and task.spec.script is None:
-        return parts, ()
+        return parts, None
     try:
-        return parts, project.functions.reach(task).whole
+        return parts, project.functions.reach(task)
     except TaskfileError:
-        return parts, ()  # told already, as the reason why it will fail
+        return parts, None  # told already, as the reason why it will fail

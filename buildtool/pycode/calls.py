@@ -1,6 +1,7 @@
 """Calls that are made when a module is imported: which of them are known to change nothing that others see.
 
-A call that is not known counts as an effect. Does not know what becomes of it; `links` does.
+Methods that run without a call by name, such as `__add__`, are taken for calls. A call that is not known
+counts as an effect. Does not know what becomes of it; `links` does.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from buildtool.pycode.encode import children
 from buildtool.pycode.finder import Finder
 from buildtool.pycode.imports import parse_import
 from buildtool.pycode.module import Module
+from buildtool.pycode.objects import implied
+from buildtool.pycode.origin import origin, unroll
 from buildtool.pycode.pure import is_pure, known, makes, only_wraps, reads
 from buildtool.pycode.resolve import Resolver
 from buildtool.pycode.scopes import DEFINITIONS, bound_by, defaults, parameters
-from buildtool.pycode.uses import origin, unroll
 
 _FRESH = (
     *(ast.Constant, ast.JoinedStr, ast.List, ast.Dict, ast.Set, ast.BinOp, ast.Compare, ast.UnaryOp),
@@ -64,11 +66,18 @@ class Calls:
             node = pending.pop()
             if isinstance(node, ast.Call) and not self._is_quiet(place, node):
                 return True
+            if not all(map(self._is_quiet_routine, self._implied(place, node))):
+                return True
             if isinstance(node, ast.Call) and origin(node.func, module.origins) in _CALLING:
                 values = (*node.args, *(word.value for word in node.keywords))
                 pending += (value.body for value in values if isinstance(value, ast.Lambda))
-            pending += _run_by(node)
+            pending += run_by(node)
         return False
+
+    def _implied(self, place: _Place, node: ast.AST) -> Iterator[_Routine]:
+        """What a node runs of an object of the project, without a call by name."""
+        for module, method in implied(self._resolver, place.module, place.own, node):
+            yield _Routine(module, method)
 
     def _is_quiet(self, place: _Place, call: ast.Call) -> bool:
         routines = self._called(place, call)
@@ -133,6 +142,7 @@ class Calls:
                 if routines is None:
                     return False
                 found += routines
+            found += self._implied(place, inner)
             pending += children(inner)
         return True
 
@@ -300,7 +310,7 @@ class Calls:
         return True
 
 
-def _run_by(node: ast.AST) -> Iterator[ast.AST]:
+def run_by(node: ast.AST) -> Iterator[ast.AST]:
     """What is run when a node is: not the bodies of functions."""
     if isinstance(node, _BODIES):
         for decorator in node.decorator_list:

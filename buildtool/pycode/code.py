@@ -111,11 +111,14 @@ class _Graph:
                 fresh = frozenset[Node]().union(*map(self._links.subclasses, modules)) - seen
                 seen |= fresh
                 pending += fresh
-        seen |= self._ordered(frozenset(node.module for node in seen if node.what == What.TOP))
+        tops = frozenset(node.module for node in seen if node.what == What.TOP)
+        seen |= self._ordered(tops)
+        texts = {node.name for node in seen if node.what == What.DOCS}
+        seen |= {Node(What.DOC, name, text) for name in tops for text in texts}
         whole = {node.module for node in seen if node.what == What.WHOLE}
         pieces: set[Piece] = set()
         for node in seen:
-            if node.module not in whole or node.what in {What.WHOLE, What.PACKAGE}:
+            if node.module not in whole or node.what in {What.WHOLE, What.PACKAGE, What.DOC}:
                 pieces.update(self._pieces.of(node))
         files, absent = self._looked(frozenset(node.module for node in seen if node.what == What.LOOK))
         why: dict[str, str] = {}
@@ -124,7 +127,8 @@ class _Graph:
             key=lambda node: (NOT_FOLLOWED not in node.name, node),
         ):
             why.setdefault(node.module, node.name)
-        return Reach(_distinct(pieces), files, absent, tuple(sorted(why.items())))
+        notes = sorted({node[1:] for node in seen if node.what == What.NOTE})
+        return Reach(_distinct(pieces), files, absent, tuple(sorted(why.items())), tuple(notes))
 
     def _ordered(self, names: frozenset[str]) -> frozenset[Node]:
         """The order in which modules do things when they are imported, where it may matter."""

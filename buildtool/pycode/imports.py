@@ -39,6 +39,11 @@ class Import(NamedTuple):
     runs: Imported  # what is executed: of `import a.b`, `a.b`
     line: int
 
+    @property
+    def executed(self) -> Imported:
+        """What must be there for the import to succeed."""
+        return self.runs._replace(name=None) if self.name == "*" else self.runs
+
 
 def parse_import(node: ast.Import | ast.ImportFrom) -> list[Import]:
     """The names that a statement binds; a star import binds `*`."""

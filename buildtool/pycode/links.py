@@ -9,13 +9,16 @@ import ast
 from collections.abc import Iterator, Sequence
 
 from buildtool.pycode.calls import Calls
+from buildtool.pycode.docs import OWN
+from buildtool.pycode.failing import may_fail
 from buildtool.pycode.finder import Kind
 from buildtool.pycode.imports import Import, Imported
 from buildtool.pycode.module import Module, Unit, classes
 from buildtool.pycode.order import Step
+from buildtool.pycode.origin import origin, unroll
 from buildtool.pycode.pure import called, is_pure, only_wraps
 from buildtool.pycode.resolve import NOT_FOLLOWED, Node, Resolved, Resolver, What
-from buildtool.pycode.uses import Seen, origin, unroll
+from buildtool.pycode.uses import Seen
 
 
 class Links:
@@ -36,7 +39,7 @@ class Links:
         found = self._known.get(node)
         if found is None:
             module = None
-            if node.what in {What.NAME, What.TOP, What.WHOLE, What.OPEN}:
+            if node.what in {What.NAME, What.TOP, What.WHOLE, What.OPEN, What.TRIED}:
                 module = self._resolver.source(node.module)
             if module is None:
                 found = frozenset(self._look(node))
@@ -46,6 +49,8 @@ class Links:
                 found = frozenset(self._top(module))
             elif node.what == What.OPEN:
                 found = frozenset(self._open(module))
+            elif node.what == What.TRIED:
+                found = frozenset(self._outcome(module, widely=bool(node.name)))
             else:
                 found = frozenset(self._whole(module))
             self._known[node] = found
@@ -134,18 +139,30 @@ class Links:
     def _statement(self, module: Module, unit: Unit) -> Iterator[Node]:
         uses = module.uses(unit)
         for chain, seen in uses.chains.items():
-            yield from self._used(module, self._resolver.chain(module, chain), seen)
+            yield from self._used(module, self._resolver.chain(module, chain), seen, chain[1:])
         for (target, attributes), seen in uses.imports.items():
-            yield from self._used(module, self._resolver.imported(module, target, attributes), seen)
+            resolved = self._resolver.imported(module, target, attributes)
+            yield from self._used(module, resolved, seen, attributes)
         for target in uses.runs:
             yield from self._run(module, target)
+        for target, widely in uses.tried.items():
+            yield from self._tried(module, target, widely=widely)
         if uses.dynamic is not None:
             yield from _as_whole(module.name, module, uses.dynamic)
+        for name, line in uses.notes.items():
+            yield Node(
+                What.NOTE, module.name, f"`{name}` in {module.source.path} line {line}: {NOT_FOLLOWED}"
+            )
+        yield from (Node(What.DOCS, module.name, texts) for texts in uses.texts)
         if uses.subclasses:
             yield Node(What.CLASSES, module.name)
 
-    def _used(self, module: Module, resolved: Resolved, seen: Seen) -> Iterator[Node]:
+    def _used(
+        self, module: Module, resolved: Resolved, seen: Seen, attributes: tuple[str, ...] = ()
+    ) -> Iterator[Node]:
         yield from resolved.nodes
+        if OWN in attributes:
+            yield from (Node(What.DOC, *node[1:]) for node in resolved.nodes if node.what == What.NAME)
         for name in resolved.values:
             yield from _as_whole(name, module, seen)
 
@@ -158,8 +175,7 @@ class Links:
         if not self._finder.find(top).local:
             yield Node(What.LOOK, top)
         else:
-            runs = item.runs if item.name != "*" else item.runs._replace(name=None)
-            yield from self._run(module, runs)
+            yield from self._run(module, item.executed)
 
     def _run(self, module: Module, target: Imported) -> Iterator[Node]:
         """An import for what it runs: the tops of the modules of the project that it executes."""
@@ -180,6 +196,27 @@ class Links:
                 if isinstance(word, ast.Constant) and isinstance(word.value, str):
                     resolved = self._resolver.imported(module, Imported(name, 0, word.value), ())
                     yield from self._used(module, resolved, Seen(line, "star import"))
+
+    # -- imports that may fail -------------------------------------------------------------------------------
+
+    def _tried(self, module: Module, target: Imported, *, widely: bool) -> Iterator[Node]:
+        """An import of which it matters whether it succeeds: what it asks for must be there."""
+        for node in self._resolver.imported(module, target, ()).nodes:
+            if node.what != What.NAME:
+                yield node
+            if node.what == What.TOP:
+                yield Node(What.TRIED, node.module, "widely" * widely)
+
+    def _outcome(self, module: Module, *, widely: bool) -> Iterator[Node]:
+        """What decides whether a module can be imported: statements that may raise, and what it imports itself."""
+        parent = self._parent(module.name)
+        if parent and self._resolver.source(parent):
+            yield Node(What.TRIED, parent, "widely" * widely)
+        for unit in module.units:
+            if may_fail(module, unit, self._finder, widely=widely):
+                yield from (Node(What.NAME, module.name, name) for name in unit.binds)
+        for _, item in module.imports:
+            yield from self._tried(module, item.executed, widely=widely)
 
     # -- registries ------------------------------------------------------------------------------------------
 

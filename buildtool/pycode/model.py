@@ -50,10 +50,12 @@ class Reach(NamedTuple):
 
     `pieces` are sorted by kind and name. They hold as long as the content of each of `files` is the same and
     nothing has appeared at any of `absent` (a folder ends in `/`); both are canonical and sorted. `whole`
-    names the modules that were taken as a whole, each with the reason.
+    names the modules that were taken as a whole, each with the reason; `notes` those where something is not
+    followed.
     """
 
     pieces: tuple[Piece, ...]
     files: tuple[str, ...]
     absent: tuple[str, ...]
     whole: tuple[tuple[str, str], ...]
+    notes: tuple[tuple[str, str], ...] = ()

@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from buildtool.pycode.encode import canonical, children, does_nothing
 from buildtool.pycode.imports import Import, parse_import
+from buildtool.pycode.origin import unroll
 from buildtool.pycode.scopes import DEFINITIONS, bound_by
 from buildtool.pycode.source import Source
-from buildtool.pycode.uses import Uses, unroll, uses_of
+from buildtool.pycode.uses import Uses, uses_of
 
 # Methods that change what they are called on; `x = TABLE.pop()` is more than a definition of `x`.
 _CHANGING = frozenset(
@@ -52,8 +53,9 @@ _PLAIN = (ast.FunctionDef, ast.AsyncFunctionDef)
 class Unit:
     """One top-level statement that counts, with all it binds."""
 
-    def __init__(self, node: ast.stmt, index: int, effects_before: int) -> None:
+    def __init__(self, node: ast.stmt, index: int, effects_before: int, *, deferred: bool = False) -> None:
         self.node = node
+        self.deferred = deferred and _is_annotated(node)  # its annotations are texts, not values
         self.index = index
         self.effects_before = effects_before
         self.bound = bound_by([node])
@@ -61,7 +63,7 @@ class Unit:
     @cached_property
     def raw(self) -> bytes:
         """The bytes that stand for the statement."""
-        return canonical([self.node])
+        return canonical([self.node]) + b"(deferred)" * self.deferred
 
     @property
     def binds(self) -> set[str]:
@@ -94,6 +96,7 @@ class Module:
         self.units: list[Unit] = []
         self.statements = list(_statements(source.tree.body if source.tree else [], script=script))
         self._uses: dict[int, Uses] = {}
+        self.deferred = any(map(_defers, self.statements))
         for index, statement in enumerate(self.statements):
             self._add(index, statement)
 
@@ -101,7 +104,7 @@ class Module:
         if isinstance(statement, ast.Import | ast.ImportFrom):
             self._add_imports(index, parse_import(statement))
             return
-        unit = Unit(statement, index, len(self.effects))
+        unit = Unit(statement, index, len(self.effects), deferred=self.deferred)
         self.units.append(unit)
         self._add_imports(index, unit.bound.imports)
         if self._has_effect(unit):
@@ -244,6 +247,29 @@ def classes(statement: ast.stmt) -> Iterator[ast.ClassDef]:
             yield node
         if isinstance(node, (*_COMPOUND, ast.ClassDef, ast.ExceptHandler, ast.match_case)):
             pending += children(node)
+
+
+def _defers(statement: ast.stmt) -> bool:
+    """Whether it is `from __future__ import annotations`, by which annotations are never evaluated."""
+    return (
+        isinstance(statement, ast.ImportFrom)
+        and statement.module == "__future__"
+        and "annotations" in {alias.name for alias in statement.names}
+    )
+
+
+def _is_annotated(statement: ast.stmt) -> bool:
+    """Whether a function or class in it keeps annotations; those of local names and of globals are not theirs."""
+    pending: list[tuple[ast.AST, bool]] = [(statement, False)]
+    while pending:
+        node, in_class = pending.pop()
+        if getattr(node, "returns", None) or (isinstance(node, ast.arg) and node.annotation):
+            return True
+        if isinstance(node, ast.AnnAssign) and in_class:
+            return True
+        in_class = isinstance(node, ast.ClassDef) or (in_class and not isinstance(node, _PLAIN))
+        pending += ((inner, in_class) for inner in children(node))
+    return False
 
 
 def _statements(body: list[ast.stmt], *, script: bool) -> Iterator[ast.stmt]:

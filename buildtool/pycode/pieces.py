@@ -11,6 +11,7 @@ import xxhash
 
 from buildtool.files import Disk
 from buildtool.paths import canonical as canonical_path
+from buildtool.pycode.docs import ALL, OWN, TEXT, docstrings
 from buildtool.pycode.encode import canonical, strip
 from buildtool.pycode.finder import Kind
 from buildtool.pycode.imports import Import
@@ -45,11 +46,13 @@ class Pieces:
             return (Piece("package", node.module, digest("package", node.module, None), "not installed"),)
         if node.what == What.ORDER:
             return (Piece("code", f"{node.module} (order)", digest("order", node.name), node.name),)
-        if node.what in {What.LOOK, What.WHY, What.CLASSES, What.OPEN}:
+        if node.what in {What.LOOK, What.WHY, What.CLASSES, What.OPEN, What.TRIED, What.DOCS, What.NOTE}:
             return ()
         module = self._resolver.source(node.module)
         if module is None:
             return (self._unread(node.module),)
+        if node.what == What.DOC:
+            return _documents(module, node.name)
         if node.what == What.NAME:
             return (_name(module, node.name),)
         return _top(module) if node.what == What.TOP else (_whole(module),)
@@ -109,6 +112,17 @@ def _top(module: Module) -> tuple[Piece, ...]:
     return tuple(found)
 
 
+def _documents(module: Module, name: str) -> tuple[Piece, ...]:
+    """Docstrings that are read, and texts."""
+    if name == TEXT:
+        return (Piece("code", f"{module.name} (text)", digest("text", module.source.raw), None),)
+    found = docstrings(module.source.raw, name)
+    if not found:
+        return ()
+    label = {OWN: " (docstring)", ALL: " (docstrings)"}.get(name, f".{name} (docstring)")
+    return (Piece("code", f"{module.name}{label}", digest("docs", *found), "\n".join(found)),)
+
+
 def _whole(module: Module) -> Piece:
     return Piece(
         "code", module.name, digest("module", canonical(module.statements)), _texts(list(module.units))
@@ -151,4 +165,5 @@ def _text(unit: Unit) -> str | None:
         text = ast.unparse(unit.node)
     except (RecursionError, ValueError):
         return None
+    text = "from __future__ import annotations\n" * unit.deferred + text
     return text if len(text) <= SHOWN else None

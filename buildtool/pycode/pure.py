@@ -8,8 +8,8 @@ from __future__ import annotations
 import ast
 
 from buildtool.pycode.encode import does_nothing
+from buildtool.pycode.origin import Origins, origin, unroll
 from buildtool.pycode.scopes import parameters
-from buildtool.pycode.uses import Origins, origin, unroll
 
 
 def _words(text: str) -> frozenset[str]:

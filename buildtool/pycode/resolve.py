@@ -10,6 +10,7 @@ import builtins
 from typing import NamedTuple
 
 from buildtool.paths import canonical
+from buildtool.pycode.docs import OWN
 from buildtool.pycode.finder import Finder, Found, Kind
 from buildtool.pycode.imports import Imported
 from buildtool.pycode.module import Module
@@ -44,6 +45,8 @@ _GIVEN = frozenset(
 )
 
 
+# What a module has without a definition, and what nobody sees who looks at definitions alone.
+_OF_A_MODULE = frozenset({"__annotations__", "__dict__", OWN})
 NOT_FOLLOWED = "what it loads is not followed"
 
 
@@ -53,6 +56,10 @@ class What:
     NAME = "name"  # a global name of a module, with all that binds it
     TOP = "top"  # what a module does when it is imported, its bindings aside
     WHOLE = "whole"  # a module as a whole
+    TRIED = "tried"  # whether its import succeeds; with a name: for whatever reason it may fail
+    DOC = "doc"  # docstrings of a module: those of a name, or `docs.OWN` and the like
+    DOCS = "docs"  # the same of all modules
+    NOTE = "note"  # what is not followed in it, though it does not count as a whole
     WHY = "why"  # a reason why it is taken as a whole
     OPEN = "open"  # it may be asked for any name that it imports
     CLASSES = "classes"  # every class with a base in the project
@@ -172,7 +179,7 @@ class _Walk:
 
     def inside(self, module: Module, chain: tuple[str, ...]) -> None:
         """Go where a global name of a module leads; it may also be one that Python gives."""
-        if chain[0] in module.names or chain[0] not in _GIVEN:
+        if chain[0] in module.names or chain[0] in _OF_A_MODULE or chain[0] not in _GIVEN:
             self._attribute(module, chain)
 
     def _module(self, name: str, chain: tuple[str, ...]) -> None:
@@ -211,6 +218,11 @@ class _Walk:
         inner = f"{module.name}.{name}"
         bindings = module.names.get(name)
         is_package = module.package == module.name
+        if name == OWN:
+            self._nodes.add(Node(What.DOC, module.name, OWN))
+        if name == "__file__":
+            why = "its `__file__` is asked for: what is read by that is not followed"
+            self._nodes.add(Node(What.NOTE, module.name, why))
         meant = bindings is None  # whether a submodule of that name is meant
         if bindings is not None:
             self._nodes.add(Node(What.NAME, module.name, name))
@@ -222,13 +234,13 @@ class _Walk:
                 )
         if is_package and meant and self._look(inner).local:
             self._pending.append((inner, chain[1:]))
-        elif bindings is None and not module.stars:
+        elif bindings is None and (name in _OF_A_MODULE or not module.stars):
             self._undefined(module, name)
 
     def _undefined(self, module: Module, name: str) -> None:
         if name in module.set_from_within:
             self._nodes.add(Node(What.NAME, module.name, name))
-        elif name == "__dict__":
+        elif name in _OF_A_MODULE - {OWN}:
             self._values.add(module.name)
         elif name not in _GIVEN or not name.startswith("__"):
             why = f"`{name}` is not defined in it"

@@ -10,9 +10,9 @@ import ast
 from buildtool.pycode.encode import children
 from buildtool.pycode.model import Function, Parameter
 from buildtool.pycode.module import Module
+from buildtool.pycode.origin import origin
 from buildtool.pycode.pure import called
 from buildtool.pycode.scopes import DEFINITIONS, Routine
-from buildtool.pycode.uses import origin
 
 # Decorators that leave the signature as it is written.
 _TRANSPARENT = frozenset({"functools.cache", "functools.lru_cache", "staticmethod", "classmethod"})

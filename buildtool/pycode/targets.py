@@ -16,10 +16,10 @@ from buildtool.pycode.finder import Finder, Found, Kind
 from buildtool.pycode.imports import Import, parse_import
 from buildtool.pycode.model import Function
 from buildtool.pycode.module import Bindings, Module
+from buildtool.pycode.origin import unroll
 from buildtool.pycode.resolve import Resolver
 from buildtool.pycode.scopes import DEFINITIONS, bound_by
 from buildtool.pycode.signature import describe, is_no_callable
-from buildtool.pycode.uses import unroll
 from buildtool.text import did_you_mean, listing, printable
 
 Chain = tuple[str, ...]

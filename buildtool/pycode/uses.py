@@ -11,10 +11,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from buildtool.pycode.docs import ALL, OWN
 from buildtool.pycode.encode import children
+from buildtool.pycode.guards import catches
 from buildtool.pycode.imports import Imported, parse_import
+from buildtool.pycode.loaders import BY_NAME, IMPORTERS, LOADERS, NOTED, OPEN, reads_text
+from buildtool.pycode.origin import Origins, origin, unroll
+from buildtool.pycode.quoted import names_in
 from buildtool.pycode.scopes import (
     COMPREHENSIONS,
+    DEFINITIONS,
     Bound,
     ClassScope,
     Comprehension,
@@ -26,25 +32,8 @@ from buildtool.pycode.scopes import (
     parameters,
     results,
 )
-from buildtool.pycode.source import parse
 
 VALUE = "used as a value"  # why a module counts as a whole if nothing better is known
-_BY_NAME = {"getattr", "setattr", "hasattr", "delattr"}
-_BY_NAME |= {"builtins." + name for name in _BY_NAME}
-_IMPORTERS = {"importlib.import_module", "__import__", "builtins.__import__", "runpy.run_module"}
-_OPEN = {"globals", "locals", "vars", "eval", "exec"}
-_LOADERS = _IMPORTERS | {
-    *("importlib.util.spec_from_file_location", "importlib.util.spec_from_loader", "imp.load_source"),
-    *(
-        "importlib.machinery.SourceFileLoader",
-        "pkgutil.iter_modules",
-        "pkgutil.walk_packages",
-        "runpy.run_path",
-    ),
-    *("importlib.reload", "importlib.metadata.entry_points", "sys.path.insert", "sys.path.append"),
-    *("sys.path.extend", "sys._getframe", "inspect.currentframe", "inspect.stack"),
-}
-_OPEN |= {"builtins." + name for name in _OPEN} | _LOADERS | {"sys.modules"}
 
 
 class Seen(NamedTuple):
@@ -65,14 +54,16 @@ class Uses:
     imports: dict[tuple[Imported, tuple[str, ...]], Seen] = field(default_factory=dict)
     # Imports in the code itself, used or not.
     runs: dict[Imported, None] = field(default_factory=dict)
+    # Imports whose failing would be caught, and whether more is caught than that something is missing.
+    tried: dict[Imported, bool] = field(default_factory=dict)
     # Whether it asks a class for the classes that are made from it.
     subclasses: bool = False
+    # What it reads of texts, without saying whose: `docs.ALL`, `docs.TEXT`.
+    texts: set[str] = field(default_factory=set)
+    # Functions that may load code which nobody sees, with the first line of each.
+    notes: dict[str, int] = field(default_factory=dict)
     # Why it may use anything of its module, if so.
     dynamic: Seen | None = None
-
-
-# What the global names of a module stand for: dotted text for imports, "" for anything else it defines.
-Origins = Mapping[str, str]
 
 
 def uses_of(nodes: list[ast.AST], origins: Origins, constants: Mapping[str, str]) -> Uses:
@@ -81,32 +72,6 @@ def uses_of(nodes: list[ast.AST], origins: Origins, constants: Mapping[str, str]
     reader.push(None, *nodes)
     reader.run()
     return reader.uses
-
-
-def origin(node: ast.AST, origins: Origins, scope: Scope | None = None) -> str | None:
-    """What a name with attributes stands for, in dotted text: `functools.cache`, `eval`.
-
-    None if it is no such thing, or stands for something that the module itself defines.
-    """
-    root, attributes = unroll(node)
-    if not isinstance(root, ast.Name):
-        return None
-    where = owner(root.id, scope)
-    if where is not None:
-        imports = where.imports.get(root.id)
-        start = imports[0].target.dotted if imports else ""
-    else:
-        start = origins.get(root.id, root.id)
-    return ".".join((start, *attributes)) if start else None
-
-
-def unroll(node: ast.AST) -> tuple[ast.AST, tuple[str, ...]]:
-    """`a.b.c` as its root `a` and the attributes `b`, `c`."""
-    attributes: list[str] = []
-    while isinstance(node, ast.Attribute):
-        attributes.append(node.attr)
-        node = node.value
-    return node, tuple(reversed(attributes))
 
 
 class _Task(NamedTuple):
@@ -155,6 +120,8 @@ class _Reader:
         if "__globals__" in attributes:
             self._open("__globals__", node, loads=True)
         self.uses.subclasses = self.uses.subclasses or "__subclasses__" in attributes
+        if OWN in attributes and not (isinstance(root, ast.Name) and self._is_told(root.id, scope)):
+            self.uses.texts.add(ALL)
         seen = Seen(node.lineno, how)
         if isinstance(root, ast.Name):
             if not safe and (stands_for := origin(node, self._origins, scope)) is not None:
@@ -169,14 +136,23 @@ class _Reader:
         else:
             self.push(scope, root)
 
+    def _is_told(self, name: str, scope: Scope | None) -> bool:
+        """Whether it is known what a name stands for: it is global, or imported right here."""
+        where = owner(name, scope)
+        return where is None or name in where.imports
+
     def _is_bound_somehow(self, name: str, scope: Scope | None) -> bool:
         """Whether a name is bound in a block of a class body and nowhere else, as the target of a loop may be."""
         return isinstance(scope, ClassScope) and name in scope.names and name not in self._origins
 
     def _check_open(self, stands_for: str, node: ast.expr) -> None:
         name = "sys.modules" if stands_for.startswith("sys.modules.") else stands_for
-        if name in _OPEN:
-            self._open(name.removeprefix("builtins."), node, loads=name in _LOADERS)
+        if name in NOTED:
+            self.uses.notes[name] = min(node.lineno, self.uses.notes.get(name, node.lineno))
+        if texts := reads_text(name):
+            self.uses.texts.add(texts)
+        if name in OPEN:
+            self._open(name.removeprefix("builtins."), node, loads=name in LOADERS)
 
     def _open(self, what: str, node: ast.expr, *, loads: bool) -> None:
         known = self.uses.dynamic
@@ -193,7 +169,7 @@ class _Reader:
 
     def _constant_import(self, call: ast.Call, scope: Scope | None) -> Imported | None:
         """What `import_module("a.b")` and its like fetch, if that is written out."""
-        if origin(call.func, self._origins, scope) not in _IMPORTERS or not call.args:
+        if origin(call.func, self._origins, scope) not in IMPORTERS or not call.args:
             return None
         word = call.args[0]
         name = word.value if isinstance(word, ast.Constant) else None
@@ -221,8 +197,16 @@ class _Reader:
             self.use(node, scope)
 
     def attribute(self, node: ast.Attribute, scope: Scope | None, _annotation: bool) -> None:
-        """A chain of attributes."""
-        self.use(node, scope)
+        """A chain of attributes; to give a docstring is not to read one."""
+        self.use(node if isinstance(node.ctx, ast.Load) or node.attr != OWN else node.value, scope)
+
+    def assigned(self, node: ast.Assign, scope: Scope | None, _annotation: bool) -> None:
+        """An assignment; a docstring that is only passed on, as decorators do, is not read."""
+        value = node.value
+        if isinstance(value, ast.Attribute) and value.attr == OWN:
+            passed = all(isinstance(target, ast.Attribute) and target.attr == OWN for target in node.targets)
+            value = value.value if passed else value
+        self.push(scope, *node.targets, value)
 
     def call(self, node: ast.Call, scope: Scope | None, annotation: bool) -> None:
         """A call; some functions are known to look things up by name."""
@@ -230,6 +214,9 @@ class _Reader:
         called = origin(node.func, self._origins, scope)
         if target := self._constant_import(node, scope):
             self._fetch(node, target, (), scope)
+        elif called == "importlib.util.find_spec" and (text := _text(node.args)):
+            self.use(node.func, scope, safe=True)
+            self._try(Imported(text), widely=False)
         elif called == "sys.modules.get" and node.args and isinstance(node.args[0], ast.Constant):
             self.use(node.func, scope, safe=True)
             self.uses.imports.setdefault(
@@ -239,7 +226,7 @@ class _Reader:
             self.use(node.func, scope, safe=True)
             if isinstance(node.args[0] if node.args else None, ast.Name | ast.Attribute):
                 self.use(node.args[0], scope, how="`vars`")
-        elif called in _BY_NAME and len(node.args) > 1 and isinstance(node.args[0], ast.Name | ast.Attribute):
+        elif called in BY_NAME and len(node.args) > 1 and isinstance(node.args[0], ast.Name | ast.Attribute):
             self.use(node.func, scope)
             name = node.args[1]
             if isinstance(name, ast.Constant) and isinstance(name.value, str):
@@ -281,14 +268,7 @@ class _Reader:
         """A string in an annotation is an annotation itself."""
         if not annotation or not isinstance(node.value, str):
             return
-        try:
-            tree = parse(node.value.strip())
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return
-        self._pending += [
-            _Task(node, scope, annotation=True)
-            for node in _known_names(ast.increment_lineno(tree, node.lineno - 1), self._origins, scope)
-        ]
+        self.push(scope, *names_in(node.value, node.lineno, self._origins, scope), annotation=True)
 
     # -- scopes ----------------------------------------------------------------------------------------------
 
@@ -346,6 +326,24 @@ class _Reader:
         self.push(scope, node.annotation, annotation=True)
         self.push(scope, node.target, node.value)
 
+    def guarded(self, node: ast.Try | ast.With, scope: Scope | None, _annotation: bool) -> None:
+        """A block that may catch what is raised in it: whether an import in it succeeds decides what comes next."""
+        self.push(scope, *children(node))
+        widely = catches(node, self._origins, scope)
+        pending: list[ast.AST] = list(node.body) if widely is not None else []
+        while pending:
+            inner = pending.pop()
+            if isinstance(inner, ast.Import | ast.ImportFrom):
+                for item in parse_import(inner):
+                    self._try(item.executed, widely=bool(widely))
+            elif isinstance(inner, ast.Call) and (called := self._constant_import(inner, scope)):
+                self._try(called, widely=bool(widely))
+            if not isinstance(inner, (*DEFINITIONS[:2], ast.Lambda)):
+                pending += children(inner)
+
+    def _try(self, target: Imported, *, widely: bool) -> None:
+        self.uses.tried[target] = widely or self.uses.tried.get(target, False)
+
     def imported(self, node: ast.Import | ast.ImportFrom, scope: Scope | None, _annotation: bool) -> None:
         """An import in a function or class; those at the top are bindings of the module."""
         if scope is None:
@@ -373,9 +371,11 @@ _HANDLERS: dict[type[ast.AST], Callable[..., None]] = {
     ast.Constant: _Reader.constant,
     ast.Compare: _Reader.compare,
     ast.AnnAssign: _Reader.annotated,
+    ast.Assign: _Reader.assigned,
     ast.Import: _Reader.imported,
     ast.ImportFrom: _Reader.imported,
     ast.ClassDef: _Reader.class_body,
+    **dict.fromkeys((ast.Try, ast.TryStar, ast.With, ast.AsyncWith), _Reader.guarded),
     **dict.fromkeys((ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda), _Reader.routine),
     **dict.fromkeys(COMPREHENSIONS, _Reader.comprehension),
 }
@@ -383,16 +383,7 @@ if hasattr(ast, "TypeAlias"):
     _HANDLERS[ast.TypeAlias] = _Reader.type_alias
 
 
-def _known_names(tree: ast.AST, origins: Origins, scope: Scope | None) -> list[ast.AST]:
-    """The names in an annotation that was written as text, unless nobody knows them: it need not be code."""
-    found: list[ast.AST] = []
-    pending: list[ast.AST] = [tree]
-    while pending:
-        node = pending.pop()
-        root = unroll(node)[0]
-        if isinstance(root, ast.Name):
-            if root.id in origins or owner(root.id, scope) is not None:
-                found.append(node)
-        elif not (isinstance(node, ast.Subscript) and (unroll(node.value)[1][-1:] == ("Literal",))):
-            pending += children(node)
-    return found
+def _text(arguments: list[ast.expr]) -> str | None:
+    """The first argument, if it is a text that is written out."""
+    word = arguments[0] if arguments else None
+    return word.value if isinstance(word, ast.Constant) and isinstance(word.value, str) else None

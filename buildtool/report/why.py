@@ -29,6 +29,7 @@ class Explained:
     seen: bool = False  # explained further up already
     code: tuple[Item, ...] = ()  # the parts of its recorded code
     whole: tuple[tuple[str, str], ...] = ()  # modules that count as a whole, each with the reason
+    notes: tuple[tuple[str, str], ...] = ()  # modules where something is not followed
 
 
 def render_why(job: Explained, paint: Paint, now: float | None = None) -> list[str]:
@@ -50,7 +51,7 @@ def _stale(job: Explained, paint: Paint, indent: str) -> list[str]:
             lines.append(f"{indent}  {describe(reason)}")
             lines += [f"{indent}    {line}" for line in _difference(reason, paint)]
         if any(reason.kind == "code" for reason in verdict.reasons):
-            lines += [f"{indent}  {printable(name)} counts as a whole: {why}" for name, why in job.whole]
+            lines += [f"{indent}  {line}" for line in _remarks(job)]
     elif isinstance(verdict, Maybe):
         first = printable(verdict.causes[0])
         more = f" and {count(len(verdict.causes) - 1, 'other job')}" if len(verdict.causes) > 1 else ""
@@ -116,7 +117,13 @@ def _code(job: Explained) -> list[str]:
     lines = [f"  {'code':<10} {line}" for line in textwrap.wrap(", ".join(names), 80, break_on_hyphens=False)]
     if packages:
         lines.append(f"  {'packages':<10} {', '.join(packages)}")
-    return lines + [f"  {'':<10} {printable(name)} counts as a whole: {why}" for name, why in job.whole]
+    return lines + [f"  {'':<10} {line}" for line in _remarks(job)]
+
+
+def _remarks(job: Explained) -> list[str]:
+    """Where more counts than is used, or less."""
+    lines = [f"{printable(name)} counts as a whole: {why}" for name, why in job.whole]
+    return lines + [f"{printable(name)}: {why}" for name, why in job.notes]
 
 
 def _items(items: Sequence[Item], job: Explained, paint: Paint) -> list[str]:

@@ -140,6 +140,63 @@ def test_what_cannot_be_followed_counts_as_a_whole_and_says_so(steps: Project) -
     assert steps.build().ran == ["other"]
 
 
+# What one run of `steps:f` writes: a file, an edit of it, and what that leads to.
+RESULTS = {
+    "an import fails": ("b.py", "K = 1", "K = int('x')", "no"),
+    "an import finds no name": ("b.py", "K = 1", "K = nowhere", "no"),
+    "a name appears": ("b.py", "K = 1", "K = 1\nJ = 2", "1"),
+    "an operator": ("patch.py", "r + 1", "r + 2", "[2, 'x']"),
+    "a descriptor": ("patch.py", "x = D()", "y = D()", "[1, 'y']"),
+    "annotations are evaluated no more": (
+        *("steps.py", "import a", "from __future__ import annotations\nimport a"),
+        "{'x': 'int'}",
+    ),
+    "a docstring": ("steps.py", "Usage: one", "Usage: two", "Usage: two"),
+}
+SAYS = {
+    "an import fails": "try:\n    import b\n    R = 'yes'\nexcept Exception:\n    R = 'no'",
+    "an import finds no name": "try:\n    import b\n    R = 'yes'\nexcept Exception:\n    R = 'no'",
+    "a name appears": "try:\n    from b import K, J\nexcept ImportError:\n    K = J = 0\nR = K",
+    "an operator": "import patch\nR = a.L",
+    "a descriptor": "import patch\nR = a.L",
+    "annotations are evaluated no more": "def h(x: int): pass\nR = h.__annotations__",
+    "a docstring": "R = __doc__",
+}
+
+
+@pytest.mark.parametrize("what", RESULTS)
+def test_what_is_no_definition_counts_where_it_is_seen(project: Project, what: str) -> None:
+    name, old, new, expected = RESULTS[what]
+    files = {
+        "a.py": "L = []\nclass D:\n    def __set_name__(self, owner, name): L.append(name)\n"
+        "class R:\n    def __add__(self, n): L.append(n)\nr = R()\n",
+        "b.py": "K = 1\n",
+        "patch.py": "from a import D, r\nX = r + 1\nclass P:\n    x = D()\n",
+        "steps.py": f'"""Usage: one"""\nimport a\n{SAYS[what]}\ndef f(output): output.write_text(str(R))\n',
+    }
+    project.write("Taskfile.toml", '[tasks.t]\noutputs = "out.txt"\ncall = "steps:f"\n')
+    for path, text in files.items():
+        project.write(path, text)
+    assert project.build().ran == ["t"]
+    project.write(name, files[name].replace(old, new))
+    assert project.build().ran == ["t"]
+    assert project.read("out.txt") == expected
+    assert project.build().ran == []
+
+
+def test_what_is_loaded_by_other_means_is_told(project: Project) -> None:
+    project.write("Taskfile.toml", '[tasks.t]\noutputs = "out.txt"\ncall = "steps:f"\n')
+    text = "import pickle\ndef f(output): output.write_text(str(pickle.loads(b'N.')))\n"
+    project.write("steps.py", text)
+    assert project.build().ran == ["t"]
+    line = "steps: `pickle.loads` in steps.py line 2: what it loads is not followed"
+    assert line in project.look("why", "t").out
+    project.write("steps.py", text.replace("import", "X = 1\nimport"))
+    assert project.build().ran == []
+    project.write("steps.py", text.replace("str(", "repr("))
+    assert line in project.look("why", "t").out
+
+
 def test_looking_never_imports(steps: Project) -> None:
     steps.write("helpers.py", HELPERS + "\n    open('imported', 'w').close()\n")
     for words in (

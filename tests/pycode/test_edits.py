@@ -161,3 +161,34 @@ def test_what_appears_at_an_empty_place_is_a_difference(bench: Bench) -> None:
     assert "json.py" in before.absent
     bench.write({"json": "def loads(x): return 0"})
     assert "json.loads" in bench.names()
+
+
+FUTURE = "from __future__ import annotations\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "counts"),
+    [
+        ("def main(x: int): pass", True),
+        ("def main() -> int: pass", True),
+        ("class main:\n    x: int", True),
+        ("main: type = print", False),
+        ("def main():\n    class C:\n        x: int\n    return C", True),
+        ("def main():\n    x: int = 1\n    return x", False),
+        ("def main(x): return x\ndef other(x: int): pass", False),
+    ],
+)
+def test_whether_annotations_are_evaluated(bench: Bench, text: str, counts: bool) -> None:
+    bench.write({"steps": text})
+    assert bench.changed({"steps": text}, {"steps": FUTURE + text}) == ({"steps.main"} if counts else set())
+    bench.write({"steps": FUTURE + text})
+    shown = {piece.name: piece.text or "" for piece in bench.reach().pieces}["steps.main"]
+    assert shown.startswith(FUTURE) is counts
+
+
+@pytest.mark.parametrize("head", ["", "from math import *\n"])
+def test_the_annotations_of_a_module(bench: Bench, head: str) -> None:
+    text = head + "K: int = 1\ndef main(): return __annotations__"
+    assert bench.changed({"steps": text}, {"steps": text.replace("int", "str")}) == {"steps"}
+    files = {"use": "import steps\ndef main(): return steps.__annotations__", "steps": text}
+    assert bench.changed(files, {"steps": text.replace("int", "float")}, "use:main") == {"steps"}

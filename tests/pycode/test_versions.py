@@ -37,6 +37,9 @@ import functools, json, tools
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
+try: import tried
+except Exception: tried = None
+
 X, *Y = 1, -1.0, 2j, b"x", "\\u00e9\\ud800", None, ..., True, 10 ** 40, 0xFFFF_FFFF_FFFF_FFFF_FFFF
 T = {"a": 1, **{"b": [i for i in range(3) if (z := i)]}}
 T["c"] = lambda x, /, y=1, *, k, **m: (x, y, k, m)
@@ -78,10 +81,22 @@ def main(p):
     """Doc."""
     def inner(): nonlocal p; p += 1; return p
     with (open(p) as f, open(p)): assert f, "x"
-    return tools.f(inner, json.dumps(T)), choose(p), work, show, Base, X, len(Y), print, zip
+    return tools.f(inner, json.dumps(T)), choose(p), tried.K, work, show, Base, X, len(Y), print, zip
 
-def dynamic(): return globals()
+def dynamic(): return globals(), __doc__, Base.__doc__, Base().__doc__, __annotations__
 '''
+TRIED = """\
+import json
+def f(x: "json.x", y: list[int] | None = None, *z: PythonFinalizationError, k: json.JSONDecoder = 1): pass
+class E(Exception):
+    'Doc.'
+    def __add__(self, n): print(n)
+    @property
+    def p(self) -> int: return 1
+K: float = -1.5
+T = {"a": (K, [len, exit, aiter]), **{}}
+S = E() + 1, f"{E().p:>3}", [i for i in E()], int("1")
+"""
 
 
 def found_by(interpreter: str, root: Path) -> str:
@@ -103,8 +118,14 @@ def test_every_python_sees_the_same(bench: Bench, version: str) -> None:
     if other is None or subprocess.run([other, "-c", ""], capture_output=True, check=False).returncode:
         pytest.skip(f"there is no Python {version}")
     bench.write(
-        {"steps": STEPS, "tools": "def f(*a): return a", "run": "import steps\nprint(f'{steps.X}')\n"}
+        {
+            "steps": STEPS,
+            "tools": "def f(*a): return a",
+            "tried": TRIED,
+            "run": "import steps\nprint(f'{steps.X}')\n",
+        }
     )
     expected = found_by(sys.executable, bench.root)
     assert "steps.main" in expected
+    assert "tried.f" in expected
     assert found_by(other, bench.root) == expected
