@@ -6,7 +6,8 @@
 Three tables in Markdown, of wall seconds, medians over the rounds. `jobs` empty jobs: functions and commands of `bt`
 whose durations are known from a first build, those whose are not, and `client.map` of a bare function. One input of
 `size` MiB there and its copy back: `bt`, and the bytes as an argument of `client.submit`; each with the peak memory of
-the scheduler, which is a new one each time. A chain of five jobs that copy 50 MiB: `bt` on the cluster, and bytes through the client each time.
+the scheduler, which is a new one each time. A chain of five jobs that copy 50 MiB: `bt` on the cluster, and bytes
+through the client each time.
 """
 
 from __future__ import annotations
@@ -87,12 +88,14 @@ def build(folder: Path, *words: str) -> float:
 
 def dask(cluster: Cluster, text: str, folder: Path) -> float:
     """Seconds that a program takes in which `client` is connected, without its start."""
-    begin = "import sys, time\nfrom distributed import Client\n"
-    body = "\n".join(f"    {line}" for line in text.splitlines())
-    source = (
-        f"{begin}if __name__ == '__main__':\n    client = Client({cluster.address!r})\n    begun = time.perf_counter()\n"
-        f"{body}\n    print(time.perf_counter() - begun)\n"
-    )
+    lines = [
+        f"client = Client({cluster.address!r})",
+        "begun = time.perf_counter()",
+        *text.splitlines(),
+        "print(time.perf_counter() - begun)",
+    ]
+    begin = "import sys, time\nfrom distributed import Client\nif __name__ == '__main__':\n"
+    source = begin + "".join(f"    {line}\n" for line in lines)
     (folder / "bare.py").write_text(source)
     done = subprocess.run([sys.executable, "bare.py"], cwd=folder, check=True, capture_output=True, text=True)
     return float(done.stdout)
@@ -131,7 +134,10 @@ def one_input(folder: Path, size: int) -> dict[str, tuple[float, float]]:
         return build(folder / "p")
 
     def through_call(cluster: Cluster) -> float:
-        text = f"data = open({str(source)!r}, 'rb').read()\nopen('copy.bin', 'wb').write(client.submit(bytes, data).result())"
+        text = (
+            f"data = open({str(source)!r}, 'rb').read()\n"
+            "open('copy.bin', 'wb').write(client.submit(bytes, data).result())"
+        )
         return dask(cluster, text, folder)
 
     ways: dict[str, Callable[[Cluster], float]] = {
