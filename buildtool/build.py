@@ -345,10 +345,15 @@ class Build:
             work = attempt.work
             if work is not None:
                 self._running[work.id] = attempt
-                self._begun[attempt.job.id] = attempt
-                if work.remote is None:
-                    self.reporter.started(self._report(attempt.job, attempt.look, Status.RAN))
+                if work.call is None and work.remote is None:  # a command may use the terminal at once
+                    self._tell_started(attempt)
                 self.executor.submit(work)
+                if work.call is not None and work.remote is None:
+                    self._tell_started(attempt)
+                self._begun[attempt.job.id] = attempt
+
+    def _tell_started(self, attempt: Attempt) -> None:
+        self.reporter.started(self._report(attempt.job, attempt.look, Status.RAN))
 
     def _handle(self, event: Event) -> None:
         match event:
@@ -370,7 +375,7 @@ class Build:
                     self.state.set_process(attempt.job.key, pid, stamp)
                     self._note_at = self._note_at or time.monotonic() + NOTED
                 elif attempt.work is not None and attempt.work.remote is not None:
-                    self.reporter.started(self._report(attempt.job, attempt.look, Status.RAN))
+                    self._tell_started(attempt)
             case Output(_, data):
                 self.reporter.output(self._report(attempt.job, attempt.look, Status.RAN), data)
             case Held(_, why):
@@ -381,9 +386,12 @@ class Build:
 
     def _ended(self, attempt: Attempt, ended: Ended) -> None:
         job = attempt.job
-        if ended.repeat is not None and not ended.cancelled and self._repeat(attempt, ended):
-            return
-        if ended.cancelled or (self.plan.stopping and self.signals.count and (ended.code or ended.signal)):
+        if ended.repeat is not None and not ended.cancelled:
+            self._interrupt()  # a signal may have come this very moment: then nothing is repeated
+            if self._repeat(attempt, ended):
+                return
+        broken_off = ended.code or ended.signal or ended.repeat
+        if ended.cancelled or (self.plan.stopping and self.signals.count and broken_off):
             self.performer.put_back(attempt)
             self.state.stop(job.key)
             if self.project.renderer.task(job).spec.keep and attempt.look.record is not None:
@@ -423,6 +431,10 @@ class Build:
         if ended.leftovers:
             left = count(ended.leftovers, "background process", "background processes")
             attempt.notes.append(f"{left} that it left running had to be ended")
+        if ended.moved:
+            attempt.notes.append(
+                "it changed the working directory, which other jobs share: they get a new process"
+            )
         if ended.log_error:
             attempt.notes.append(f"its log is not whole: {ended.log_error}")
         self._touch()
@@ -613,12 +625,15 @@ class Build:
     def _close(self, code: ExitCode) -> None:
         """End what still runs, put its outputs back, and write everything down."""
         self.executor.close()
+        for event in self.executor.events():
+            if isinstance(event, Note):
+                self.reporter.warning(event.text)
         for attempt in self._running.values():
             self.performer.put_back(attempt)
             self.state.stop(attempt.job.key)
         self._running.clear()
         for attempt in self._begun.values():
-            broken_off = Failure("interrupted")
+            broken_off = Failure("interrupted" if self.signals.code is not None else "broken off")
             self.reporter.finished(
                 self._report(attempt.job, attempt.look, Status.SKIPPED, failure=broken_off)
             )

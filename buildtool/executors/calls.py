@@ -88,6 +88,7 @@ def data_of(work: Work, call: Call, channel: str, *, shared: bool, pool: bool = 
         "env": dict(work.env),
         "declared": dict(call.variables),
         "pool": pool,
+        "tidy": pool,
         "asker": os.getpid(),
         "cwd": work.cwd,
         "channel": channel,
@@ -101,12 +102,12 @@ def ended_of(answer: Data, leftovers: int = 0) -> Ended:
     """What the answer of `perform` means; `Running.end` adds the rest."""
     status = answer["status"]
     failed = status == "failed"
-    code = answer.get("code", 0) if status != "failed" else None
+    code = None if status in ("failed", "killed") else answer.get("code", 0)
     where = answer.get("where")
     return Ended(
         answer["id"],
         code,
-        None,
+        answer.get("signal"),
         0.0,
         answer.get("peak", 0),
         leftovers=leftovers + answer.get("ended", 0),

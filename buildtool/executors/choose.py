@@ -134,6 +134,8 @@ def _custom(spec: ExecutorSpec, taskfile: Taskfile, workers: int) -> Pool:
         cause = " ".join(f"{type(error).__name__}: {error}".split())
         raise ExecutorError(f"`{factory}` cannot make an executor: {cause}", place=spec.place) from error
     if not callable(getattr(made, "submit", None)):
+        if hasattr(made, "cr_await"):
+            made.close()  # a coroutine; Python would complain that nobody waits for it
         raise ExecutorError(
             f"`{factory}` gives a {type(made).__name__}, which is no executor",
             place=spec.place,

@@ -24,10 +24,10 @@ from buildtool.errors import ExecutorError
 from buildtool.executors import processes
 from buildtool.executors.calls import Running, data_of, ended_of
 from buildtool.executors.channel import Channel
-from buildtool.executors.protocol import MARK, Ended, Event, Started, Work
+from buildtool.executors.protocol import MARK, Ended, Event, Note, Started, Work
 from buildtool.runtime import modules
 from buildtool.runtime.job import Data
-from buildtool.runtime.perform import perform
+from buildtool.runtime.perform import perform, told
 
 _HANDLED = (
     (signal.SIGINT, signal.SIG_IGN),
@@ -61,7 +61,7 @@ class _Sent:
 class Futures:
     """Runs functions in the pool that `factory(workers)` makes when it is first needed.
 
-    `log_limit`, `mask`, `grace`: as for `Commands`.
+    `log_limit`, `mask`, `grace`: as for `Commands`. `patience`: seconds that a pool may take to shut down.
     """
 
     def __init__(
@@ -72,8 +72,10 @@ class Futures:
         log_limit: int = 1 << 26,
         mask: tuple[bytes, ...] = (),
         grace: float = 5,
+        patience: float = 5,
     ) -> None:
         self._factory = factory
+        self._patience = patience
         self._workers = workers
         self._log_limit = log_limit
         self._mask = mask
@@ -184,7 +186,7 @@ class Futures:
             raise
         except Exception as error:  # noqa: BLE001  the pool may be anybody's
             self._told += run.end(
-                Ended(work.id, None, None, 0.0, 0, error=f"the executor does not take it: {error}")
+                Ended(work.id, None, None, 0.0, 0, error=f"the executor does not take it: {told(error)}")
             )
             return
         self._sent[work.id] = _Sent(run, future, pool)
@@ -253,11 +255,24 @@ class Futures:
         stuck = self._stuck or any(sent.run.pid == os.getpid() for sent in self._in(pool))
         wait = wait and not stuck
         wishes = {"wait": wait, "cancel_futures": True, "kill_workers": True}  # the last one is loky's
-        with contextlib.suppress(Exception):
+        try:
             known = inspect.signature(pool.shutdown).parameters
-            pool.shutdown(**{name: wish for name, wish in wishes.items() if name in known})
-            return wait and "wait" in known
-        return False
+        except Exception:  # noqa: BLE001  the pool may be anybody's
+            return False
+
+        def shut() -> None:
+            with contextlib.suppress(Exception):
+                pool.shutdown(**{name: wish for name, wish in wishes.items() if name in known})
+
+        # In a thread, since it may never return: not even a signal would end that.
+        thread = threading.Thread(target=shut, daemon=True)
+        thread.start()
+        thread.join(self._patience)
+        if thread.is_alive():
+            words = f"did not shut down within {self._patience:g} s, and was left as it is"
+            self._told.append(Note(f"an executor ({type(pool).__name__}) {words}"))
+            return True  # whatever is in it is not waited for
+        return wait and "wait" in known
 
     # -- jobs ------------------------------------------------------------------------------------------------
 
@@ -293,14 +308,14 @@ class Futures:
             return
         pool, broken = sent.pool, False
         try:
-            ended = ended_of(sent.future.result()) if sent.future.done() else self._lost(job, sent)
+            ended = self._told_by(sent) if sent.future.done() else self._lost(job, sent)
         except CancelledError:
             ended = self._lost(job, sent)
         except BrokenExecutor:
             broken = True
             ended = self._lost(job, sent)
         except BaseException as error:  # noqa: BLE001  the pool may be anybody's
-            cause = f"the executor failed: {type(error).__name__}: {error}"
+            cause = f"the executor failed: {told(error)}"
             gone = pool is not self._pool  # given up since: whatever it says of the job, it did not do it
             ended = self._lost(job, sent) if gone else Ended(job, None, None, 0.0, 0, error=cause)
         self._listen()  # the last of what it printed; a short job has only now said where it ran
@@ -314,6 +329,17 @@ class Futures:
         if pool in self._retired and not self._in(pool):
             self._shut(pool, wait=True)
         self._told += sent.run.end(ended)
+
+    def _told_by(self, sent: _Sent) -> Ended:
+        """What the pool says of a job. Raises what became of it instead."""
+        answer: object = sent.future.result()
+        job = sent.run.work.id
+        if not isinstance(answer, dict) or answer.get("id") != job or "status" not in answer:
+            kind = type(answer).__name__
+            cause = f"its executor has not run it: the future gives a {kind}, which is no answer of `bt`"
+            return Ended(job, None, None, 0.0, 0, cause=cause)
+        ours = sent.run.pid == os.getpid()
+        return ended_of(answer)._replace(moved=ours and bool(answer.get("moved")))
 
     def _lost(self, job: int, sent: _Sent) -> Ended:
         """What a broken pool means for one of its jobs."""

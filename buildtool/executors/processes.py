@@ -29,6 +29,7 @@ class Process(NamedTuple):
     """A process that runs: zombies are none."""
 
     pid: int
+    parent: int
     group: int
     session: int  # the group, where the system does not tell
     start: str
@@ -69,6 +70,21 @@ def session_members(sid: int) -> list[int]:
     return [process.pid for process in processes() if process.session == sid]
 
 
+def family(pid: int) -> list[int]:
+    """The pids of all that run below this process or in the session that it leads, without itself."""
+    known = {process.pid: process for process in processes()}
+    found = {pid}
+    for process in known.values():
+        line: list[int] = []
+        above: Process | None = process
+        while above is not None and above.pid not in found and above.session != pid:
+            line.append(above.pid)
+            above = known.get(above.parent)
+        if above is not None:
+            found.update(line, (above.pid,))
+    return sorted(found - {pid})
+
+
 def processes() -> Iterator[Process]:
     """Every process that runs and may be seen."""
     if not _LINUX:
@@ -94,16 +110,17 @@ def _from_proc(pid: int) -> Process | None:
     fields = _read(pid, "stat").rpartition(b")")[2].split()  # the name before may hold blanks and brackets
     if len(fields) < 20 or fields[0] in {b"Z", b"X"}:
         return None
-    return Process(pid, int(fields[2]), int(fields[3]), fields[19].decode("ascii"))
+    parent, group, session = map(int, fields[1:4])
+    return Process(pid, parent, group, session, fields[19].decode("ascii"))
 
 
 def _from_ps(*which: str) -> Iterator[Process]:
-    command = ["ps", *which, "-o", "pid=,pgid=,stat=,lstart="]
+    command = ["ps", *which, "-o", "pid=,ppid=,pgid=,stat=,lstart="]
     found = subprocess.run(command, capture_output=True, check=False, env={**os.environ, "LC_ALL": "C"})
     for line in found.stdout.decode("ascii", "replace").splitlines():
-        pid, group, state, start = line.split(None, 3)
+        pid, parent, group, state, start = line.split(None, 4)
         if not state.startswith("Z"):
-            yield Process(int(pid), int(group), int(group), start.strip())
+            yield Process(int(pid), int(parent), int(group), int(group), start.strip())
 
 
 def _read(pid: int, name: str) -> bytes:

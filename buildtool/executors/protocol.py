@@ -96,6 +96,7 @@ class Ended(NamedTuple):
     timed_out: bool = False
     cancelled: bool = False
     leftovers: int = 0  # background processes that had to be ended with it
+    moved: bool = False  # it has changed the working directory of a process that it shares with others
     error: str | None = None  # why it could not be started
     cause: str | None = None  # why it failed, where no exit code tells
     where: tuple[str, int] | None = None  # absolute path and line of the code that failed
@@ -153,5 +154,8 @@ class Executor(Protocol):
         ...
 
     def close(self) -> None:
-        """End whatever still runs and give back all resources. Returns when nothing is left."""
+        """End whatever still runs and give back all resources. Returns when nothing is left, or will not end.
+
+        What is to be said of it is a `Note` that `events` tells afterwards.
+        """
         ...

@@ -97,6 +97,8 @@ class RemoteExecutor:
 
     def events(self) -> list[Event]:
         """What happened since the last call, without waiting. Raises `ExecutorError` if the cluster is lost."""
+        if self._closed:
+            return []
         with contextlib.suppress(BlockingIOError):
             os.read(self._awake, 1 << 16)
         self._send_new()
@@ -163,7 +165,15 @@ class RemoteExecutor:
         data = data_of(work, work.call, "", shared=False)
         if work.call.is_script:
             data["target"] = os.path.relpath(work.call.target, work.remote.root)
-        return work, data | {"id": 0, "asker": 0, "code": (), "audit": "", "env": None, "path": []}
+        return work, data | {
+            "id": 0,
+            "asker": 0,
+            "code": (),
+            "audit": "",
+            "env": None,
+            "path": [],
+            "tidy": True,
+        }
 
     def _take(self, message: Told) -> None:
         match message:

@@ -54,7 +54,10 @@ class _Worker:
     pidfd: int | None = None
     answer: bytearray = field(default_factory=bytearray)
     printed: bytes = b""
+    helpers: frozenset[int] = frozenset()  # processes that are no job's
     retired: bool = False  # gets no more jobs, and ends when it has none
+    leaving: bool = False  # it takes no more jobs: those that it has not answered for have not begun
+    moved: bool = False  # a job has changed the working directory that all share
     kill_at: float | None = None
     look_at: float | None = None  # without a pidfd
 
@@ -72,6 +75,7 @@ class _Job:
     run: Running
     pipe: Pipe
     listen_at: float | None  # when its pipe is to be watched
+    beside: bool = False  # others have run in the worker meanwhile
 
     @property
     def id(self) -> int:
@@ -146,6 +150,8 @@ class Workers:
             self._told += run.end(Ended(work.id, None, None, 0.0, 0, error=f"no worker can be had: {error}"))
             return
         run.pid = job.worker.pid
+        for other in job.worker.jobs.values():
+            other.beside = job.beside = True
         job.worker.jobs[work.id] = self._jobs[work.id] = job
         self._begun.append(Started(work.id, job.worker.pid, job.worker.stamp))
 
@@ -278,11 +284,17 @@ class Workers:
     def _stop(self, worker: _Worker, *, now: bool) -> None:
         """End a worker with whatever runs in it."""
         worker.retired = True
-        if now:
-            processes.signal_job(worker.pid, signal.SIGKILL, group=True)
+        if now or worker.slots > 1:  # a thread cannot be told to end
+            self._kill(worker)
         elif worker.kill_at is None:
             processes.signal_job(worker.pid, signal.SIGTERM, group=True)
         worker.kill_at = worker.kill_at or time.monotonic() + self._grace
+
+    def _kill(self, worker: _Worker) -> None:
+        """End a worker at once, and all below it: when it is gone, they are nobody's."""
+        if worker in self._workers:
+            _signal(processes.family(worker.pid), signal.SIGKILL)
+            processes.signal_job(worker.pid, signal.SIGKILL, group=True)
 
     def _bury(self, worker: _Worker) -> None:
         """A worker is gone: give back what it had."""
@@ -313,8 +325,12 @@ class Workers:
                 continue  # it has ended before its worker did
             if culprits and job not in culprits:
                 self._lose(job, "its worker was ended because of another job")
+            elif worker.leaving and not culprits:
+                self._lose(job, "its worker was told to end before it began")
             elif not alone and job not in culprits:
                 self._lose(job, "its worker died, and another job may be the reason")
+            elif ended.signal == signal.SIGTERM and worker.slots > 1 and job not in culprits:
+                self._lose(job, "its worker was told to end, and nobody knows whether it had begun")
             elif ended.signal == signal.SIGKILL and not job.run.work.alone and job not in culprits:
                 self._lose(job, "its worker was killed (out of memory?)")
             else:
@@ -379,6 +395,8 @@ class Workers:
                 return
 
     def _answered(self, worker: _Worker, answer: dict[str, object]) -> None:
+        worker.leaving = worker.leaving or bool(answer.get("leaving"))
+        worker.retired = worker.retired or worker.leaving
         job = worker.jobs.get(answer["id"])  # type: ignore[call-overload]  # whatever it is, a job or none
         if job is None or job.id in self._lingering:
             return
@@ -386,6 +404,9 @@ class Workers:
         ended = ended_of(answer)
         if ended.repeat is not None or answer["threads"]:
             worker.retired = True  # it holds old code, or threads that would print into the next job's log
+        if self._slots > 1 and (worker.moved or answer.get("moved")):
+            ended = self._moved(job, ended)
+        worker.helpers = frozenset(answer.get("helpers", worker.helpers))  # type: ignore[call-overload]  # numbers
         left = worker.slots == 1 and bool(answer["children"]) and self._members(worker)
         if worker.slots == 1 and (left or not job.pipe.ended) and not job.run.cancelled:
             now = time.monotonic()
@@ -397,6 +418,16 @@ class Workers:
         if worker.retired and not worker.jobs:
             self._end(worker, busy=False)
 
+    def _moved(self, job: _Job, ended: Ended) -> Ended:
+        """What it means that the directory of a process has changed: which job did so is known if it was alone."""
+        if job.worker.slots > 1:
+            job.worker.moved = job.worker.retired = True
+            if job.beside:
+                return Ended(
+                    job.id, None, None, 0.0, 0, repeat="a job beside it changed the working directory"
+                )
+        return ended._replace(moved=True)
+
     def _finish(self, job: _Job, ended: Ended) -> None:
         """Tell that a job has ended."""
         self._listen(job)
@@ -407,8 +438,8 @@ class Workers:
         self._told += job.run.end(ended)
 
     def _members(self, worker: _Worker) -> list[int]:
-        """The processes of a worker's session besides itself."""
-        return [pid for pid in processes.session_members(worker.pid) if pid != worker.pid]
+        """What runs because of a worker's job."""
+        return [pid for pid in processes.family(worker.pid) if pid not in worker.helpers]
 
     # -- what is due -----------------------------------------------------------------------------------------
 
@@ -422,8 +453,7 @@ class Workers:
         for worker in self._workers:
             if _due(worker.kill_at, now):
                 worker.kill_at = now + self._grace
-                processes.signal_job(worker.pid, signal.SIGKILL, group=True)
-                processes.end_session(worker.pid, signal.SIGKILL)
+                self._kill(worker)
         for left in list(self._lingering.values()):
             if _due(left.look_at, now):
                 self._look(left, now)

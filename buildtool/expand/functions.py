@@ -141,13 +141,21 @@ class Functions:
         return list(found)
 
     def factory_problem(self, spec: ExecutorSpec) -> BtError | None:
-        """Why there is no such `factory`, or None."""
+        """Why there is no such `factory`, or why what it gives is no executor; or None."""
+        target = str(spec.options["factory"])
         try:
-            self._source().function(str(spec.options["factory"]))
+            function = self._source().function(target)
         except TaskfileError as error:
             error.place = error.place or spec.place
             return error
-        return None
+        if function.parameters is None or not (function.is_async or function.is_generator):
+            return None  # a decorator may make another function of it
+        kind = "an `async` function" if function.is_async else "a generator"
+        return TaskfileError(
+            f"`{target}` is {kind}: to call it gives no executor",
+            place=spec.place,
+            facts=(("function", f"{printable(function.path)}:{function.line}"),),
+        )
 
     # -- what it is given ------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ jobs run in threads.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pickle
@@ -18,8 +19,10 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 
+from buildtool.runtime.children import adopt, end_children
 from buildtool.runtime.job import Data
 from buildtool.runtime.perform import perform
+from buildtool.runtime.surroundings import directory
 
 # Variables that are looked at when a process or a library in it starts: a job with others gets another worker.
 AT_START = (
@@ -30,36 +33,77 @@ AT_START = (
 HEADER = struct.Struct("!I")  # bytes of the message that follows
 
 
+class _End:
+    """That this process was told to end, which the job that runs learns by a `KeyboardInterrupt`."""
+
+    def __init__(self) -> None:
+        self.told = False
+        self.deaf = True  # nothing is to be broken off, such as an answer that is on its way
+        signal.signal(signal.SIGTERM, self._came)
+
+    def _came(self, _number: int, _frame: FrameType | None) -> None:
+        """Raises once only: what is done afterwards is there to end well."""
+        if not self.told:
+            self.told = True
+            if not self.deaf:
+                raise KeyboardInterrupt
+
+
 def main() -> None:
     """Serve until whoever started this process closes the connection, or is gone."""
     control = socket.socket(fileno=os.dup(0))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    ending = threading.Event()
-
-    def end(_number: int, _frame: FrameType | None) -> None:
-        """Let `finally` and `with` of the job do their work, then end."""
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        ending.set()
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    adopt()
     threading.Thread(target=_watch, args=(control,), daemon=True).start()
     slots = int(sys.argv[1])
-    pool = ThreadPoolExecutor(slots) if slots > 1 else None
-    try:
-        while (given := _receive(control)) is not None and not ending.is_set():
-            if pool is None:
-                _perform(control, *given)
-            else:
-                pool.submit(_perform, control, *given)
-    except (KeyboardInterrupt, OSError):  # told to end, or the job has closed what is not its own
-        pass
-    os._exit(0)  # threads of a job that has ended are no reason to stay
+    with contextlib.suppress(OSError):  # the job has closed what is not its own
+        if slots > 1:
+            _serve_threads(control, slots)
+        else:
+            _serve(control, _End())
+    _leave()
 
 
-def _perform(control: socket.socket, data: Data, output: int) -> None:
-    _send(control, perform(data, output))
+def _serve(control: socket.socket, end: _End) -> None:
+    """One job after another. Each that has begun is answered, whatever happens.
+
+    Who is told to end takes no other job, and says so: one that is on its way has not begun then.
+    """
+    while True:
+        given = answer = None
+        try:
+            end.deaf = False
+            given = None if end.told else _receive(control)
+            answer = perform(*given) if given is not None else None
+            end.deaf = True
+        except KeyboardInterrupt:
+            end.told = True
+        if given is None:
+            break
+        data, _ = given
+        answer = answer or {"id": data["id"], "status": "failed", "children": True, "threads": False}
+        if end.told and answer["status"] == "failed":
+            if not data.get("begun"):
+                break
+            answer |= {"status": "killed", "code": None, "signal": int(signal.SIGTERM)}
+        _send(control, answer | {"leaving": end.told})
+        if end.told:
+            break
+    if end.told:
+        _send(control, {"id": None, "leaving": True})
+
+
+def _serve_threads(control: socket.socket, slots: int) -> None:
+    """Several jobs at a time. A signal ends them all, as it ends any process: a thread cannot be told to end."""
+    pool, begin = ThreadPoolExecutor(slots), directory()
+
+    def run(data: Data, output: int) -> None:
+        answer = perform(data, output)
+        _send(control, answer | {"moved": directory() != begin})
+
+    while (given := _receive(control)) is not None:
+        pool.submit(run, *given)
 
 
 def _watch(control: socket.socket) -> None:
@@ -68,6 +112,12 @@ def _watch(control: socket.socket) -> None:
     poll.register(control, 0)
     while not poll.poll():
         pass
+    _leave()
+
+
+def _leave() -> None:
+    """End this process and all below it; threads of a job that has ended are no reason to stay."""
+    end_children(now=True)
     os._exit(0)
 
 

@@ -20,12 +20,13 @@ from types import ModuleType, TracebackType
 
 from buildtool.runtime import modules
 from buildtool.runtime.audit import watch
-from buildtool.runtime.children import end_children
+from buildtool.runtime.children import adopt, end_children, has_children, helpers, stop_forkserver
 from buildtool.runtime.job import BindError, Data, Job, bind, job
 from buildtool.runtime.modules import StaleError
-from buildtool.runtime.surroundings import flush, own_process, own_thread, refuse_shared
+from buildtool.runtime.surroundings import directory, flush, own_process, own_thread, refuse_shared
 
 _FRAMES = 50  # of a traceback, shown at most
+_LONGEST = 2000  # characters of an error's message that are told
 
 
 def perform(data: Data, output: int | None = None) -> Data:
@@ -38,35 +39,59 @@ def perform(data: Data, output: int | None = None) -> Data:
     `wildcards`, `params`, `cpus`, `env` (None: that of the job before), `cwd`, `channel` (the path of a
     socket that takes the output, where there is no `output`),
     `declared` (those of `env` that the Taskfile sets), `pool` (whether nobody but this function looks after the
-    process), `asker` (the process that asks), `code` (files with their signatures), `audit` (below which directory
-    it is noted what the job opens, or nothing), `shared` (whether other jobs run here at the same time).
+    process), `tidy` (whether it ends what the job leaves behind), `asker` (the process that asks), `code` (files
+    with their signatures), `audit` (below which directory it is noted what the job opens, or nothing), `shared`
+    (whether other jobs run here at the same time).
+
+    Noted in `data`: `begun`, when something of the job's own is run.
 
     Returned: `id`; `status`: `done`, `failed`, `exit` (the job ended the process; with `code`) or `stale` (this
     process has old code and must be replaced); `cause`, `where` (file, line) of a failure; `peak`, bytes of memory
-    that the process had at most; `children` and `threads`, whether it has left such behind; `ended`, how
-    many processes were; with `audit`, `opened`: paths, each with whether to write.
+    that the process had at most; `children` and `threads`, whether it has left such behind; `helpers`, processes
+    that are no job's; `moved`, whether the directory is another one at its end; `ended`, how many processes were;
+    with `audit`, `opened`: paths, each with whether to write.
     """
     answer: Data = {"id": data["id"], "status": "done"}
     process, threads = os.getpid(), set(threading.enumerate())
     guest = not data["shared"] and threading.current_thread() is not threading.main_thread()
     if guest:
         data["shared"] = True  # what belongs to the whole process is not this job's to change
+    ours = not data["shared"] and process != data["asker"]
+    if ours:
+        adopt()
     try:
         if guest or process == data["asker"]:
             refuse_shared(data, guest=guest)
         with own_thread(data, output) if data["shared"] else own_process(data, output):
             _run(data, answer)
+            answer["moved"] = _has_moved(data["cwd"])
+            if guest and answer["moved"]:
+                os.chdir(data["cwd"])  # those who asked need it themselves
     except BaseException as error:  # noqa: BLE001  whatever it is, somebody waits for the answer
-        answer |= {"status": "failed", "cause": _told(error)}
+        answer |= {"status": "failed", "cause": told(error)}
     if os.getpid() != process:
         os._exit(0)  # the job forked, and this is the child: the parent answers
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     answer["peak"] = peak * (1 if sys.platform == "darwin" else 1024)
-    answer["children"] = _has_children()
-    if answer["children"] and data["pool"] and not guest:
-        answer["ended"] = end_children()
+    answer["children"] = ours and _left(data, answer)
+    answer["helpers"] = sorted(helpers())
     answer["threads"] = not data["shared"] and not threads.issuperset(threading.enumerate())
     return answer
+
+
+def _has_moved(cwd: str) -> bool:
+    now = directory()
+    return now != cwd and now != os.path.realpath(cwd)
+
+
+def _left(data: Data, answer: Data) -> bool:
+    """Whether the job left processes behind; where nobody else does so, they are ended."""
+    if not has_children():
+        return False
+    stop_forkserver()
+    if data["tidy"]:
+        answer["ended"] = end_children()
+    return has_children()
 
 
 def _run(data: Data, answer: Data) -> None:
@@ -78,6 +103,7 @@ def _run(data: Data, answer: Data) -> None:
             modules.set_path(data["path"])
             modules.refuse_stale(data["code"])
             with _watching(data, answer):
+                data["begun"] = True
                 _call(data, this)
             modules.refuse_stale(data["code"])
         finally:
@@ -95,7 +121,7 @@ def _run(data: Data, answer: Data) -> None:
     except BindError as error:
         answer |= {"status": "failed", "cause": str(error)}
     except BaseException as error:  # noqa: BLE001  a job may raise anything, and only the job fails
-        answer |= {"status": "failed", "cause": _told(error), "memory": isinstance(error, MemoryError)}
+        answer |= {"status": "failed", "cause": told(error), "memory": isinstance(error, MemoryError)}
         where = _show(error, data)
         if where is not None:
             answer["where"] = where
@@ -145,8 +171,14 @@ def _run_script(data: Data) -> None:
             sys.modules["__main__"], sys.argv = before, argv
 
 
-def _told(error: BaseException) -> str:
-    """The error in one line."""
+def told(error: BaseException) -> str:
+    """The error in one line, not too long a one: all of it is in the traceback."""
+    line = _line(error)
+    over = len(line) - _LONGEST
+    return line if over <= 0 else f"{line[:_LONGEST]} … ({over} more characters)"
+
+
+def _line(error: BaseException) -> str:
     name = type(error).__name__
     try:
         text = " ".join(str(error).split())
@@ -162,6 +194,7 @@ def _show(error: BaseException, data: Data) -> tuple[str, int] | None:
     frames = error.__traceback__
     while frames is not None and frames.tb_frame.f_code.co_filename in _OURS:
         frames = frames.tb_next
+    _cut(error)
     flush()
     linecache.checkcache()
     try:
@@ -170,16 +203,30 @@ def _show(error: BaseException, data: Data) -> tuple[str, int] | None:
     except Exception:  # noqa: BLE001  the job may have closed the stream, or the error cannot be shown
         lines = traceback.format_tb(frames, limit=_FRAMES)
         with contextlib.suppress(OSError):
-            os.write(2, "".join([*lines, _told(error), "\n"]).encode("utf-8", "backslashreplace"))
+            os.write(2, "".join([*lines, _line(error), "\n"]).encode("utf-8", "backslashreplace"))
     return _own_line(frames, data)
 
 
+_CHILD = os.path.join(os.path.dirname(perform.__code__.co_filename), "child.py")
 _OURS = (
     perform.__code__.co_filename,
     modules.load.__code__.co_filename,
     "<frozen importlib._bootstrap>",
     importlib.__file__,
 )
+
+
+def _cut(error: BaseException | None) -> None:
+    """Take who told the job to end out of the tracebacks: that is a frame of ours, too."""
+    for _ in range(_FRAMES):
+        if error is None:
+            return
+        frame = error.__traceback__
+        while frame is not None and frame.tb_next is not None:
+            if frame.tb_next.tb_frame.f_code.co_filename == _CHILD:
+                frame.tb_next = None
+            frame = frame.tb_next
+        error = error.__context__
 
 
 def _own_line(frames: TracebackType | None, data: Data) -> tuple[str, int] | None:
@@ -190,12 +237,3 @@ def _own_line(frames: TracebackType | None, data: Data) -> tuple[str, int] | Non
             found = (path, frames.tb_lineno)
         frames = frames.tb_next
     return found
-
-
-def _has_children() -> bool:
-    """Whether processes that this one started are still known to the system."""
-    try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return False
-    return True

@@ -433,37 +433,52 @@ class _Run:
 
     _over = False  # nobody can print any more
 
-    def _clear(self, output: int) -> int:
-        """Take the last of what was printed; end what was left behind, and how many that were (at least)."""
-        left = not self._drain(output)
+    def _clear(self, output: int, *, helped: bool = False) -> int:
+        """Take the last of what was printed; end what was left behind, and how many that were (at least).
+
+        `helped`: only what helps the process itself may hold the output, and is to stay.
+        """
+        left = not self._drain(output, 0 if helped else LINGER) and not helped
         if left:
             self.end(now=True)
             self._drain(output)
         os.close(output)
         return int(left)
 
-    def _drain(self, output: int) -> bool:
+    def _drain(self, output: int, patience: float = LINGER) -> bool:
         """Pass on what is printed, for a moment; whether nobody can print any more."""
-        until = time.monotonic() + LINGER
-        while not self._over and time.monotonic() < until:
-            self._pass_on(output, [], 0.02)
+        until = time.monotonic() + patience
+        printed = self.printed - 1
+        while not self._over and (time.monotonic() < until or printed != self.printed):
+            printed = self.printed
+            self._pass_on(output, [], min(patience, 0.02))
         return self._over
 
     # -- a function
 
     def _call(self, box: str) -> Data:
+        answer = None
+        while answer is None:
+            answer = self._try(box)
+        return answer
+
+    def _try(self, box: str) -> Data | None:
+        """Have a process perform it; None if that process was to end before it began."""
         environment = self._environment()
         child = _child(self.place, environment, self.at_start)
+        call = self.job["call"]
+        target = os.path.join(self.place.code, call["target"]) if call["script"] else call["target"]
+        path = [os.path.normpath(os.path.join(self.place.code, entry)) for entry in self.job["path"]]
+        cwd = os.path.join(box, self.job["cwd"]).rstrip("/")
+        data = call | {"target": target, "path": path, "env": environment, "cwd": cwd}
         ours, theirs = os.pipe()
+        self._over = False
         self.pid = child.pid
         answer: Data | None = None
+        sent = helped = False
         try:
-            call = self.job["call"]
-            target = os.path.join(self.place.code, call["target"]) if call["script"] else call["target"]
-            path = [os.path.normpath(os.path.join(self.place.code, entry)) for entry in self.job["path"]]
-            cwd = os.path.join(box, self.job["cwd"]).rstrip("/")
-            data = call | {"target": target, "path": path, "env": environment, "cwd": cwd}
             child.send(data, theirs)
+            sent = True
             os.close(theirs)
             theirs = -1
             while answer is None:
@@ -471,17 +486,23 @@ class _Run:
                     answer = child.receive()
                     if answer is None:
                         break
+                    helped = bool(answer.get("helpers")) and not answer["children"]
                 self._act()
         except OSError:  # it has died
             answer = None
         finally:
             if theirs >= 0:
                 os.close(theirs)
-            left = self._clear(ours)
+            left = self._clear(ours, helped=helped)
             self.pid = None
-        if answer is None:
+        unbegun = answer["id"] is None if answer is not None else child.used and not sent
+        if unbegun and not (self.cancelled or self.timed_out):
+            child.end()
+            return None
+        if answer is None or unbegun:
             return self._dead(child)
-        if left or answer["children"] or answer["threads"] or answer["status"] == "stale" or self.cancelled:
+        over = left or answer["children"] or answer["threads"] or answer["leaving"] or self.cancelled
+        if over or answer["status"] == "stale":
             child.end()
         else:
             child.give_back()
@@ -490,7 +511,8 @@ class _Run:
         where = answer.get("where")
         if where and where[0].startswith(self.place.code + os.sep):
             answer["where"] = [os.path.relpath(where[0], self.place.code), where[1]]
-        return answer | {"id": self.id, "made": [], "signal": None, "ended": left}
+        ended = answer.get("ended", 0) + left
+        return {"signal": None, **answer, "id": self.id, "made": [], "ended": ended}
 
     def _dead(self, child: _Child) -> Data:
         code, words = child.bury()
@@ -608,6 +630,7 @@ class _Child:
 
     def __init__(self, place: _Place, environment: dict[str, str], key: tuple[str, ...]) -> None:
         self.key = key
+        self.used = False  # it has done a job before
         self.control, theirs = socket.socketpair()
         self.words = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the process
         try:
@@ -654,6 +677,7 @@ class _Child:
 
     def give_back(self) -> None:
         """It can take another job."""
+        self.used = True
         with _lock:
             _idle.setdefault(self.key, []).append(self)
 

@@ -87,7 +87,7 @@ def _connect(data: Data) -> int | None:
 @contextlib.contextmanager
 def own_process(data: Data, output: int | None) -> Iterator[None]:
     """Make this process the job's: its output, variables and directory; afterwards as before."""
-    before, environment = _directory(), _environment()
+    before, environment = directory(), _environment()
     wanted = environment if data["env"] is None else {_encode(k): _encode(v) for k, v in data["env"].items()}
     streams, path, mask = (sys.stdin, sys.stdout, sys.stderr), list(sys.path), os.umask(0o022)
     os.umask(mask)
@@ -99,6 +99,7 @@ def own_process(data: Data, output: int | None) -> Iterator[None]:
         threading.Thread(target=_watch, args=(os.dup(output), over), daemon=True).start()
     handlers = {number: signal.getsignal(number) for number in _HANDLED}
     argv, limit, filters = list(sys.argv), sys.getrecursionlimit(), list(warnings.filters)
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     flush()
     for stream in (
         sys.stdout,
@@ -133,8 +134,9 @@ def own_process(data: Data, output: int | None) -> Iterator[None]:
             os.dup2(file, number)
             os.close(file)
         _set_environment(environment if data["pool"] else wanted)
-        if _directory() != before:
+        if directory() != before:
             os.chdir(before or "/")
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)  # the last: one that waited comes now
 
 
 _encode = os.fsencode
@@ -166,9 +168,11 @@ def own_thread(data: Data, output: int | None) -> Iterator[None]:
         raw = os.fdopen(output, "wb", buffering=0)
         stream = io.TextIOWrapper(raw, "utf-8", "backslashreplace", write_through=True)
     _local.stream = stream
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
         yield
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         _local.stream = None
         if stream is not None:
             stream.close()
@@ -185,7 +189,8 @@ def _watch(channel: int, over: threading.Event) -> None:
     os.close(channel)
 
 
-def _directory() -> str | None:
+def directory() -> str | None:
+    """The working directory; None if it is gone."""
     try:
         return os.getcwd()
     except OSError:

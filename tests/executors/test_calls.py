@@ -25,6 +25,7 @@ from buildtool.executors.futures import Futures
 from buildtool.executors.kit import Modules
 from buildtool.executors.messages import Cluster
 from buildtool.executors.pool import PoolCourier
+from buildtool.executors.processes import start_stamp
 from buildtool.executors.protocol import Call, Ended, Executor, Remote, Started, Work
 from buildtool.executors.remote import RemoteExecutor
 from buildtool.executors.workers import Workers
@@ -129,6 +130,56 @@ MODULE = """
         print(os.getcwd())
         mask = os.umask(0); os.umask(mask)
         output.write_text(f"{os.getcwd()} {'/nowhere' in sys.path} {mask == 0o077}")
+
+    def told_to_end(output):
+        output.write_text("x")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def fail_at_length(size):
+        raise ValueError("y" * size)
+
+    def escape(output, twice):
+        read, write = os.pipe()
+        if not twice:
+            pid = subprocess.Popen(["sleep", "60"], start_new_session=True).pid
+        elif os.fork() == 0:
+            os.setsid()
+            pid = os.fork()
+            if pid == 0:
+                os.execvp("sleep", ["sleep", "60"])
+            os.write(write, str(pid).encode())
+            os._exit(0)
+        else:
+            pid = int(os.read(read, 20))
+        output.write_text(str(pid))
+        print("escaped", pid, flush=True)
+
+    def escape_and_wait(output):
+        escape(output, False)
+        time.sleep(60)
+
+    def square(n):
+        return n * n
+
+    def use_pool(output, method):
+        import multiprocessing
+        with multiprocessing.get_context(method).Pool(2) as pool:
+            output.write_text(str(pool.map(square, [1, 2])))
+
+    def move(output, path=None):
+        output.write_text("moved")
+        os.makedirs("elsewhere", exist_ok=True)
+        os.chdir("elsewhere")
+        print("moved", flush=True)
+        while path and not os.path.exists(path):
+            time.sleep(0.005)
+
+    def block(output):
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+        output.write_text("")
+
+    def blocked(output):
+        output.write_text(str(signal.SIGUSR1 in signal.pthread_sigmask(signal.SIG_BLOCK, [])))
 
     class Broken(Exception):
         def __str__(self):
@@ -420,6 +471,15 @@ def test_an_exception_that_cannot_be_shown(bench: Bench) -> None:
     assert bench.run("write", output="o").code == 0
 
 
+def test_a_long_message_is_cut_and_the_log_has_all_of_it(bench: Bench) -> None:
+    cause = bench.run("fail_at_length", params={"size": 1_000_000}).cause
+    assert cause is not None
+    assert cause.startswith("ValueError: yyy")
+    assert cause.endswith("more characters)")
+    assert len(cause) < 3000
+    assert bench.output(1).count(b"y") >= 1_000_000
+
+
 @only(*PROCESSES)
 def test_a_job_that_patches_a_library_hurts_no_answer(bench: Bench) -> None:
     assert [bench.run("patch_json", output=f"o{n}").code for n in range(3)] == [0, 0, 0]
@@ -489,6 +549,49 @@ def test_a_time_limit_ends_the_process(bench: Bench) -> None:
     assert bench.run("write", output="o").code == 0
 
 
+# A signal that nobody of ours has sent
+
+
+@only("local", "dask")
+def test_a_job_that_ends_itself_by_a_signal_takes_no_other_with_it(bench: Bench) -> None:
+    for _ in range(2):
+        ended = bench.run("told_to_end", output="o")
+        assert (ended.code, ended.signal, ended.cause, ended.repeat) == (None, signal.SIGTERM, None, None)
+        assert b"in told_to_end" in bench.output(bench.count)
+        assert b"child.py" not in bench.output(bench.count)
+        assert bench.run("write", output="o").code == 0
+
+
+@only("local")
+def test_a_job_that_had_not_begun_when_its_worker_was_ended_is_repeated(bench: Bench) -> None:
+    assert bench.run("write", output="o").code == 0
+    [worker] = {e.pid for e in bench.seen if isinstance(e, Started) and e.pid is not None}
+    os.kill(worker, signal.SIGSTOP)
+    os.waitid(os.P_PID, worker, os.WSTOPPED | os.WNOWAIT)
+    work = bench.submit("write", output="o")
+    os.kill(worker, signal.SIGTERM)
+    os.kill(worker, signal.SIGCONT)
+    assert bench.ended(work).repeat == "its worker was told to end before it began"
+    assert bench.run("write", output="o").code == 0
+
+
+@only("local", "dask")
+def test_a_worker_that_is_ended_idle_is_replaced(bench: Bench) -> None:
+    assert bench.run("remember", output="o").code == 0
+    os.kill(int(bench.read("o").split()[0]), signal.SIGTERM)
+    ended = bench.run("write", output="o")
+    if bench.kind == "local" and ended.repeat is not None:  # it was sent just before that was known
+        ended = bench.run("write", output="o")
+    assert ended.code == 0
+
+
+@only("threads")
+def test_a_signal_to_a_process_of_threads_fails_its_job_once_it_is_alone(bench: Bench) -> None:
+    assert bench.run("told_to_end", output="o").repeat is not None
+    assert bench.run("told_to_end", output="o", alone=True).signal == signal.SIGTERM
+    assert bench.run("write", output="o").code == 0
+
+
 @only("local")
 def test_a_job_that_is_told_to_end_can_clean_up(bench: Bench) -> None:
     work = bench.submit("sleep_with_care", params={"path": "care"})
@@ -518,6 +621,42 @@ def test_what_it_leaves_behind_is_ended(bench: Bench) -> None:
     ended = bench.run("background", params={"seconds": 60})
     assert (ended.code, ended.leftovers) == (0, 1)
     assert bench.run("background", params={"seconds": 0}).leftovers == 0
+
+
+@only(*PROCESSES)
+@pytest.mark.parametrize("twice", [False, True], ids=["session", "double fork"])
+def test_nothing_gets_away(bench: Bench, twice: bool) -> None:
+    ended = bench.run("escape", output="o", params={"twice": twice})
+    assert (ended.code, ended.leftovers) == (0, 1)
+    assert start_stamp(int(bench.read("o"))) is None
+
+
+@only("threads")
+def test_what_jobs_in_threads_leave_behind_ends_with_their_process(bench: Bench) -> None:
+    assert bench.run("escape", output="o", params={"twice": True}).code == 0
+    pid = int(bench.read("o"))
+    bench.executor.close()
+    assert start_stamp(pid) is None
+
+
+@only("local", "threads")
+def test_nothing_gets_away_from_a_job_that_is_killed(bench: Bench) -> None:
+    work = bench.submit("escape_and_wait", output="o")
+    bench.wait_for(work, b"escaped")
+    bench.executor.cancel(work, now=True)
+    assert bench.ended(work).cancelled
+    assert start_stamp(int(bench.read("o"))) is None
+
+
+@only("local", "threads", "processes", "dask")
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_what_multiprocessing_keeps_is_not_left_behind(bench: Bench, method: str) -> None:
+    for _ in range(2):
+        ended = bench.run("use_pool", output="o", params={"method": method})
+        assert (ended.code, ended.leftovers) == (0, 0), bench.output(bench.count)
+        assert bench.read("o") == "[1, 4]"
+    if bench.kind != "threads":
+        assert bench.run("background", params={"seconds": 60}).leftovers == 1
 
 
 def test_started_names_the_process(bench: Bench) -> None:
@@ -586,6 +725,42 @@ def test_what_a_job_changes_of_its_process_is_put_back(bench: Bench) -> None:
     assert bench.output(5) == b"a 0\na 0\n"
     assert bench.run("state", output="o").code == 0
     assert bench.read("o") == f"{bench.place(6)} False {os.umask(os.umask(0o022)) == 0o077}"
+
+
+@only(*PROCESSES, "threads")
+def test_signals_that_a_job_blocks_come_to_the_next_one(bench: Bench) -> None:
+    works = [bench.submit("block", output=f"o{n}") for n in range(8)]
+    assert [bench.ended(work).code for work in works] == [0] * 8
+    assert bench.run("blocked", output="o").code == 0
+    assert bench.read("o") == "False"
+
+
+@only("threads")
+def test_a_process_whose_directory_a_job_has_changed_gets_no_other(bench: Bench) -> None:
+    ended = bench.run("move", output="o")
+    assert (ended.code, ended.moved) == (0, True)
+    ended = bench.run("write", output="o")
+    assert (ended.code, ended.moved) == (0, False)
+    assert bench.read("o") == "hello"
+
+
+@only("threads")
+def test_what_ran_beside_a_job_that_changed_the_directory_does_not_count(bench: Bench) -> None:
+    other = bench.submit("move", output="o", params={"path": str(bench.folder / "go")})
+    bench.wait_for(other, b"moved")
+    late = bench.submit("shout", params={"name": "a", "count": 1})
+    why = "a job beside it changed the working directory"
+    assert bench.ended(late).repeat == why
+    (bench.folder / "go").write_text("")
+    assert bench.ended(other).repeat == why
+    assert bench.run("move", output="o", alone=True).moved
+    assert not bench.run("write", output="o", alone=True).moved
+
+
+@only("custom")
+def test_a_job_in_our_own_process_leaves_us_where_we_are(bench: Bench) -> None:
+    assert bench.run("move", output="o").moved
+    assert os.getcwd() == str(bench.folder)
 
 
 @only("custom")

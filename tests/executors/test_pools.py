@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
@@ -18,7 +19,7 @@ import pytest
 
 from buildtool.executors.choose import _processes
 from buildtool.executors.futures import Futures
-from buildtool.executors.protocol import Call, Ended, Started, Work
+from buildtool.executors.protocol import Call, Ended, Note, Started, Work
 from support.bench import PATIENCE, Loop
 
 GOOD = {"status": "done"}
@@ -218,6 +219,36 @@ def test_a_pool_that_does_not_see_that_a_process_died_is_made_to_look(
         bench.step(until)
     pool.jobs[0].future.set_exception(BROKEN)
     assert bench.ended(work).repeat is not None
+
+
+def test_an_answer_that_is_none_of_ours(bench: Bench) -> None:
+    works = [bench.submit(), bench.submit()]
+    bench.pools[0].jobs[0].future.set_result(None)
+    bench.pools[0].jobs[1].future.set_result({"id": 99})
+    for work, kind in zip(works, ("NoneType", "dict"), strict=True):
+        ended = bench.ended(work)
+        assert ended.error is None
+        assert ended.cause is not None
+        assert f"the future gives a {kind}, which is no answer of `bt`" in ended.cause
+
+
+def test_a_pool_that_never_shuts_down_is_left_as_it_is(tmp_path: Path) -> None:
+    over = threading.Event()
+
+    class Stuck(Pool):
+        def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002
+            over.wait()
+
+    pool = Stuck()
+    executor = Futures(lambda _: pool, 2, grace=0.1, patience=0.1)
+    call = Call("job", "steps:f", False, (), (), (), {}, {}, "1", {})
+    executor.submit(Work(1, (), str(tmp_path), {}, str(tmp_path / "log"), call=call))
+    pool.jobs[0].answer(GOOD)
+    executor.close()
+    assert [event.text for event in executor.events() if isinstance(event, Note)] == [
+        "an executor (Stuck) did not shut down within 0.1 s, and was left as it is"
+    ]
+    over.set()
 
 
 # Ending jobs
