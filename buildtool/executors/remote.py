@@ -207,18 +207,19 @@ class RemoteExecutor:
         run.cancelled = run.cancelled or bool(answer.get("cancelled"))
         run.timed_out = bool(answer.get("timed_out"))
         failed = answer.get("status") == "failed"
+        killed = answer.get("status") == "killed"
         where = answer.get("where")
         root = run.work.remote.root if run.work.remote is not None else ""
         self._told += run.end(
             Ended(
                 job,
-                None if failed and "code" not in answer else answer.get("code", 0),
+                None if killed or (failed and "code" not in answer) else answer.get("code", 0),
                 answer.get("signal"),
                 answer.get("seconds", 0.0),
                 answer.get("peak", 0),
                 leftovers=answer.get("ended", 0),
                 error=answer.get("error"),
-                cause=answer.get("cause"),
+                cause=None if killed else answer.get("cause"),
                 where=(os.path.join(root, where[0]), where[1]) if where else None,
                 repeat="its code changed while it ran" if answer.get("status") == "stale" else None,
             )

@@ -60,6 +60,8 @@ def set_path(path: list[str]) -> None:
     """Let modules be found in these directories first; those that were found elsewhere are forgotten."""
     with _lock:
         if _path == path:
+            if sys.path[: len(path)] != path:  # a job has changed it, or it was put back after one
+                sys.path[:0] = path
             return
         if _path:
             forget()

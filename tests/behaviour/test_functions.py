@@ -788,6 +788,19 @@ def test_every_executor_makes_the_same_bytes(steps: Project) -> None:
         assert {name: steps.read(name) for name in expected} == expected
 
 
+@pytest.mark.parametrize("executor", ["local", "threads", "processes", "loky"])
+def test_a_later_job_finds_modules_that_none_before_it_used(project: Project, executor: str) -> None:
+    tasks = [f'[tasks.t{n}]\noutputs = "{n}"\ncall = "steps{n}:f"\nafter = ["t{n - 1}"]' for n in range(1, 4)]
+    project.taskfile("\n".join(tasks).replace('\nafter = ["t0"]', ""))
+    for n in range(1, 4):
+        project.write(
+            f"steps{n}.py", f"def f(output):\n    import late{n}\n    output.write_text(late{n}.X)\n"
+        )
+        project.write(f"late{n}.py", f"X = '{n}'")
+    assert project.build("-j1", "-e", executor).ran == ["t1", "t2", "t3"]
+    assert [project.read(str(n)) for n in range(1, 4)] == ["1", "2", "3"]
+
+
 def test_workers_of_an_executor_are_its_own_limit(project: Project) -> None:
     project.taskfile("""
         [executors.many]
