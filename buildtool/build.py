@@ -17,6 +17,9 @@ from dataclasses import dataclass, field, replace
 from buildtool.check import Checker, Look, NotMadeError
 from buildtool.errors import BtError, DiskError, ExecutorError, ExitCode, GraphError, StateError
 from buildtool.executors.protocol import (
+    Claimed,
+    Differs,
+    Doing,
     Ended,
     Event,
     Executor,
@@ -24,6 +27,7 @@ from buildtool.executors.protocol import (
     JobEvent,
     Note,
     Output,
+    Released,
     Room,
     Started,
 )
@@ -87,6 +91,7 @@ class Build:
     signals: Signals
     options: Options
     counts: Counter[str] = field(default_factory=Counter)
+    differing: list[str] = field(default_factory=list)  # how clusters differ from this machine
     checker: Checker = field(init=False)
     plan: Plan = field(init=False)
     performer: Performer = field(init=False)
@@ -149,7 +154,7 @@ class Build:
         )
         self._capacity = capacity(self.options.jobs, self.project.taskfile.settings.pools)
         for name, spec in self.project.taskfile.executors.items():
-            if "workers" in spec.options:
+            if "workers" in spec.options and spec.backend != "coiled":
                 self._capacity[f"workers of {name}"] = float(spec.options["workers"])
         for name in self.project.taskfile.remote_executors():
             # Until it tells how many it can use.
@@ -362,8 +367,26 @@ class Build:
                 self._todo += self.plan.handle(Resized(f"workers of {name}", jobs))
             case Note(text):
                 self.reporter.warning(text)
+            case Doing(_, text):
+                self.reporter.doing(text)
+            case Differs(name, text, short):
+                self.performer.drifts[name] = short
+                self.differing.append(text)
+                self.reporter.warning(text)
+            case Claimed() | Released():
+                self._note_cluster(event)
             case _:
                 self._handle_job(event)
+
+    def _note_cluster(self, event: Claimed | Released) -> None:
+        """Write down what becomes of a cluster, before anything else happens with it."""
+        if isinstance(event, Released):
+            self.state.forget_cluster(event.name)
+        else:
+            self.state.set_cluster(event.cluster)
+        self._write()
+        if isinstance(event, Claimed):
+            event.written.set()
 
     def _handle_job(self, event: JobEvent) -> None:
         attempt = self._running.get(event.id)
@@ -626,8 +649,13 @@ class Build:
         """End what still runs, put its outputs back, and write everything down."""
         self.executor.close()
         for event in self.executor.events():
-            if isinstance(event, Note):
-                self.reporter.warning(event.text)
+            match event:
+                case Note(text):
+                    self.reporter.warning(text)
+                case Claimed(cluster):
+                    self.state.set_cluster(cluster)
+                case Released(name):
+                    self.state.forget_cluster(name)
         for attempt in self._running.values():
             self.performer.put_back(attempt)
             self.state.stop(attempt.job.key)
@@ -676,6 +704,10 @@ class Build:
             found[f"workers of {name}"] = 1.0 / TOGETHER if short else 1.0
         else:
             found.setdefault("cpus", 1.0)
+        if self.project.taskfile.is_remote(name):  # these are this machine's
+            found = {
+                resource: amount for resource, amount in found.items() if resource not in ("cpus", "memory")
+            }
         if self.project.graph_jobs[job].task in self.project.expander.index.crowded:
             found["globs"] = 1.0  # so that it can be told which of them wrote a file that both may make
         if spec.interactive:

@@ -93,6 +93,7 @@ class Performer:
         self._meant = checker.meant
         self._audit = audit
         self._modules: Modules | None = None
+        self.drifts: dict[str, str] = {}  # by executor: how its machines differ from this one
         self._number = 0
         self._inside: dict[str, bool] = {}  # folders of outputs: whether they lie in the project
         self.claims: dict[str, JobId] = {}  # files of glob outputs, with the settled job that made them
@@ -192,7 +193,8 @@ class Performer:
             | dict(renderer.environment(job)),
             tuple(dict.fromkeys(os.path.relpath(path, self.disk.root) for path in roots)),
             self._project_modules().zip(),
-            {name: amount for name, amount in task.spec.resources.items() if name in theirs},
+            {name: amount for name, amount in {"cpus": 1.0, **task.spec.resources}.items() if name in theirs},
+            self.project.imports(),
             task.spec.priority,
             seconds,
         )
@@ -580,6 +582,7 @@ class Performer:
                 ended.peak_memory,
                 self.project.executor_of(job),
                 (record.runs if record is not None else 0) + 1,
+                drift=self.drifts.get(self.project.executor_of(job), ""),
             ),
             self._parts,
         )

@@ -16,13 +16,13 @@ from buildtool.expand.expander import Expander
 from buildtool.expand.functions import Functions
 from buildtool.expand.render import Renderer, override
 from buildtool.expand.targets import Wanted, cycle_error, missing_files, stood_for, task_cycle, wanted
-from buildtool.expand.tasks import ready_tasks
+from buildtool.expand.tasks import Task, ready_tasks
 from buildtool.expand.variables import Variables
 from buildtool.files import Disk
 from buildtool.graph import Job, JobId, Kind
 from buildtool.meaning import Meanings
 from buildtool.state.store import StateReader
-from buildtool.taskfile.specs import Taskfile, TaskSpec
+from buildtool.taskfile.specs import DECORATED, Taskfile, TaskSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ class Request:
     args: tuple[str, ...] = ()  # behind `--`
     rehash: bool = False
     executor: str | None = None  # -e: instead of what the Taskfile says
+    parallel: bool = True  # not `-j 1`
 
 
 class Remembered:
@@ -82,6 +83,8 @@ class Project:
         self.wrong = wrong  # tasks with a mistake
         self.renderer = Renderer(self.taskfile, self.expander, self.variables, request.args)
         self.functions = Functions(self.taskfile, self.expander, self.renderer)
+        self._imports: tuple[str, ...] | None = None
+        self._decorated: dict[str, bool] = {}
 
     @property
     def graph_jobs(self) -> list[Job]:
@@ -204,6 +207,14 @@ class Project:
         factories = [error for spec in custom if (error := self.functions.factory_problem(spec)) is not None]
         return self._unique([*self.errors, *found, *factories])
 
+    def imports(self) -> tuple[str, ...]:
+        """The packages from outside that functions and scripts of the project import."""
+        if self._imports is None:
+            coded = (t for t in self.expander.tasks.values() if t.spec.call or t.spec.script is not None)
+            pieces = (piece for task in coded for piece in self.functions.reach(task).pieces)
+            self._imports = tuple(sorted({piece.name for piece in pieces if piece.kind == "package"}))
+        return self._imports
+
     def executor(self, task: TaskSpec) -> str:
         """The name of the executor that a task's functions run on."""
         default = self.taskfile.settings.executor
@@ -215,9 +226,27 @@ class Project:
         if job.kind is Kind.GROUP:
             return "local"
         name = self.executor(spec)
+        if self._is_for_the_cloud(self.renderer.task(job)):
+            return DECORATED
         if self.taskfile.is_remote(name):
             return "local" if self._stays(job) else name
         return "local" if spec.run is not None else name
+
+    def _is_for_the_cloud(self, task: Task) -> bool:
+        """Whether a function has `@coiled.function`, and nothing says that it is to run elsewhere."""
+        if task.spec.call is None or task.spec.executor is not None or self.request.executor == "local":
+            return False
+        if not self.request.parallel and self.request.executor is None:
+            return False
+        found = self._decorated.get(task.spec.call)
+        if found is None:
+            try:
+                function = self.functions.function(task)
+            except BtError:
+                return False  # told elsewhere
+            found = function is not None and function.decorators[:1] == (DECORATED,)
+            self._decorated[task.spec.call] = found
+        return found
 
     def _stays(self, job: Job) -> bool:
         """Whether a job needs this machine: its terminal, what is here already, or all of the project."""

@@ -19,14 +19,14 @@ FLOORS: tuple[set[str], ...] = (
     {"expand", "state", "plan", "meaning"},
     {"check", "environment", "executors", "isolation"},
     {"project", "recover", "report"},
-    {"audit", "clean", "failures", "foresee", "outside"},
+    {"audit", "clean", "clusters", "failures", "foresee", "outside"},
     {"accept", "perform"},
     {"build"},
     {"cli"},
 )
 # Libraries that are slow to import and are needed by few: only inside functions, or in modules loaded late.
 HEAVY = {"asyncio", "cloudpickle", "coiled", "distributed", "loky", "rich", "watchdog", "multiprocessing"}
-_LATE = "contents courier dask futures kit messages parcels pool remote workers"
+_LATE = "account coiled contents courier dask drift futures kit messages parcels pool remote workers"
 HEAVY_ROOMS = ("buildtool.pycode.code", *(f"buildtool.executors.{name}" for name in _LATE.split()))
 
 

@@ -92,7 +92,10 @@ def command(  # one parameter an option: click's way
     begun = time.monotonic()
     try:
         taskfile = context.taskfile()
-        request = Request(targets, context.folder(taskfile), settings(given), behind, rehash, executor)
+        parallel = (jobs or taskfile.settings.jobs or usable_cpus()) > 1
+        request = Request(
+            targets, context.folder(taskfile), settings(given), behind, rehash, executor, parallel
+        )
         if executor is not None and (hint := check_executor(taskfile, executor)) is not None:
             raise UsageError(f"no executor is called `{executor}`", hint=hint)
         if check and not dry_run_:
@@ -145,6 +148,10 @@ def build(taskfile: Taskfile, request: Request, options: Options, reporter: Repo
         ) as state,
         Signals() as signals,  # after the lock: until then a signal simply ends the waiting
     ):
+        if state.clusters():
+            from buildtool.cli.clusters import end_half_made
+
+            end_half_made(state, reporter.note, reporter.warning)
         outside = Outside(state, taskfile.root, taskfile.settings.shell)
         project = Project(taskfile, state, request, outside)
         raise_all(project.code_problems())
@@ -160,12 +167,28 @@ def build(taskfile: Taskfile, request: Request, options: Options, reporter: Repo
         mask = tuple(os.fsencode(value) for value in secrets if value)
         executor = executors_of(taskfile, options.jobs, mask)
         done = Build(project, want, state, executor, reporter, signals, options)
-        code = done.run()
+        try:
+            code = done.run()
+        except BtError:
+            mention_clusters(state, reporter)
+            raise
         report_orphans(project, state, reporter, complete=not request.targets and not request.given)
+        if code:
+            for text in done.differing:
+                reporter.warning(text)
+        mention_clusters(state, reporter)
         reporter.summary(done.counts, done.seconds, code)
         if isinstance(reporter.gone, DiskError):
             raise reporter.gone
         return int(ExitCode.CLOSED if reporter.gone is not None and code is ExitCode.DONE else code)
+
+
+def mention_clusters(state: State, reporter: Reporter) -> None:
+    """Say which clusters are up, so that none is forgotten."""
+    if state.clusters():
+        from buildtool.cli.clusters import mention
+
+        mention(state, reporter.note)
 
 
 def report_orphans(project: Project, state: State, reporter: Reporter, *, complete: bool) -> None:

@@ -33,6 +33,14 @@ from buildtool.text import count, printable
 @click.option("--orphans", is_flag=True, help="Only outputs that no task makes any more.")
 @click.option("--logs", is_flag=True, help="The kept output of jobs.")
 @click.option("--state", "whole_state", is_flag=True, help="All that bt remembers; outputs stay.")
+@click.option(
+    "--cluster",
+    is_flag=False,
+    flag_value="",
+    default=None,
+    metavar="[NAME]",
+    help="Stop the clusters of this project, or one of them.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
 def command(
@@ -42,12 +50,17 @@ def command(
     orphans: bool,
     logs: bool,
     whole_state: bool,
+    cluster: str | None,
     yes: bool,
 ) -> int:
     """Remove outputs that bt wrote and nobody changed since: all, or those of targets."""
     taskfile = context.taskfile()
-    if sum((orphans, logs, whole_state)) + bool(targets) > 1:
-        raise UsageError("targets, `--orphans`, `--logs` and `--state` exclude each other")
+    if sum((orphans, logs, whole_state, cluster is not None)) + bool(targets) > 1:
+        raise UsageError("targets, `--orphans`, `--logs`, `--state` and `--cluster` exclude each other")
+    if cluster is not None:
+        from buildtool.cli.clusters import clean_clusters
+
+        return clean_clusters(taskfile, cluster or None, dry_run=dry_run, yes=yes)
     if whole_state:
         return _clean_state(taskfile, dry_run=dry_run, yes=yes)
     if dry_run:
@@ -142,6 +155,13 @@ def _clean_state(taskfile: Taskfile, *, dry_run: bool, yes: bool) -> int:
     if not os.path.isdir(where):
         put(["there is no state"])
         return 0
+    with StateReader.open(where) as reader:
+        clusters = [record.name for record in reader.clusters()]
+    if clusters and not dry_run:
+        raise UsageError(
+            f"the state knows of {count(len(clusters), 'cluster')} that may be up: {', '.join(clusters)}",
+            hint="stop them first with `bt clean --cluster`",
+        )
     if dry_run:
         put([f"would remove {STATE}/: the next build runs every job"])
         return 0

@@ -6,6 +6,7 @@ import os
 
 import click
 
+from buildtool.cli.clusters import status_data, status_lines
 from buildtool.cli.complete import complete_target
 from buildtool.cli.context import STATE, Context
 from buildtool.cli.printing import put, remark
@@ -40,11 +41,13 @@ def command(
         remark(f"missing: {error.summary}")
     table = by_task(project, forecast, busy=holder is not None)
     if as_json:
-        put([render_json({"tasks": table, "building": _told(holder)}, None)])
+        clusters = status_data(project.reader)
+        put([render_json({"tasks": table, "building": _told(holder), "clusters": clusters}, None)])
     else:
         builds = project.reader.builds(1)
         paint = context.paint()
         lines = render_status(table, holder, builds[0] if builds else None, paint)
+        lines += status_lines(project.taskfile, project.reader)
         put(lines)
     work = any(counts[state] for counts in table.values() for state in STATES if state != "fresh")
     return int(ExitCode.WORK if check and work else ExitCode.DONE)

@@ -13,13 +13,22 @@ from buildtool.errors import ExecutorError, Place
 from buildtool.executors.commands import Commands
 from buildtool.executors.dispatch import Dispatch
 from buildtool.executors.protocol import Executor
-from buildtool.taskfile.specs import ExecutorSpec, Taskfile
+from buildtool.taskfile.specs import DECORATED, ExecutorSpec, Taskfile
 from buildtool.text import did_you_mean
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor as Pool
 
-BACKENDS = ("local", "threads", "processes", "loky", "dask")  # those that need no more than their name
+    from buildtool.executors.wish import Wish
+
+BACKENDS = (
+    "local",
+    "threads",
+    "processes",
+    "loky",
+    "dask",
+    "coiled",
+)  # those that need no more than their name
 
 
 def check_executor(taskfile: Taskfile, name: str) -> str | None:
@@ -31,14 +40,16 @@ def check_executor(taskfile: Taskfile, name: str) -> str | None:
 def executors_of(taskfile: Taskfile, jobs: int, mask: tuple[bytes, ...] = ()) -> Dispatch:
     """All executors of a Taskfile, each made when it is first used; `jobs` at a time where nothing else is said."""
     specs = {name: ExecutorSpec(name, _NOWHERE, name, {}) for name in BACKENDS} | dict(taskfile.executors)
-    return Dispatch(
-        Commands(mask=mask), {name: _maker(spec, taskfile, jobs, mask) for name, spec in specs.items()}
-    )
+    makers = {name: _maker(spec, taskfile, jobs, mask) for name, spec in specs.items()}
+    makers[DECORATED] = lambda: _decorated(taskfile, mask)
+    return Dispatch(Commands(mask=mask), makers)
 
 
 def _maker(
     spec: ExecutorSpec, taskfile: Taskfile, jobs: int, mask: tuple[bytes, ...]
 ) -> Callable[[], Executor]:
+    if spec.backend == "coiled":
+        return lambda: _coiled(spec, taskfile.root, mask)
     workers = int(spec.options.get("workers", jobs))
     if spec.backend == "dask":
         return lambda: _dask(spec, taskfile.root, workers, mask)
@@ -79,6 +90,44 @@ def _dask(spec: ExecutorSpec, root: str, workers: int, mask: tuple[bytes, ...]) 
     place = spec.place if spec.place.file else None
     connect = dask(spec.name, place, spec.options, root, workers)
     return RemoteExecutor(spec.name, lambda tell: Courier(spec.name, connect, tell), mask=mask)
+
+
+def _coiled(spec: ExecutorSpec, root: str, mask: tuple[bytes, ...]) -> Executor:
+    from buildtool.executors.kinds import ByKind
+    from buildtool.executors.wish import wish
+
+    def cluster(hardware: tuple[tuple[str, float], ...]) -> Executor:
+        return _cluster(spec.name, lambda: wish(spec, root, dict(hardware)), mask)
+
+    if spec.options.get("mode") != "function":
+        return cluster(())
+    return ByKind(
+        spec.name, lambda work: tuple(sorted(work.remote.resources.items())) if work.remote else (), cluster
+    )
+
+
+def _decorated(taskfile: Taskfile, mask: tuple[bytes, ...]) -> Executor:
+    """Where functions with `@coiled.function` run: each says itself on which cluster."""
+    from buildtool.executors.kinds import ByKind
+    from buildtool.executors.wish import wish_of
+
+    def cluster(target: str) -> Executor:
+        def wish() -> Wish:
+            _set_path(taskfile)
+            return wish_of(target, taskfile.root)
+
+        return _cluster(DECORATED, wish, mask)
+
+    return ByKind(DECORATED, lambda work: work.call.target if work.call is not None else "", cluster)
+
+
+def _cluster(name: str, wish: Callable[[], Wish], mask: tuple[bytes, ...]) -> Executor:
+    from buildtool.executors.coiled import coiled
+    from buildtool.executors.courier import Courier
+    from buildtool.executors.remote import RemoteExecutor
+
+    connect = coiled(wish)
+    return RemoteExecutor(name, lambda tell: Courier(name, connect, tell), mask=mask)
 
 
 def _elsewhere(name: str, factory: Callable[[int], Pool], workers: int, mask: tuple[bytes, ...]) -> Executor:
@@ -126,8 +175,7 @@ def _custom(spec: ExecutorSpec, taskfile: Taskfile, workers: int) -> Pool:
     from buildtool.runtime import modules
 
     factory = str(spec.options["factory"])
-    folders = [taskfile.root, *(os.path.join(taskfile.root, path) for path in taskfile.settings.python_path)]
-    modules.set_path([os.path.normpath(folder) for folder in folders])
+    _set_path(taskfile)
     try:
         made: Any = modules.load(factory)(workers)
     except (Exception, SystemExit) as error:
@@ -143,6 +191,14 @@ def _custom(spec: ExecutorSpec, taskfile: Taskfile, workers: int) -> Pool:
         )
     found: Pool = made
     return found
+
+
+def _set_path(taskfile: Taskfile) -> None:
+    """Let modules of the project be imported into this process."""
+    from buildtool.runtime import modules
+
+    folders = [taskfile.root, *(os.path.join(taskfile.root, path) for path in taskfile.settings.python_path)]
+    modules.set_path([os.path.normpath(folder) for folder in folders])
 
 
 _NOWHERE = Place("", 0, 0, 0, "")

@@ -16,15 +16,19 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
+import buildtool.executors.drift as drifts
 from buildtool.errors import BtError, ExecutorError
 from buildtool.executors.contents import ChangedError, Contents, GoneError, fetch
-from buildtool.executors.kit import BOOT, runtime
+from buildtool.executors.kit import BOOT, ENVIRONS, runtime
 from buildtool.executors.messages import (
     Answered,
     Batch,
     Began,
     Cluster,
+    Connect,
+    LeavingError,
     Lost,
+    Passed,
     Printed,
     Said,
     Sized,
@@ -33,7 +37,7 @@ from buildtool.executors.messages import (
     Trouble,
 )
 from buildtool.executors.parcels import described, luggage, place_in, put
-from buildtool.executors.protocol import Work
+from buildtool.executors.protocol import Differs, Work
 from buildtool.runtime.child import AT_START
 from buildtool.runtime.job import Data
 
@@ -45,13 +49,27 @@ _STOP = (
     " list(known.get('_bt_stops', {{}}).items()) if one in {ids} or one.partition('-')[0] in {ids}] and None)"
     "(__import__('sys').__dict__)"
 )
+_AGAIN = 3  # times that another cluster is had when one is lost
+_UNMAKING = 60.0  # seconds that it may take to end a cluster that is half made
+_ASKED = 4  # machines that are asked what is installed there: they are made alike
+_OTHERS = (  # whether more than one client is connected to the scheduler
+    "sum(n != 'fire-and-forget' for s in __import__('distributed').Scheduler._instances for n in s.clients) > 1"
+)
 _DEEP = 2  # jobs for each thread of the cluster: one runs, one waits for it
+
+
+class LostError(ExecutorError):
+    """A cluster that was there is gone."""
+
+
+class _RenewError(Exception):
+    """The cluster differs from this machine, and is to be made anew."""
 
 
 class Courier:
     """One cluster. `connect` gives it, from the courier's own thread; `tell` is called from several."""
 
-    def __init__(self, name: str, connect: Callable[[], Cluster], tell: Callable[[Told], None]) -> None:
+    def __init__(self, name: str, connect: Connect, tell: Callable[[Told], None]) -> None:
         self._name = name
         self._connect = connect
         self._tell = tell
@@ -66,6 +84,9 @@ class Courier:
         self._lonely_since: float | None = None
         self._said: set[str] = set()
         self._codes: dict[str, Any] = {}
+        self._leaving = threading.Event()
+        self._connected = False
+        self._compared = self._renewed = False
         self._thread = threading.Thread(target=self._work, name=f"bt {name}", daemon=True)
         self._thread.start()
 
@@ -74,32 +95,73 @@ class Courier:
         self._inbox.put(message)
 
     def close(self, patience: float) -> None:
-        """End what runs and let go of the cluster; waits so many seconds at most."""
+        """End what runs and let go of the cluster; waits so many seconds at most, or until nothing is half made."""
+        self._leaving.set()
         self._inbox.put(None)
-        self._thread.join(patience)
+        self._thread.join(patience if self._connected else max(patience, _UNMAKING))
 
     # -- the thread ------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
-        try:
-            cluster = self._connect()
-        except BtError as error:
-            self._tell(Trouble(error))
-            return
-        self._cluster = cluster
+        again = _AGAIN
+        while True:
+            try:
+                cluster = self._cluster = self._connect(self._tell, self._leaving)
+            except LeavingError:
+                return
+            except BtError as error:
+                self._tell(Trouble(error))
+                return
+            try:
+                lost = self._use(cluster)
+            except _RenewError:
+                self._renewed = True
+                self._forget()
+                continue
+            if lost is None:
+                return
+            if not isinstance(lost, LostError) or not cluster.again or again == 0 or self._leaving.is_set():
+                self._tell(Trouble(lost))
+                return
+            again -= 1
+            self._say(f"{cluster.title} is lost, so another one is had: what ran there runs once more")
+            self._forget()
+
+    def _use(self, cluster: Cluster) -> BtError | None:
+        """Run jobs there until nobody wants that any more; why it cannot be used otherwise."""
         self._client = cluster.client
         self._fetchers = ThreadPoolExecutor(2)
+        self._connected = True
+        close = cluster.close
         try:
             self._prepare()
             self._serve()
+        except _RenewError:
+            close = cluster.renew or close
+            raise
         except BtError as error:
-            self._tell(Trouble(error))
+            return error
         except Exception as error:  # noqa: BLE001  what a library raises when its connection is gone is not told anywhere
-            self._tell(Trouble(self._gone(f"{type(error).__name__}: {error}")))
+            return self._gone(f"{type(error).__name__}: {error}")
         finally:
+            self._connected = False
             self._fetchers.shutdown(wait=False, cancel_futures=True)
             with contextlib.suppress(Exception):
-                cluster.close()
+                close()
+        return None
+
+    def _forget(self) -> None:
+        """The cluster is gone, with all that it had: what was to run there is to be done once more."""
+        lost, self._jobs = self._jobs, {}
+        self._began.clear()
+        self._runs.clear()
+        self._codes.clear()
+        self._threads = {}
+        self._lonely_since = None
+        self._compared = False
+        for sent in lost.values():
+            for work, _ in sent.batch.works:
+                self._tell(Lost(work.id, "its cluster was lost"))
 
     def _prepare(self) -> None:
         kit = runtime()
@@ -174,6 +236,8 @@ class Courier:
     # -- sending ---------------------------------------------------------------------------------------------
 
     def _send(self, batch: Batch) -> None:
+        if not self._compared and self._cluster.drift != "ignore":
+            self._compare(luggage(batch.works[0][0]).imports)
         jobs: list[Data] = []
         works: list[tuple[Work, Data]] = []
         contents: dict[str, list[Any]] = {}
@@ -216,6 +280,45 @@ class Courier:
         self._jobs[future.key] = sent
         future.add_done_callback(lambda done: self._inbox.put(_Done(done.key)))
 
+    def _compare(self, imports: tuple[str, ...]) -> None:
+        """See whether the machines are like this one; while there are none, what was noted is all there is."""
+        cluster = self._cluster
+        self._compared = True
+        here = drifts.surroundings(cluster.root)
+        name = f"bt_environs_{self._kit}"
+        probes = [
+            self._call(f"{ENVIRONS}.environs()", {"name": name}, workers=[worker])
+            for worker in list(self._threads)[:_ASKED]
+        ]
+        there = []
+        for probe in probes:
+            with contextlib.suppress(Exception):  # it is gone: then it runs no jobs either
+                there.append(probe.result(timeout=_PATIENCE))
+        noted = (cluster.made_with or {}).get("environment")
+        if not there and noted is not None:
+            there = [noted]
+        found = drifts.differences(here, there, cluster.made_with, cluster.settings, imports)
+        if not found:
+            return
+        short = ", ".join(one.line() for one in found[:3]) + (", …" if len(found) > 3 else "")
+        others = cluster.drift == "restart" and not self._renewed and self._others()
+        if cluster.drift == "restart" and not others and not self._renewed and cluster.renew is not None:
+            self._say(f"{cluster.title} is made anew, since it differs from this machine: {short}")
+            raise _RenewError
+        if cluster.drift == "error" or others:
+            facts = [("difference", one.line()) for one in found]
+            raise ExecutorError(
+                f"{cluster.title} differs from this machine",
+                facts=(("executor", self._name), *facts, *((("also used by", "others"),) if others else ())),
+                hint=cluster.remedy,
+            )
+        text = drifts.told(cluster.title, found, remedy=cluster.remedy)
+        self._tell(Passed(Differs(self._name, text, short)))
+
+    def _others(self) -> bool:
+        """Whether somebody else is connected to the scheduler."""
+        return bool(self._client.run_on_scheduler(eval, _OTHERS))
+
     # -- hearing ---------------------------------------------------------------------------------------------
 
     def _heard(self, event: tuple[float, Data]) -> None:
@@ -235,16 +338,19 @@ class Courier:
         """Take the answers of batches that have ended."""
         good: list[_Sent] = []
         for key in dict.fromkeys(message.key for message in done):
-            sent = self._jobs.pop(key, None)
+            sent = self._jobs.get(key)
             if sent is None:
                 continue
             if sent.future.status == "finished":
                 good.append(sent)
-            elif sent.future.status == "cancelled":
+                continue
+            if sent.future.status == "cancelled":
                 self._cancelled(sent)
             else:
                 self._failed(sent)
+            del self._jobs[key]
         for sent, answers in zip(good, self._client.gather([s.future for s in good]), strict=True):
+            del self._jobs[sent.future.key]
             for (work, _), answer in zip(sent.batch.works, answers, strict=True):
                 self._answered(work, answer)
 
@@ -341,8 +447,8 @@ class Courier:
 
     # -- the cluster -----------------------------------------------------------------------------------------
 
-    def _gone(self, cause: str) -> ExecutorError:
-        return ExecutorError(
+    def _gone(self, cause: str) -> LostError:
+        return LostError(
             f"the connection to the cluster of `{self._name}` is lost",
             facts=(("cluster", self._cluster.title), ("cause", cause)),
             hint="what is finished is kept: when the cluster is there again, run `bt build` again",
@@ -357,7 +463,7 @@ class Courier:
         if threads != self._threads:
             self._threads = threads
             self._contents.workers = set(threads)
-            self._tell(Sized(float(max(1, sum(threads.values())) * _DEEP)))
+            self._tell(Sized(float(max(1, sum(threads.values()), self._cluster.most) * _DEEP)))
         now = time.monotonic()
         if threads or not self._jobs:
             self._lonely_since = None

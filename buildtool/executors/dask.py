@@ -5,22 +5,21 @@ from __future__ import annotations
 import json
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from buildtool.errors import ExecutorError, Place
-from buildtool.executors.messages import Cluster
+from buildtool.executors.messages import Cluster, Connect, Told
 
 _PATIENCE = 10.0  # seconds to wait for the scheduler
 
 
-def dask(
-    name: str, place: Place | None, options: Mapping[str, Any], root: str, workers: int
-) -> Callable[[], Cluster]:
+def dask(name: str, place: Place | None, options: Mapping[str, Any], root: str, workers: int) -> Connect:
     """What connects to the cluster of an `[executors.NAME]` table; that raises `ExecutorError`."""
 
-    def connect() -> Cluster:
+    def connect(_tell: Callable[[Told], None], _leaving: threading.Event) -> Cluster:
         try:
             import distributed
         except ImportError:
@@ -29,7 +28,7 @@ def dask(
                 place=place,
                 hint="pip install 'buildtool[dask]'",
             ) from None
-        _hush()
+        hush()
         library: Any = distributed  # it has no types
         security = _security(library, options.get("security"), root)
         local = None
@@ -64,16 +63,18 @@ def dask(
             if local is not None:
                 local.close(timeout=5)
 
-        return Cluster(client, address if local is None else "a cluster of this machine", close)
+        if local is not None:
+            return Cluster(client, "a cluster of this machine", close)
+        return Cluster(client, f"the cluster at {address}", close, root, drift=options.get("drift", "warn"))
 
     return connect
 
 
-def _hush() -> None:
+def hush() -> None:
     """What matters of a cluster is told by ourselves; the libraries would write it into the display."""
     known = (*logging.root.manager.loggerDict, "asyncio", "tornado.application", "tornado.general")
     for name in known:
-        if name.partition(".")[0] in ("distributed", "tornado", "asyncio"):
+        if name.partition(".")[0] in ("distributed", "tornado", "asyncio", "coiled"):
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 

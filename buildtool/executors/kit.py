@@ -20,12 +20,18 @@ _FIXED = (1980, 1, 1, 0, 0, 0)  # the time of every file in a zip: the same cont
 _PATIENCE = 0.5  # seconds for which the look at the project's files counts as new
 _LEFT_OUT = {"__pycache__", "node_modules", "site-packages"}
 
-# An expression that gives the module `remote`, made from the zip `kit` where `name` is not there yet.
-BOOT = (
-    "(lambda sys, types, io, zipfile: sys.modules.get(name) or (lambda m: (exec(compile(zipfile.ZipFile(io.BytesIO("
-    f"kit)).read({_RUNTIME!r}), name, 'exec'), m.__dict__), sys.modules.setdefault(name, m))[1])(types.ModuleType("
-    "name)))(*map(__import__, ('sys', 'types', 'io', 'zipfile')))"
-)
+
+def _boot(file: str) -> str:
+    """An expression that gives a module, made from a file of the zip `kit` where `name` is not there yet."""
+    return (
+        "(lambda sys, types, io, zipfile: sys.modules.get(name) or (lambda m: (exec(compile(zipfile.ZipFile("
+        f"io.BytesIO(kit)).read({file!r}), name, 'exec'), m.__dict__), sys.modules.setdefault(name, m))[1])("
+        "types.ModuleType(name)))(*map(__import__, ('sys', 'types', 'io', 'zipfile')))"
+    )
+
+
+BOOT = _boot(_RUNTIME)
+ENVIRONS = _boot("buildtool/runtime/environs.py")
 
 
 class Zip(NamedTuple):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from buildtool.errors import BtError
-from buildtool.executors.protocol import Work
+from buildtool.executors.protocol import Event, Work
 from buildtool.runtime.job import Data
+
+
+class LeavingError(Exception):
+    """Whoever wanted a cluster does not want it any more."""
 
 
 class Cluster(NamedTuple):
@@ -16,6 +21,18 @@ class Cluster(NamedTuple):
     client: Any
     title: str
     close: Callable[[], None]
+    root: str = ""  # of the project
+    most: int = 0  # jobs that it could run at a time if it grew; 0: it is as large as it is
+    drift: str = "ignore"  # what a difference between its machines and this one does
+    made_with: Mapping[str, Any] | None = None  # what was noted when it was made
+    settings: Mapping[str, Any] | None = None  # what it would be made with now
+    remedy: str = "start its workers anew in the environment of this machine"
+    again: bool = False  # whether there may be another one when it is lost
+    renew: Callable[[], None] | None = None  # end it, so that connecting makes a new one
+
+
+# Gives a cluster, given whom to tell of it, and what is set once nobody wants it any more.
+Connect = Callable[[Callable[["Told"], None], threading.Event], Cluster]
 
 
 class Batch(NamedTuple):
@@ -70,13 +87,19 @@ class Said(NamedTuple):
     text: str
 
 
+class Passed(NamedTuple):
+    """Something to be passed on as it is."""
+
+    event: Event
+
+
 class Trouble(NamedTuple):
     """The cluster cannot be used any more."""
 
     error: BtError
 
 
-Told = Began | Printed | Answered | Lost | Sized | Said | Trouble
+Told = Began | Printed | Answered | Lost | Sized | Said | Passed | Trouble
 
 
 class Messenger(Protocol):

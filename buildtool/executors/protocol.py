@@ -6,9 +6,12 @@ out the events when asked. A failing job is an event, never an exception.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
+
+from buildtool.state.records import ClusterRecord
 
 MARK = "BT_RUN"  # the environment variable by which the processes of a run are known
 Signature = tuple[int, int, int, int]  # of a file: size, mtime_ns, ctime_ns, inode
@@ -46,6 +49,7 @@ class Remote:
     path: tuple[str, ...]  # directories of the project's modules
     code: tuple[str, bytes]  # the project's modules: a zip and its name
     resources: Mapping[str, float]  # that the machine must offer
+    imports: tuple[str, ...]  # packages from outside that its code imports
     urgency: float  # greater is sooner
     seconds: float | None  # that it will take, if that is known
 
@@ -126,8 +130,36 @@ class Note(NamedTuple):
     text: str
 
 
+class Doing(NamedTuple):
+    """What an executor is busy with before it can run jobs; nothing: it is not any more."""
+
+    executor: str
+    text: str
+
+
+class Differs(NamedTuple):
+    """The machines of an executor differ from this one, and run jobs all the same."""
+
+    executor: str
+    text: str
+    short: str  # what differs, in a few words
+
+
+class Claimed(NamedTuple):
+    """A cluster is about to be asked for, or more is known of it; `written` is to be set once that is durable."""
+
+    cluster: ClusterRecord
+    written: threading.Event
+
+
+class Released(NamedTuple):
+    """A cluster is gone."""
+
+    name: str
+
+
 JobEvent = Started | Output | Ended | Held
-Event = JobEvent | Room | Note
+Event = JobEvent | Room | Note | Doing | Differs | Claimed | Released
 
 
 class Executor(Protocol):

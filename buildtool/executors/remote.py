@@ -20,6 +20,7 @@ from buildtool.executors.messages import (
     Began,
     Lost,
     Messenger,
+    Passed,
     Printed,
     Said,
     Sized,
@@ -98,7 +99,7 @@ class RemoteExecutor:
     def events(self) -> list[Event]:
         """What happened since the last call, without waiting. Raises `ExecutorError` if the cluster is lost."""
         if self._closed:
-            return []
+            return self._last()
         with contextlib.suppress(BlockingIOError):
             os.read(self._awake, 1 << 16)
         self._send_new()
@@ -130,6 +131,12 @@ class RemoteExecutor:
         self._courier.close(self._grace)
         self._selector.close()
         os.close(self._awake)
+
+    def _last(self) -> list[Event]:
+        """What is still to be said of the cluster itself."""
+        told = [message.event for message in self._messages if isinstance(message, Passed)]
+        self._messages.clear()
+        return told
 
     def _send_new(self) -> None:
         """Hand on what was submitted: short jobs together, spread over the machines, and others each alone."""
@@ -196,6 +203,8 @@ class RemoteExecutor:
                 self._told.append(Room(self._name, jobs))
             case Said(text):
                 self._told.append(Note(text))
+            case Passed(event):
+                self._told.append(event)
             case Trouble(error):
                 self._raise(error)
 

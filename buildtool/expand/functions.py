@@ -19,7 +19,7 @@ from buildtool.expand.tasks import Entries, Task
 from buildtool.expand.variables import scalar_text
 from buildtool.graph import Job, JobId
 from buildtool.pycode.model import Function, Reach
-from buildtool.taskfile.specs import ExecutorSpec, Taskfile
+from buildtool.taskfile.specs import DECORATED, ExecutorSpec, Taskfile
 from buildtool.text import did_you_mean, listing, printable
 
 if TYPE_CHECKING:
@@ -138,6 +138,9 @@ class Functions:
         found = [
             TaskfileError(text, place=place, facts=facts, hint=hint) for text, hint in misfits(task, function)
         ]
+        if DECORATED in function.decorators[1:]:
+            text = f"`@{DECORATED}` of `{task.spec.call}` stands below another decorator"
+            found.append(TaskfileError(text, place=place, facts=facts, hint="make it the first one"))
         return list(found)
 
     def factory_problem(self, spec: ExecutorSpec) -> BtError | None:

@@ -42,7 +42,9 @@ class Function(NamedTuple):
     parameters: tuple[Parameter, ...] | None
     is_async: bool
     is_generator: bool
-    decorators: tuple[str, ...]  # source texts, outermost first
+    decorators: tuple[
+        str, ...
+    ]  # dotted names, where they come from, outermost first; "" where that is not known
 
 
 class Reach(NamedTuple):

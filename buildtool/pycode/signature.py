@@ -15,7 +15,9 @@ from buildtool.pycode.pure import called
 from buildtool.pycode.scopes import DEFINITIONS, Routine
 
 # Decorators that leave the signature as it is written.
-_TRANSPARENT = frozenset({"functools.cache", "functools.lru_cache", "staticmethod", "classmethod"})
+_TRANSPARENT = frozenset(
+    {"functools.cache", "functools.lru_cache", "staticmethod", "classmethod", "coiled.function"}
+)
 _NO_CALLABLES = (
     *(ast.Constant, ast.JoinedStr, ast.List, ast.Tuple, ast.Set, ast.Dict),
     *(ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.Compare),
@@ -33,7 +35,7 @@ def describe(module: Module, qualname: str, node: ast.AST, *, skip_first: bool =
     """What a definition, or a value that is given a name, tells of how it is called."""
     decorators: tuple[str, ...] = ()
     if isinstance(node, DEFINITIONS):
-        decorators = tuple(ast.unparse(item) for item in node.decorator_list)
+        decorators = tuple(origin(called(item), module.origins) or "" for item in node.decorator_list)
     routine: Routine | None = None
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
         routine = node

@@ -73,6 +73,9 @@ class JsonLines:
         """A remark is told as a warning: programs that do not care can pass it over."""
         self._write("warning", text=text)
 
+    def doing(self, text: str) -> None:
+        """Programs are told of what has happened."""
+
     def error(self, error: BtError) -> None:
         """`error`: why there was no build, or no end of one; several errors come one by one."""
         if isinstance(error, Problems):

@@ -71,6 +71,10 @@ class Reporter(Protocol):
         """Something the user may want to know."""
         ...
 
+    def doing(self, text: str) -> None:
+        """What the build waits for before jobs can run; nothing: it does not any more."""
+        ...
+
     def summary(self, counts: Mapping[str, int], seconds: float, exit_code: int) -> None:
         """The build has ended."""
         ...

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import time
 from collections.abc import Mapping
 from typing import TextIO
 
@@ -14,6 +16,7 @@ from buildtool.text import duration, printable, visible
 ORDER = ("ran", "unchanged", "restored", "fresh", "failed", "skipped")
 HELD = 1 << 20  # bytes of output kept for later of one job; all of it is in the log
 BROKEN_OFF: Mapping[int, str] = {ExitCode.INTERRUPTED: "interrupted", ExitCode.TERMINATED: "terminated"}
+_RARELY = 60.0  # seconds
 WORDS = {"unchanged": "unchanged after running"}
 
 
@@ -28,6 +31,9 @@ class Plain:
         self._failed: list[JobReport] = []
         self._speaker: str | None = None  # whose output is printed as it comes
         self._held: dict[str, bytearray] = {}
+        self._live = stream.isatty()
+        self._over = False  # the last line is to be written over
+        self._again_at = 0.0
 
     @property
     def gone(self) -> BtError | None:
@@ -97,12 +103,29 @@ class Plain:
         if not self._quiet:
             self._write(f"{self._paint.cyan('note:')} {text}")
 
+    def doing(self, text: str) -> None:
+        """On a terminal, one line that is written over; else what is new is told once a minute at most."""
+        if self._quiet:
+            return
+        if self._live:
+            self._outlet.write(f"\r\x1b[K{self._paint.dim(text[: self._width()])}")
+            self._over = bool(text)
+        elif text and time.monotonic() >= self._again_at:
+            self._again_at = time.monotonic() + _RARELY
+            self.note(text)
+
     def summary(self, counts: Mapping[str, int], seconds: float, exit_code: int) -> None:
         """Failures once more, then the closing sentence."""
         lines = [line for job in self._failed for line in render_failure(job, self._paint)]
         self._write(*lines, *[""] * bool(lines), closing(counts, seconds, exit_code))
 
+    def _width(self) -> int:
+        return max(20, shutil.get_terminal_size().columns - 1)
+
     def _write(self, *lines: str) -> None:
+        if self._over:
+            self._over = False
+            self._outlet.write("\r\x1b[K")
         self._outlet.write("".join(f"{line}\n" for line in lines))
 
 

@@ -102,6 +102,8 @@ def _fresh(job: Explained, paint: Paint, now: float) -> list[str]:
         ),
         ("ran", f"{count(record.runs, 'time')}"),
     ]
+    if record.drift:
+        facts.append(("drift", f"the machine that ran it differed: {printable(record.drift)}"))
     if job.history and job.history[0].reasons:
         facts.append(("because", "; ".join(printable(r) for r in job.history[0].reasons)))
     lines += [f"  {label:<10} {text}" for label, text in facts]

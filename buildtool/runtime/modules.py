@@ -115,11 +115,21 @@ def _stem(path: str) -> str:
 
 
 def load(target: str) -> Callable[..., Any]:
-    """The function of `module:function`."""
+    """The function of `module:function`, without what `@coiled.function` makes of it."""
+    found = find(target)
+    if (
+        type(found).__module__ == "coiled.function"
+    ):  # where it runs is decided: it is not to go elsewhere by itself
+        found = found.function
+    return found  # type: ignore[no-any-return]  # whatever it is, it is called
+
+
+def find(target: str) -> Any:
+    """What `module:function` stands for."""
     module, _, name = target.partition(":")
     if module not in sys.modules:
         importlib.invalidate_caches()
     found: Any = importlib.import_module(module)
     for part in name.split("."):
         found = getattr(found, part)
-    return found  # type: ignore[no-any-return]  # whatever it is, it is called
+    return found

@@ -33,6 +33,31 @@ class JobRecord:
     executor: str
     runs: int = 1  # how often it ran in all
     accepted: bool = False  # `bt accept` said that the outputs are right as they are
+    drift: str = ""  # how the machine that ran it differed from the one that asked for it
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterRecord:
+    """A cluster that was asked for, and is not known to be gone. Times are seconds since the epoch."""
+
+    name: str
+    executor: str  # the name of the executor that it is for
+    backend: str
+    asked: float  # when
+    maker: str  # who asked for it: `user@host`
+    pid: int  # of the `bt` that did
+    stamp: str | None  # when that process was started, as the system tells it
+    id: int | None = None  # what the service calls it; None while that is not known
+    account: str | None = None  # of the service
+    workers: int = 0  # that it had when it was last used
+    used: float = 0.0  # when it was last known to be used
+    stops_after: float | None = None  # seconds without work; None: it does not stop by itself
+    environment: str = ""  # the digest of what it was made to match
+
+    @property
+    def is_half_made(self) -> bool:
+        """Whether it is not known that it came up."""
+        return self.id is None
 
 
 class Running(NamedTuple):

@@ -9,10 +9,11 @@ import json
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from buildtool.fingerprint import Fingerprint, Item
-from buildtool.state.records import BuildRecord, HistoryRecord, JobRecord, Made, Running
+from buildtool.state.records import BuildRecord, ClusterRecord, HistoryRecord, JobRecord, Made, Running
 
 LONGEST = 64 * 1024  # characters of an item's text that are kept
 BIGGEST = 2**63  # SQLite's integers are smaller
@@ -73,7 +74,8 @@ def pack_details(job: JobRecord) -> bytes:
         items.append((kind, name) if short is None else (kind, name, short))
         digests.append(digest)
     deflate = zlib.compressobj(wbits=-15, zdict=DICTIONARY)
-    packed = deflate.compress(to_json((items, job.wildcards, job.found)).encode("ascii")) + deflate.flush()
+    values = (items, job.wildcards, job.found, *((job.drift,) if job.drift else ()))
+    packed = deflate.compress(to_json(values).encode("ascii")) + deflate.flush()
     return FORM + packed + bytes.fromhex("".join(digests))
 
 
@@ -83,6 +85,7 @@ class Details(NamedTuple):
     fingerprint: Fingerprint
     wildcards: tuple[tuple[str, str], ...]
     found: tuple[str, ...]
+    drift: str
 
 
 def unpack_details(stored: bytes) -> Details:
@@ -90,7 +93,7 @@ def unpack_details(stored: bytes) -> Details:
     if stored[:1] != FORM:
         raise ValueError("unknown form of a record")
     inflate = zlib.decompressobj(wbits=-15, zdict=DICTIONARY)
-    items, wildcards, found = json.loads(inflate.decompress(stored[1:]))
+    items, wildcards, found, *drift = json.loads(inflate.decompress(stored[1:]))
     digests = inflate.unused_data.hex()
     at = 0
     whole = []
@@ -102,7 +105,7 @@ def unpack_details(stored: bytes) -> Details:
         at += 32
     if at != len(digests):
         raise ValueError("a record has lost digests")
-    return Details(Fingerprint(tuple(whole)), _pairs(wildcards), tuple(found))
+    return Details(Fingerprint(tuple(whole)), _pairs(wildcards), tuple(found), *map(str, drift or ("",)))
 
 
 STAMP = "path, size, mtime_ns, ctime_ns, inode, mode, digest, hashed_at"
@@ -172,6 +175,7 @@ def to_job(row: tuple[Any, ...], outputs: list[tuple[Any, ...]]) -> JobRecord:
         executor=to_text(executor),
         runs=runs,
         accepted=bool(accepted),
+        drift=details.drift,
     )
 
 
@@ -251,3 +255,14 @@ def to_history(row: tuple[Any, ...]) -> HistoryRecord:
 
 def _pairs(lists: list[list[str]]) -> tuple[tuple[str, str], ...]:
     return tuple((first, second) for first, second in lists)
+
+
+def cluster_row(cluster: ClusterRecord) -> tuple[bytes, str]:
+    """The row of a cluster."""
+    values = asdict(cluster)
+    return to_bytes(values.pop("name")), to_json(values)
+
+
+def to_cluster(row: Sequence[Any]) -> ClusterRecord:
+    """The cluster of a row."""
+    return ClusterRecord(to_text(row[0]), **json.loads(row[1]))

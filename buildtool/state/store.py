@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol, Self, TypeVar
 from buildtool.fingerprint import Item
 from buildtool.state.database import Database
 from buildtool.state.known import Known
-from buildtool.state.records import BuildRecord, HistoryRecord, JobRecord, Running
+from buildtool.state.records import BuildRecord, ClusterRecord, HistoryRecord, JobRecord, Running
 from buildtool.state.rows import (
     BUILD,
     HISTORY,
@@ -26,6 +26,7 @@ from buildtool.state.rows import (
     STAMP,
     UNREADABLE,
     Stamp,
+    cluster_row,
     code_row,
     history_row,
     job_row,
@@ -35,6 +36,7 @@ from buildtool.state.rows import (
     text_row,
     to_build,
     to_bytes,
+    to_cluster,
     to_history,
     to_job,
     to_json,
@@ -219,6 +221,12 @@ class StateReader:
             content,
         )
 
+    def clusters(self) -> list[ClusterRecord]:
+        """The clusters that were asked for and are not known to be gone, by name."""
+        return self._read(
+            "SELECT name, details FROM clusters ORDER BY name", lambda rows: [to_cluster(row) for row in rows]
+        )
+
     def value(self, name: str) -> str | None:
         """What `set_value` kept under this name."""
         return self._read(
@@ -386,6 +394,14 @@ class State(StateReader):
             "INSERT OR REPLACE INTO meanings VALUES (?, ?, ?)",
             ((to_bytes(how), content, meaning) for (how, content), meaning in meanings.items()),
         )
+
+    def set_cluster(self, cluster: ClusterRecord) -> None:
+        """Note that there is a cluster, or will be."""
+        self._database.write("INSERT OR REPLACE INTO clusters VALUES (?, ?)", cluster_row(cluster))
+
+    def forget_cluster(self, name: str) -> None:
+        """Note that a cluster is gone."""
+        self._database.write("DELETE FROM clusters WHERE name=?", (to_bytes(name),))
 
     def set_value(self, name: str, value: str) -> None:
         """Keep a text under a name."""

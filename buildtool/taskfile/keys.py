@@ -6,7 +6,6 @@ The checks and the JSON Schema both come from here. Does not read files, and doe
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from buildtool.taskfile import rules
@@ -105,6 +104,8 @@ BACKENDS: dict[str, tuple[Key, ...]] = {
         Key("workers", Number(whole=True), "How many workers a local cluster has."),
         Key("security", _SECURITY, "TLS files."),
         Key("resources", ListOf(TEXT), "Names of `resources` that workers were started with."),
+        Key("drift", Choice(("warn", "error", "ignore")),
+            "What a difference between the workers and this machine does.", "warn"),
     ),
     "coiled": (
         Key("mode", Choice(("cluster", "function")), "A cluster, or serverless functions.", "cluster"),
@@ -112,7 +113,8 @@ BACKENDS: dict[str, tuple[Key, ...]] = {
         Key("workers", _RANGE, "How many, or the least and the most of them."),
         Key("worker", _WORKER, "What each worker has."),
         Key("region", TEXT, "The cloud's region."),
-        Key("idle_timeout", SECONDS, "Stop the cluster when it did nothing for so long."),
+        Key("idle_timeout", SECONDS, "Stop the cluster when it did nothing for so long.", 20 * 60),
+        Key("keepalive", SECONDS, "How long a cluster for functions is kept after the last build that used it.", 30),
         Key("drift", Choice(("warn", "error", "restart", "ignore")),
             "What a difference between the workers and this machine does.", "warn"),
         Key("options", Anything(), "Passed on to coiled as it is."),
@@ -123,19 +125,6 @@ BACKENDS: dict[str, tuple[Key, ...]] = {
         Key("remote", FLAG, "Whether its workers do not see this disk.", default=False),
     ),
 }  # fmt: skip
-USABLE_BACKENDS = ("local", "threads", "processes", "loky", "dask", "custom")
-
-
-def _refuse_backend(name: str, spot: Spot) -> None:
-    usable = listing([f"`{backend}`" for backend in USABLE_BACKENDS if backend != "custom"], "or")
-    spot.wrong(f"executor `{name}` is not supported yet", f"use {usable} for now")
-
-
-def _usable(table: Mapping[str, Any], spot: Spot) -> None:
-    """What runs the jobs can be used already."""
-    name = table["backend"]
-    if name not in USABLE_BACKENDS:
-        _refuse_backend(name, spot.key("backend"))
 
 
 def _backend(name: str) -> Table:
@@ -144,8 +133,6 @@ def _backend(name: str) -> Table:
         (about, *BACKENDS[name]),
         required=("backend", "factory") if name == "custom" else ("backend",),
         marks=lambda v: v.get("backend") == name,
-        rule=_usable,
-        shown=name in USABLE_BACKENDS,
     )
 
 
@@ -162,24 +149,7 @@ EXECUTORS = Key(
 )
 
 
-class _Executor(Text):
-    """The name of an executor; which of `[executors]` there are is checked once all files are read."""
-
-    def check(self, value: Any, spot: Spot) -> Any:
-        name = super().check(value, spot)
-        if name is not INVALID and name in BACKENDS and name not in USABLE_BACKENDS:
-            _refuse_backend(name, spot)
-            return INVALID
-        return name
-
-    def schema(self) -> Schema:
-        return {
-            **super().schema(),
-            "not": {"enum": [name for name in BACKENDS if name not in USABLE_BACKENDS]},
-        }
-
-
-EXECUTOR = _Executor()
+EXECUTOR = Text()  # which of `[executors]` there are is checked once all files are read
 
 # --- foreach -------------------------------------------------------------------------------------
 

@@ -142,7 +142,8 @@ class Settings:
     wrong: frozenset[str] = frozenset()  # keys that did not pass; they are left out
 
 
-REMOTE = ("dask",)  # backends whose machines do not see this disk
+DECORATED = "coiled.function"  # the executor of functions that have this decorator
+REMOTE = ("dask", "coiled", DECORATED)  # backends whose machines do not see this disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,5 +173,12 @@ class Taskfile:
 
     def offered(self, name: str) -> frozenset[str]:
         """The resources that the machines of an executor say they have: these are counted there, not here."""
+        if name == DECORATED:
+            return frozenset({"cpus", "memory", "gpu"})  # the decorator says what there is
         spec = self.executors.get(name)
-        return frozenset(spec.options.get("resources", ())) if spec is not None else frozenset()
+        if spec is None:
+            return frozenset()
+        machine = {"cpus", "memory", "gpu"}
+        if spec.backend == "coiled" and spec.options.get("mode") != "function":
+            machine &= {*spec.options.get("worker", ())}
+        return frozenset(spec.options.get("resources", ())) | (machine if spec.backend == "coiled" else set())

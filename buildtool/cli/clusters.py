@@ -1,0 +1,131 @@
+"""Clusters on the command line: shown by `bt status`, stopped by `bt clean --cluster`, mentioned by `bt build`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+
+import click
+
+from buildtool.cli.context import STATE
+from buildtool.cli.printing import put
+from buildtool.cli.session import writing
+from buildtool.clusters import Found, clusters_of, concerns_coiled, half_made, still_up
+from buildtool.errors import BtError, UsageError
+from buildtool.state.records import ClusterRecord
+from buildtool.state.store import State, StateReader
+from buildtool.taskfile.specs import Taskfile
+from buildtool.text import count, duration, printable
+
+
+def clean_clusters(taskfile: Taskfile, name: str | None, *, dry_run: bool, yes: bool) -> int:
+    """Stop the clusters of a project, once somebody has agreed to it, and forget them."""
+    from buildtool.executors.account import Account
+
+    def tell(text: str) -> None:
+        click.echo(text, err=True)
+
+    with StateReader.open(os.path.join(taskfile.root, STATE)) as reader:
+        if not concerns_coiled(taskfile, reader):
+            put(["there is no cluster"])
+            return 0
+        with Account("coiled") as account:
+            found = clusters_of(taskfile, reader, account, name)
+    put(line(one) for one in found)
+    if not found:
+        put(["there is no cluster"])
+        return 0
+    if dry_run:
+        put([f"would stop {count(len(found), 'cluster')}"])
+        return 0
+    if not yes:
+        if not sys.stdin.isatty():
+            raise UsageError("`--cluster` stops machines that may be at work", hint="say `--yes` to do it")
+        if not click.confirm(f"stop {count(len(found), 'cluster')}?"):
+            put(["nothing stopped"])
+            return 0
+    with (
+        writing(taskfile.root, "bt clean --cluster", wait=True, warn=tell, note=tell) as state,
+        Account("coiled") as account,
+    ):
+        for one in found:
+            if one.live is not None:
+                account.end(one.live.id)
+            state.forget_cluster(one.name)
+            state.commit()
+            put([f"stopped {printable(one.name)}" if one.live else f"{printable(one.name)} was gone already"])
+    return 0
+
+
+def line(found: Found) -> str:
+    """One cluster: its name, backend, state, workers, age, and who asked for it."""
+    words = [printable(found.name), "coiled"]
+    if found.live is not None:
+        words += [found.live.state, count(found.live.workers, "worker")]
+    else:
+        words.append("not up")
+    if found.record is not None:
+        age = duration(max(0.0, time.time() - found.record.asked))
+        words.append(f"asked for {age} ago by {printable(found.record.maker)}")
+    return "  ".join(words)
+
+
+def status_lines(taskfile: Taskfile, reader: StateReader) -> list[str]:
+    """The clusters that the state knows of, as they are now; without an answer, as they were."""
+    records = reader.clusters()
+    if not records:
+        return []
+    from buildtool.executors.account import Account
+
+    try:
+        with Account("coiled") as account:
+            found = {one.name: one for one in clusters_of(taskfile, reader, account)}
+    except BtError as error:
+        return [f"cluster {_from_record(record)}  ({error.summary})" for record in records]
+    return [f"cluster {line(found[record.name])}" for record in records]
+
+
+def status_data(reader: StateReader) -> list[Mapping[str, object]]:
+    """The same as plain data, from the state alone."""
+    return [
+        {"name": r.name, "backend": r.backend, "executor": r.executor, "asked": r.asked, "maker": r.maker}
+        for r in reader.clusters()
+    ]
+
+
+def _from_record(record: ClusterRecord) -> str:
+    age = duration(max(0.0, time.time() - record.asked))
+    return f"{printable(record.name)}  {record.backend}  asked for {age} ago by {printable(record.maker)}"
+
+
+def end_half_made(state: State, note: Callable[[str], None], warn: Callable[[str], None]) -> None:
+    """Stop what a `bt` has asked for that died before it knew of it: nobody else will."""
+    records = half_made(state)
+    if not records:
+        return
+    from buildtool.executors.account import Account
+
+    try:
+        with Account("coiled") as account:
+            for record in records:
+                number = account.find(record.name)
+                if number is not None:
+                    account.end(number, wait=False)
+                    note(f"stopped the cluster `{record.name}`, which a `bt` that was killed had asked for")
+                state.forget_cluster(record.name)
+                state.commit()
+    except BtError as error:
+        names = ", ".join(f"`{record.name}`" for record in records)
+        warn(f"a `bt` that was killed has asked for {names}, which may be up: {error.summary}")
+
+
+def mention(state: StateReader, note: Callable[[str], None]) -> None:
+    """Say which clusters are up and until when, so that none is forgotten."""
+    for record in still_up(state.clusters(), time.time()):
+        left = record.stops_after
+        until = (
+            f"stops after {duration(left)} without work" if left is not None else "does not stop by itself"
+        )
+        note(f"cluster `{record.name}` is up and {until}; `bt clean --cluster` stops it now")

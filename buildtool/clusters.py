@@ -1,0 +1,103 @@
+"""The clusters that a project has asked for: which there are, and how they are ended.
+
+Knows names, marks and records; what a cluster is, the backend knows.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from buildtool.errors import UsageError
+from buildtool.executors.processes import alive
+from buildtool.state.records import ClusterRecord
+from buildtool.state.store import StateReader
+from buildtool.taskfile.specs import Taskfile
+from buildtool.text import did_you_mean, printable
+
+if TYPE_CHECKING:
+    from buildtool.executors.account import Account, Live
+
+
+class Found(NamedTuple):
+    """One cluster: as it was noted, as the service tells of it, or both."""
+
+    name: str
+    record: ClusterRecord | None
+    live: Live | None
+
+
+def half_made(reader: StateReader) -> list[ClusterRecord]:
+    """Clusters that were asked for by a `bt` of this machine that has died before it knew that they were up."""
+    return [
+        record
+        for record in reader.clusters()
+        if record.is_half_made
+        and record.maker.endswith(f"@{platform.node()}")
+        and not (record.stamp is not None and alive(record.pid, record.stamp))
+    ]
+
+
+def concerns_coiled(taskfile: Taskfile, reader: StateReader) -> bool:
+    """Whether there may be clusters at all."""
+    return bool(reader.clusters()) or any(spec.backend == "coiled" for spec in taskfile.executors.values())
+
+
+def clusters_of(
+    taskfile: Taskfile, reader: StateReader, account: Account, name: str | None = None
+) -> list[Found]:
+    """The clusters of this project, or the one called `name` (or made for the executor `name`).
+
+    Raises `UsageError` for one that is another project's.
+    """
+    records = {record.name: record for record in reader.clusters()}
+    live = {cluster.name: cluster for cluster in account.clusters()}
+    ours = dict.fromkeys((*records, *(n for n in live if _is_ours(taskfile, live[n]))))
+    if name is None:
+        return [Found(one, records.get(one), live.get(one)) for one in ours]
+    meant = [one for one in ours if one == name or _executor(taskfile, one, records) == name]
+    if meant:
+        return [Found(one, records.get(one), live.get(one)) for one in meant]
+    if name in live:
+        project = live[name].tags.get("bt-project")
+        owner = f"of the project `{printable(project)}`" if project else "not marked as made by `bt`"
+        raise UsageError(f"the cluster `{printable(name)}` is {owner}", hint="end it with coiled's own tools")
+    if name not in taskfile.executors and ours:
+        raise UsageError(f"no cluster is called `{printable(name)}`", hint=did_you_mean(name, ours))
+    return []
+
+
+def _is_ours(taskfile: Taskfile, cluster: Live) -> bool:
+    """Whether a cluster has a name that an executor of this Taskfile gives, and is not marked as another project's."""
+    project = cluster.tags.get("bt-project")
+    if project is not None and project != (os.path.basename(taskfile.root) or "root"):
+        return False
+    return any(_fits(cluster.name, name, serverless) for _, name, serverless in _names(taskfile))
+
+
+def _executor(taskfile: Taskfile, cluster: str, records: dict[str, ClusterRecord]) -> str | None:
+    """The executor that a cluster was made for."""
+    if cluster in records:
+        return records[cluster].executor
+    return next((one for one, name, less in _names(taskfile) if _fits(cluster, name, less)), None)
+
+
+def _names(taskfile: Taskfile) -> Iterator[tuple[str, str, bool]]:
+    """Of each executor of that kind: its name, what its cluster is called, and whether it has one for each machine."""
+    from buildtool.executors.wish import cluster_name
+
+    for spec in taskfile.executors.values():
+        if spec.backend == "coiled":
+            yield spec.name, cluster_name(spec, taskfile.root), spec.options.get("mode") == "function"
+
+
+def _fits(cluster: str, name: str, serverless: bool) -> bool:
+    base, _, mark = cluster.rpartition("-")
+    return base == name and len(mark) == 6 if serverless else cluster == name
+
+
+def still_up(records: Iterable[ClusterRecord], now: float) -> list[ClusterRecord]:
+    """Those that have not stopped by themselves yet, as far as can be told without asking."""
+    return [r for r in records if r.stops_after is None or now < max(r.used, r.asked) + r.stops_after]
