@@ -87,11 +87,15 @@ class Courier:
         self._leaving = threading.Event()
         self._connected = False
         self._compared = self._renewed = False
+        self._brought: set[int] = set()  # jobs whose outputs are on their way, or came
         self._thread = threading.Thread(target=self._work, name=f"bt {name}", daemon=True)
         self._thread.start()
 
     def give(self, message: Batch | Stop) -> None:
         """Have something done."""
+        if isinstance(message, Stop) and not self._connected:
+            self._stopped.update(message.ids)  # nothing of them runs: nobody needs to wait until there is a cluster
+            self._tell_stopped(message.ids)
         self._inbox.put(message)
 
     def close(self, patience: float) -> None:
@@ -194,7 +198,11 @@ class Courier:
                         self._end({self._nonce}, now=True)
                     return
                 case Batch():
-                    self._send(message)
+                    try:
+                        self._send(message)
+                    except Exception:
+                        self._inbox.put(message)  # if there will be another cluster, it is for that one
+                        raise
                 case Stop(ids, now):
                     self._stop(ids, now=now)
                 case _Done():
@@ -383,6 +391,7 @@ class Courier:
                 self._contents.forget(key)
             self._tell(Lost(work.id, answer["error"]))
         elif any(entry.get("data", b"") is None for entry in answer["made"]):
+            self._brought.add(work.id)
             self._fetchers.submit(self._bring, work, answer)
         else:
             self._bring(work, answer)
@@ -436,9 +445,15 @@ class Courier:
             numbers = {work.id for work, _ in sent.batch.works}
             if numbers <= wanted and not numbers & self._runs.keys():
                 waiting.append(sent.future)
+        known = {work.id for sent in self._jobs.values() for work, _ in sent.batch.works}
+        self._tell_stopped(number for number in ids if number not in known and number not in self._brought)
         self._end({f"{self._nonce}-{number}" for number in ids}, now=now)
         if waiting:
             self._client.cancel(waiting, force=True)
+
+    def _tell_stopped(self, ids: Iterable[int]) -> None:
+        for number in ids:
+            self._tell(Answered(number, {"cancelled": True}))
 
     def _end(self, names: set[str], *, now: bool) -> None:
         """Have all machines end what is called so."""
