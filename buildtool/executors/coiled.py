@@ -192,10 +192,11 @@ class _Start:
         """Leave the cluster as small as it may be; the machines that it has then."""
         wish = self._wish
         workers = 0
-        with contextlib.suppress(Exception):
-            workers = min(len(client.scheduler_info(n_workers=-1)["workers"]), wish.least)
-            if wish.least != wish.most:
-                cluster.scale(wish.least)
+        if client.status == "running":  # else nobody would answer
+            workers = min(len(cluster.scheduler_info.get("workers", ())), wish.least)
+            with contextlib.suppress(Exception):
+                if wish.least != wish.most:
+                    cluster.scale(wish.least)
         with contextlib.suppress(Exception):
             client.close(timeout=2)
         with contextlib.suppress(Exception):
