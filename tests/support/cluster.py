@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
@@ -57,7 +58,12 @@ class DaskCluster:
         }
         with (self.folder / f"{what}.log").open("ab") as log:
             return subprocess.Popen(
-                [*command, "--host", "127.0.0.1", *self.tls], cwd=self.folder, env=env, stdout=log, stderr=log
+                [*command, "--host", "127.0.0.1", *self.tls],
+                cwd=self.folder,
+                env=env,
+                stdout=log,
+                stderr=log,
+                preexec_fn=_end_with_us,  # noqa: PLW1509  nothing else runs in the child, and it calls one function
             )
 
     def _address(self) -> str:
@@ -68,6 +74,16 @@ class DaskCluster:
             except (OSError, ValueError):
                 time.sleep(0.02)
         raise TimeoutError((self.folder / "scheduler.log").read_text())
+
+
+_C = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1  # of Linux's <sys/prctl.h>
+
+
+def _end_with_us() -> None:
+    """Have this process killed when the tests end, however they do. Linux only."""
+    if sys.platform.startswith("linux"):
+        _C.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def kill(process: subprocess.Popen[Any]) -> None:
