@@ -14,9 +14,10 @@ from buildtool.errors import DiskError
 from buildtool.expand.listing import matches
 from buildtool.files import Disk
 from buildtool.paths import canonical, is_outside
-from buildtool.taskfile.pattern import parse_pattern
+from buildtool.taskfile.pattern import Pattern, parse_pattern
 from buildtool.text import printable
 
+Output = tuple[str, bool]  # a path, or with True a pattern
 BOXES = ".bt/isolated/"
 _LOST = re.compile(r"no such file|not found|cannot (?:open|stat|access|find)|does not exist", re.IGNORECASE)
 _WORD = re.compile(r"[^\s'\"`:,;()\[\]<>=]+")
@@ -31,7 +32,7 @@ class Box:
         self._project = disk
         self.disk = Disk(disk.absolute(self.path).rstrip("/"))
 
-    def fill(self, inputs: Iterable[str], outputs: Iterable[str], folder: str) -> None:
+    def fill(self, inputs: Iterable[str], outputs: Iterable[Output], folder: str) -> None:
         """Link to the inputs, and make the folders of the outputs and the one that the job runs in."""
         try:
             os.makedirs(self.disk.absolute(folder or "./"), exist_ok=True)
@@ -41,23 +42,19 @@ class Box:
                     continue
                 os.makedirs(os.path.dirname(where), exist_ok=True)
                 os.symlink(self._project.absolute(path).rstrip("/"), where)
-            for path in outputs:
+            for path, is_pattern in outputs:
                 if not is_outside(path):
-                    self.disk.make_parents(path.split("*", maxsplit=1)[0])
+                    self.disk.make_parents(self._pattern(path).folder + "/" if is_pattern else path)
         except OSError as error:
             cause = (error.strerror or str(error)).lower()
             raise DiskError(f"cannot fill `{self.path}`: {cause}") from error
 
-    def bring_out(self, outputs: Iterable[str]) -> None:
-        """Move what the job made to where it belongs; a glob is whatever appeared."""
-        for text in outputs:
+    def bring_out(self, outputs: Iterable[Output]) -> None:
+        """Move what the job made to where it belongs; of a pattern, whatever appeared."""
+        for text, is_pattern in outputs:
             if is_outside(text):
                 continue
-            paths = [text]
-            if any(c in text for c in "*?["):
-                [pattern] = parse_pattern(text, self.disk.root)
-                paths = matches(self.disk, pattern)
-            for path in paths:
+            for path in matches(self.disk, self._pattern(text)) if is_pattern else [text]:
                 if self.disk.exists(path) and not self._is_input(path):
                     self._project.remove(path)
                     self._project.move(self.path + path, path)
@@ -81,6 +78,10 @@ class Box:
             f"`{printable(path)}` is in the project and not among its inputs: add it to `inputs`"
             for path in list(found)[:_SHOWN]
         )
+
+    def _pattern(self, text: str) -> Pattern:
+        [pattern] = parse_pattern(text, self.disk.root)
+        return pattern
 
     def _is_input(self, path: str) -> bool:
         """Whether what is there is one of our links."""

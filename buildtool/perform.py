@@ -12,7 +12,6 @@ import shutil
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from buildtool.audit import undeclared
 from buildtool.check import Checker, Look
@@ -20,24 +19,21 @@ from buildtool.clean import inside, note_inside
 from buildtool.depfile import parse_depfile
 from buildtool.environment import Environment
 from buildtool.errors import BtError, DiskError, StateError, TaskfileError
-from buildtool.executors.protocol import MARK, Call, Ended, Remote, Work
+from buildtool.executors.protocol import MARK, Call, Ended, Work
 from buildtool.failures import Failures, glob_paths, log_path
 from buildtool.files import TICK, Disk
 from buildtool.fingerprint import Fingerprint, Item
 from buildtool.graph import Form, Job, JobId
 from buildtool.isolation import Box
-from buildtool.paths import canonical, is_outside, parents
+from buildtool.luggage import Packer
+from buildtool.paths import canonical, parents
 from buildtool.plan import Status
 from buildtool.project import Project
 from buildtool.recover import ASIDE, KEPT
 from buildtool.report.model import Failure
 from buildtool.state.records import JobRecord, Made, Running
 from buildtool.state.store import State
-from buildtool.taskfile.pattern import parse_pattern
 from buildtool.text import printable
-
-if TYPE_CHECKING:
-    from buildtool.executors.kit import Modules
 
 
 @dataclass(slots=True)
@@ -92,7 +88,7 @@ class Performer:
         self._code = checker.code
         self._meant = checker.meant
         self._audit = audit
-        self._modules: Modules | None = None
+        self._packer = Packer(project)
         self.drifts: dict[str, str] = {}  # by executor: how its machines differ from this one
         self._number = 0
         self._inside: dict[str, bool] = {}  # folders of outputs: whether they lie in the project
@@ -121,11 +117,13 @@ class Performer:
         remote = self.project.is_remote(job)
         attempt.box = Box(self.disk, f"{self.build}-{self._number}") if spec.isolated or remote else None
         disk = attempt.box.disk if attempt.box is not None else self.disk
+        environment = self._environment.of(job)
+        secret = (environment.get(name) for name in self.project.taskfile.settings.secrets)
         attempt.work = Work(
             self._number,
             (*renderer.shell(job), attempt.command) if call is None else (),
             disk.absolute(folder).rstrip("/") if folder else disk.root,
-            {**self._environment.of(job), MARK: self._run},
+            {**environment, MARK: self._run},
             self.disk.absolute(log_path(job)),
             spec.timeout,
             spec.interactive,
@@ -133,7 +131,10 @@ class Performer:
             self.project.executor_of(job),
             disk.root if self._audit and not remote else "",
             attempt.alone,
-            self._luggage(attempt, attempt.box, seconds) if remote and attempt.box is not None else None,
+            tuple(os.fsencode(value) for value in secret if value),
+            self._packer.pack(job, attempt.look.items, self.disk.absolute(attempt.box.path), seconds)
+            if remote and attempt.box is not None
+            else None,
         )
         outputs = self._old_outputs(attempt)
         self._refuse_links_outside(outputs)
@@ -161,76 +162,6 @@ class Performer:
             self.project.renderer.environment(job),
             functions.signatures(task),
         )
-
-    def _luggage(self, attempt: Attempt, box: Box, seconds: float | None) -> Remote:
-        """What a job needs on a machine that does not see this disk. Raises `TaskfileError` if that is not enough."""
-        job = attempt.job
-        renderer, task = self.project.renderer, self.project.renderer.task(attempt.job)
-        inputs: dict[str, str] = {}
-        folders: dict[str, None] = {}
-        for item in attempt.look.items:
-            if item.kind in ("input", "need", "track.file", "found"):
-                self._pack(item.name, item.name, inputs, folders)
-        made = self._made_in_box(job)
-        for path in (*inputs, *made):
-            if is_outside(path):
-                name = printable(self.project.executor_of(job))
-                raise TaskfileError(
-                    f"`{printable(path)}` lies outside of the project, and `{name}` runs on other machines",
-                    place=task.spec.place,
-                    hint='bring it into the project, or run the task here with `executor = "local"`',
-                )
-        roots = (self.disk.root, *self.project.functions.path(task))
-        theirs = self.project.taskfile.offered(self.project.executor_of(job))
-        return Remote(
-            self.disk.absolute(box.path),
-            self.disk.root,
-            tuple(inputs.items()),
-            (*folders, *(posixpath.dirname(path.split("*", maxsplit=1)[0]) for path in made)),
-            tuple(self._wanted(path) for path in made),
-            renderer.cwd(job),
-            {name: os.environ[name] for name in task.spec.track.env if name in os.environ}
-            | dict(renderer.environment(job)),
-            tuple(dict.fromkeys(os.path.relpath(path, self.disk.root) for path in roots)),
-            self._project_modules().zip(),
-            {name: amount for name, amount in {"cpus": 1.0, **task.spec.resources}.items() if name in theirs},
-            self.project.imports(),
-            task.spec.priority,
-            seconds,
-        )
-
-    def _project_modules(self) -> Modules:
-        """Made when it is first needed: few builds send anything."""
-        from buildtool.executors.kit import Modules
-
-        self._modules = self._modules or Modules(self.disk.root)
-        return self._modules
-
-    def _pack(self, path: str, source: str, inputs: dict[str, str], folders: dict[str, None]) -> None:
-        """Note what a machine must have at `path`: the content of `source`, links as what they lead to."""
-        where = self.disk.absolute(source)
-        if source.endswith("/"):
-            folders[path] = None
-            for inner in self.disk.below(source, directories=True):
-                self._pack(path + inner[len(source) :], inner, inputs, folders)
-        elif os.path.islink(where):
-            real = os.path.realpath(where) + ("/" if os.path.isdir(where) else "")
-            if os.path.exists(real):
-                self._pack(
-                    path + ("/" if real.endswith("/") else ""),
-                    canonical(real, self.disk.root),
-                    inputs,
-                    folders,
-                )
-        elif (value := self.disk.digest(source)) is not None:
-            inputs[path] = value
-
-    def _wanted(self, text: str) -> str | tuple[str, str]:
-        """An output as a machine can look for it that knows no patterns."""
-        if not any(c in text for c in "*?["):
-            return text
-        [pattern] = parse_pattern(text, self.disk.root)
-        return pattern.folder, pattern.regex.pattern
 
     def _old_outputs(self, attempt: Attempt) -> tuple[str, ...]:
         """Every path that the job may write, or wrote when it last ran."""
@@ -339,7 +270,7 @@ class Performer:
             here = attempt.work is None or attempt.work.remote is None
             kinds = ("input", "need", "track.file") if here else ()
             inputs = [i.name for i in attempt.look.items if i.kind in kinds]
-            attempt.box.fill(inputs, self._made_in_box(attempt.job), self.project.renderer.cwd(attempt.job))
+            attempt.box.fill(inputs, self._packer.made(attempt.job), self.project.renderer.cwd(attempt.job))
         if depfile is not None and spec.keep and self.disk.exists(depfile):
             self._clear_depfile(attempt, depfile)
         self._guard(attempt)
@@ -421,12 +352,6 @@ class Performer:
                 paths = [p for p in self.disk.below(file.path) if p not in attempt.strangers]
                 note_inside(self.state, file.path, {p: self.disk.digest(p) or "" for p in paths})
 
-    def _made_in_box(self, job: Job) -> tuple[str, ...]:
-        """What a job may leave in its box."""
-        depfile = self.project.renderer.depfile(job)
-        outputs = self.project.expander.graph.paths(job.output_files())
-        return outputs if depfile is None else (*outputs, depfile)
-
     # -- afterwards ------------------------------------------------------------------------------------------
 
     def finish(self, attempt: Attempt, ended: Ended) -> Outcome:
@@ -435,7 +360,7 @@ class Performer:
             self._active.discard(attempt.job.id)
             trespass = self._trespass(attempt)
             if attempt.box is not None and not (ended.code or ended.signal or ended.cause or ended.error):
-                attempt.box.bring_out(self._made_in_box(attempt.job))
+                attempt.box.bring_out(self._packer.made(attempt.job))
             failure = self._failures.look(
                 attempt.job, attempt.command, attempt.started, attempt.work, ended, attempt.box
             )

@@ -5,7 +5,6 @@ Does not know what runs on a cluster, nor which of them are whose.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
 from collections.abc import Iterator
@@ -38,6 +37,8 @@ class Account:
 
     def __enter__(self) -> Self:
         self.library = library = self._library()
+        import asyncio
+
         import dask
 
         # The text of functions is nobody's business: coiled would send it for its statistics.

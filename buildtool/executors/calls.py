@@ -34,7 +34,7 @@ class Running:
         """Take on a work; the log of an earlier run goes away."""
         with contextlib.suppress(OSError):
             os.unlink(work.log)
-        return Running(work, Log(work.log, log_limit), Mask(mask))
+        return Running(work, Log(work.log, log_limit), Mask((*mask, *work.secrets)))
 
     @property
     def call(self) -> Call:
@@ -62,6 +62,8 @@ class Running:
             timed_out=self.timed_out,
             cancelled=self.cancelled,
             log_error=self.log.error,
+            cause=ended.cause and self.mask.clean(ended.cause),
+            error=ended.error and self.mask.clean(ended.error),
         )
         return [*last, ended]
 

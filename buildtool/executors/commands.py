@@ -102,7 +102,7 @@ class Commands:
     def _try(self, work: Work) -> None:
         """Start a work; without room it waits, as long as other work runs that may give some back."""
         began = time.monotonic()
-        run = _Run(work, Log(work.log, self._log_limit), Mask(self._mask), began)
+        run = _Run(work, Log(work.log, self._log_limit), Mask((*self._mask, *work.secrets)), began)
         try:
             if self._runs and not self._closed:
                 _check_margin()

@@ -94,7 +94,9 @@ class Courier:
     def give(self, message: Batch | Stop) -> None:
         """Have something done."""
         if isinstance(message, Stop) and not self._connected:
-            self._stopped.update(message.ids)  # nothing of them runs: nobody needs to wait until there is a cluster
+            self._stopped.update(
+                message.ids
+            )  # nothing of them runs: nobody needs to wait until there is a cluster
             self._tell_stopped(message.ids)
         self._inbox.put(message)
 

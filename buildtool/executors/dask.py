@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import os
+import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from buildtool.errors import ExecutorError, Place
-from buildtool.executors.messages import Cluster, Connect, Told
+from buildtool.executors.messages import Cluster, Connect, LeavingError, Told
 
 _PATIENCE = 10.0  # seconds to wait for the scheduler
 
@@ -19,7 +20,7 @@ _PATIENCE = 10.0  # seconds to wait for the scheduler
 def dask(name: str, place: Place | None, options: Mapping[str, Any], root: str, workers: int) -> Connect:
     """What connects to the cluster of an `[executors.NAME]` table; that raises `ExecutorError`."""
 
-    def connect(_tell: Callable[[Told], None], _leaving: threading.Event) -> Cluster:
+    def connect(_tell: Callable[[Told], None], leaving: threading.Event) -> Cluster:
         try:
             import distributed
         except ImportError:
@@ -39,14 +40,21 @@ def dask(name: str, place: Place | None, options: Mapping[str, Any], root: str, 
             local = _local(library, workers)
             address = local.scheduler_address
         try:
-            client = library.Client(
-                address,
-                security=security,
-                timeout=_PATIENCE,
-                set_as_default=False,
-                name="bt",
-                direct_to_workers=False,
+            client = _in_time(
+                lambda: library.Client(
+                    address,
+                    security=security,
+                    timeout=_PATIENCE,
+                    set_as_default=False,
+                    name="bt",
+                    direct_to_workers=False,
+                ),
+                leaving,
             )
+        except LeavingError:
+            if local is not None:
+                local.close()
+            raise
         except (OSError, ValueError, TypeError) as error:
             if local is not None:
                 local.close()
@@ -68,6 +76,31 @@ def dask(name: str, place: Place | None, options: Mapping[str, Any], root: str, 
         return Cluster(client, f"the cluster at {address}", close, root, drift=options.get("drift", "warn"))
 
     return connect
+
+
+def _in_time(make: Callable[[], Any], leaving: threading.Event) -> Any:
+    """What `make` gives. Raises what it raises, or `OSError` when it takes too long: what answers is no scheduler."""
+    found: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            found.put((make(), None))
+        except BaseException as error:  # noqa: BLE001  whoever waits raises it
+            found.put((None, error))
+
+    threading.Thread(target=work, name="bt connects", daemon=True).start()
+    until = time.monotonic() + _PATIENCE + 1
+    while time.monotonic() < until:
+        try:
+            made, error = found.get(timeout=0.1)
+        except queue.Empty:
+            if leaving.is_set():
+                raise LeavingError from None
+            continue
+        if error is not None:
+            raise error
+        return made
+    raise OSError("something answers there, but not as a scheduler does")
 
 
 def hush() -> None:

@@ -41,6 +41,12 @@ class Mask:
         rest, self._held = self._held, b""
         return self._pattern.sub(b"***", rest) if rest else rest
 
+    def clean(self, text: str) -> str:
+        """A text of its own, with secrets replaced."""
+        return (
+            self._pattern.sub(b"***", os.fsencode(text)).decode("utf-8", "replace") if self._secrets else text
+        )
+
     def _unsure(self, data: bytes, begin: int) -> int:
         """Where, from `begin` on, the first secret starts that `data` may hold only a part of."""
         size = len(data)

@@ -40,6 +40,7 @@ def described(work: Work, call: Data, name: str, source: Source, contents: dict[
     found: Data = {
         "id": name,
         "inputs": inputs,
+        "links": list(remote.links),
         "folders": list(remote.folders),
         "outputs": list(remote.outputs),
         "cwd": remote.cwd,
@@ -56,17 +57,25 @@ def place_in(box: str, entry: Data) -> str:
     if not where.startswith(box.rstrip("/") + "/"):
         raise OSError(f"`{entry['path']}` lies outside of its directory")
     os.makedirs(os.path.dirname(where), exist_ok=True)
+    if os.path.isdir(where) and not os.path.islink(where) and entry["kind"] != "directory":
+        os.rmdir(where)  # it is there for what the job should have made
     return where
 
 
 def put(box: str, entry: Data) -> None:
-    """Write down what came with the answer. Raises OSError."""
+    """Write down what came with the answer, or in its place what shows of which kind it was. Raises OSError."""
     where = place_in(box, entry)
-    if entry["kind"] == "directory":
-        os.makedirs(where, exist_ok=True)
-    elif entry["kind"] == "link":
-        os.symlink(entry["text"], where)
-    elif entry["kind"] == "file":
-        with open(where, "wb") as file:
-            file.write(entry["data"])
-        os.chmod(where, entry["mode"])
+    match entry["kind"]:
+        case "directory":
+            os.makedirs(where, exist_ok=True)
+        case "link":
+            os.symlink(entry["text"], where)
+        case "file":
+            with open(where, "wb") as file:
+                file.write(entry["data"])
+            os.chmod(where, entry["mode"])
+        case "beside":
+            with open(where, "wb"):
+                pass
+        case _:
+            os.mkfifo(where)

@@ -42,6 +42,7 @@ class Remote:
     box: str  # absolute directory here: what it made comes there, under the same relative paths
     root: str  # absolute root of the project
     inputs: tuple[tuple[str, str], ...]  # files, each with its digest
+    links: tuple[tuple[str, str], ...]  # each with its text
     folders: tuple[str, ...]  # to be there when it begins
     outputs: tuple[str | tuple[str, str], ...]  # paths; of a pattern, the folder and a regular expression
     cwd: str
@@ -71,6 +72,7 @@ class Work:
     alone: bool = (
         False  # it, or a job that ran beside it, took its worker down: run it where it can hurt no other
     )
+    secrets: tuple[bytes, ...] = ()  # values that are not to be shown
     remote: Remote | None = None  # for executors whose machines do not see this disk
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import fcntl
 import hashlib
 import io
+import itertools
 import json
 import os
 import pickle
@@ -39,6 +41,8 @@ CHUNK = 1 << 24  # bytes of any other piece: the scheduler holds few of them at 
 GRACE = 5.0  # seconds between TERM and KILL
 LINGER = 0.25  # seconds in which what a job leaves behind may end by itself
 ROOM = 0.1  # of the disk that kept contents leave free
+_BESIDE = 20  # files that are named where declared ones are missing
+_FICLONE = 0x40049409  # of Linux's <linux/fs.h>
 _HEADER = struct.Struct("!I")  # bytes of the message that follows
 _OLDEST = (3, 11)
 _START = (
@@ -63,8 +67,9 @@ def run(batch: Data, kit: bytes, code: bytes, contents: dict[str, list[bytes]]) 
     `at_start`: beginnings of the names of variables that are looked at when a process starts.
 
     A job: `id`; `inputs`, each with path, names under which it may be kept, mode, and its bytes if they are few;
-    `folders` to make; `outputs`, each a path or the folder and the regular expression of a pattern; `cwd`; `env`
-    beside that of this machine; `timeout` in seconds; `argv` of a command, or the `call` that `perform` is given.
+    `links`, each with its text; `folders` to make; `outputs`, each a path or the folder and the regular expression of
+    a pattern; `cwd`; `env` beside that of this machine; `timeout` in seconds; `argv` of a command, or the `call` that
+    `perform` is given.
 
     Events: `began` with the process, `printed` with bytes. An answer: as of `perform`; also `seconds`, `signal`,
     `timed_out`, `cancelled`, `printed` (how many bytes), `error` (why it could not be started), `made` and `kept` (the
@@ -151,11 +156,13 @@ def read(names: list[str], index: int) -> bytes:
 
 
 def kept_names() -> list[str]:
-    """What this machine keeps."""
+    """The names of what this machine keeps."""
+    base = os.path.join(_worker().local_directory, "bt")
     try:
-        return sorted(os.listdir(os.path.join(_worker().local_directory, "bt", "contents")))
+        known = os.listdir(os.path.join(base, "keys"))
     except OSError:
         return []
+    return sorted(name for name in known if _find(base, [name]) is not None)
 
 
 def _worker() -> Any:
@@ -213,45 +220,112 @@ def _unpacked(base: str, name: str, data: bytes) -> str:
     return where
 
 
+# A content lies in `contents` under its own hash. `keys` holds the other names under which it is known, `proofs` the
+# signature of its file: nobody writes to that, so another one means damage, and the content is hashed again. When a
+# proof was written last is when the content was used last.
+
+
 def _find(base: str, names: Iterable[str]) -> str | None:
+    """Where a content is that is known under one of these names, if it is what it should be."""
     for name in names:
-        where = os.path.join(base, "contents", name)
-        if os.path.exists(where):
+        own = name
+        with contextlib.suppress(OSError), open(os.path.join(base, "keys", name), encoding="ascii") as file:
+            own = file.read()
+        where = os.path.join(base, "contents", own)
+        if os.path.isfile(where) and _is_whole(base, own, where):
             return where
     return None
 
 
+def _is_whole(base: str, own: str, where: str) -> bool:
+    proof = os.path.join(base, "proofs", own)
+    with contextlib.suppress(OSError, ValueError):
+        with open(proof, encoding="ascii") as file:
+            known = tuple(map(int, file.read().split()))
+        if known == _signature(where):
+            os.utime(proof)
+            return True
+        if _hash(where) == own:
+            _prove(base, own, where)
+            return True
+    with contextlib.suppress(OSError):
+        os.unlink(where)
+    return False
+
+
+def _prove(base: str, own: str, where: str) -> None:
+    _write_down(base, "proofs", own, " ".join(map(str, _signature(where))))
+
+
+def _signature(where: str) -> tuple[int, ...]:
+    st = os.stat(where)
+    return (st.st_size, st.st_mtime_ns, st.st_ctime_ns, st.st_ino)
+
+
+def _hash(where: str) -> str:
+    state = hashlib.blake2b(digest_size=16)
+    with open(where, "rb") as file:
+        while chunk := file.read(1 << 20):
+            state.update(chunk)
+    return state.hexdigest()
+
+
+def _write_down(base: str, folder: str, name: str, text: str) -> None:
+    os.makedirs(os.path.join(base, folder), exist_ok=True)
+    number, new = tempfile.mkstemp(dir=base)
+    with open(number, "w", encoding="ascii") as file:
+        file.write(text)
+    os.replace(new, os.path.join(base, folder, name))
+
+
 def _keep(place: _Place, names: list[str], pieces: list[bytes]) -> bool:
     """Write a content down, unless it is here already, under whichever of its names."""
-    name = names[0]
-    where = os.path.join(place.base, "contents", name)
     known = _find(place.base, names)
-    if known is not None:
-        with contextlib.suppress(FileExistsError):
-            os.link(known, where)
-        return True
-    os.makedirs(os.path.dirname(where), exist_ok=True)
-    number, new = tempfile.mkstemp(dir=place.base)
-    with open(number, "wb") as file:
-        file.writelines(pieces)
-    os.chmod(new, 0o555 if name.startswith("x") else 0o444)
-    os.replace(new, where)
+    if known is None:
+        state = hashlib.blake2b(digest_size=16)
+        number, new = tempfile.mkstemp(dir=place.base)
+        with open(number, "wb") as file:
+            for piece in pieces:
+                state.update(piece)
+                file.write(piece)
+        known = _take(place.base, new, state.hexdigest())
+    _write_down(place.base, "keys", names[0], os.path.basename(known))
     return True
+
+
+def _take(base: str, file: str, own: str) -> str:
+    """Make a file that nobody writes to any more one of the contents."""
+    where = os.path.join(base, "contents", own)
+    os.makedirs(os.path.dirname(where), exist_ok=True)
+    os.chmod(file, 0o444)
+    os.replace(file, where)
+    _prove(base, own, where)
+    return where
+
+
+def _copy(source: str, where: str) -> None:
+    """A file of the job's own: whatever it does to it, no other job sees that. Shares the bytes where the disk can."""
+    with open(source, "rb") as old, open(where, "wb") as new:
+        try:
+            fcntl.ioctl(new.fileno(), _FICLONE, old.fileno())
+        except OSError:
+            shutil.copyfileobj(old, new, 1 << 20)
 
 
 def _make_room(base: str) -> None:
     """Drop the contents that were not used for the longest time while the disk is nearly full."""
-    folder = os.path.join(base, "contents")
     with contextlib.suppress(OSError):
         usage = shutil.disk_usage(base)
         missing = int(usage.total * ROOM) - usage.free
         if missing <= 0:
             return
-        entries = sorted(os.scandir(folder), key=lambda e: e.stat().st_atime)
-        for entry in entries:
+        for entry in sorted(os.scandir(os.path.join(base, "proofs")), key=lambda e: e.stat().st_mtime):
             if missing <= 0:
                 return
-            missing -= entry.stat().st_size
+            where = os.path.join(base, "contents", entry.name)
+            with contextlib.suppress(OSError):
+                missing -= os.stat(where).st_size
+                os.unlink(where)
             os.unlink(entry.path)
 
 
@@ -319,20 +393,10 @@ class _Run:
     def _perform(self, box: str) -> Data:
         if (lack := _fill(box, self.place, self.job)) is not None:
             return _answer(self.job, error=lack, lacking=True)
-        marks = {path: _mark(os.path.join(box, path)) for path, *_ in self.job["inputs"]}
         answer = self._command(box) if "argv" in self.job else self._call(box)
-        for path, names, *_ in self.job["inputs"]:
-            if _mark(os.path.join(box, path)) != marks[path]:
-                self._spoilt(names)
         if answer["status"] == "done" and not self.cancelled and not self.timed_out:
             answer["made"] = _made(box, self.place, self.job)
         return answer
-
-    def _spoilt(self, names: list[str]) -> None:
-        """A job wrote into its input, which may be what is kept: that is not to be trusted any more."""
-        where = _find(self.place.base, names)
-        if where is not None:
-            os.unlink(where)
 
     def _environment(self) -> dict[str, str]:
         """That of this machine, the same locale everywhere, and what the Taskfile says."""
@@ -530,32 +594,22 @@ def _fill(box: str, place: _Place, job: Data) -> str | None:
     for path, names, mode, data in job["inputs"]:
         where = os.path.join(box, path)
         os.makedirs(os.path.dirname(where), exist_ok=True)
-        if data is not None:
+        if data is None:
+            source = _find(place.base, names)
+            if source is None:
+                return f"`{path}` did not reach {place.worker}"
+            if os.path.basename(source) == names[-1] != names[0]:  # from now on it is known by what it is
+                _write_down(place.base, "keys", names[0], names[-1])
+            _copy(source, where)
+        else:
             with open(where, "wb") as file:
                 file.write(data)
-            os.chmod(where, mode)
-            continue
-        source = _find(place.base, names)
-        if source is None:
-            return f"`{path}` did not reach {place.worker}"
-        if os.path.basename(source) != names[0]:  # from now on it is known by what it is
-            known = os.path.join(os.path.dirname(source), names[0])
-            with contextlib.suppress(OSError):
-                os.link(source, known)
-        try:
-            os.link(source, where)
-        except OSError:
-            shutil.copy2(source, where)
-        os.utime(source, (time.time(), os.stat(source).st_mtime))  # the last use, by which room is made
+        os.chmod(where, mode)
+    for path, text in job["links"]:
+        where = os.path.join(box, path)
+        os.makedirs(os.path.dirname(where), exist_ok=True)
+        os.symlink(text, where)
     return None
-
-
-def _mark(where: str) -> tuple[int, ...] | None:
-    try:
-        st = os.stat(where)
-    except OSError:
-        return None
-    return (st.st_size, st.st_mtime_ns, st.st_ino)
 
 
 def _made(box: str, place: _Place, job: Data) -> list[Data]:
@@ -576,7 +630,19 @@ def _made(box: str, place: _Place, job: Data) -> list[Data]:
         if path in inputs or not os.path.lexists(os.path.join(box, path)):
             continue
         made += _told(box, place, path)
+    if any(isinstance(output, str) and not _is_there(box, output) for output in job["outputs"]):
+        known = inputs | {entry["path"] for entry in made}
+        beside = (path for path in _below(box, ".") if path not in known and not _is_there(box, path + "/"))
+        made += [{"path": path, "kind": "beside"} for path in itertools.islice(beside, _BESIDE)]
     return made
+
+
+def _is_there(box: str, path: str) -> bool:
+    return (
+        os.path.isdir(os.path.join(box, path))
+        if path[-1:] == "/"
+        else os.path.isfile(os.path.join(box, path))
+    )
 
 
 def _below(box: str, folder: str) -> Iterable[str]:
@@ -605,21 +671,14 @@ def _told(box: str, place: _Place, path: str) -> Iterable[Data]:
 
 def _content(where: str, place: _Place, size: int) -> Data:
     """Size and hash of a file, and its bytes if they are few; else it is kept under that hash."""
-    state = hashlib.blake2b(digest_size=16)
-    with open(where, "rb") as file:
-        if size <= place.inline:
+    if size <= place.inline:
+        with open(where, "rb") as file:
             data = file.read()
-            state.update(data)
-            return {"size": len(data), "hash": state.hexdigest(), "data": data}
-        size = 0
-        while chunk := file.read(1 << 20):
-            state.update(chunk)
-            size += len(chunk)
-    name = state.hexdigest()
-    keep = os.path.join(place.base, "contents", name)
-    os.makedirs(os.path.dirname(keep), exist_ok=True)
-    os.replace(where, keep)
-    return {"size": size, "hash": name, "data": None}
+        own = hashlib.blake2b(data, digest_size=16).hexdigest()
+        return {"size": len(data), "hash": own, "data": data}
+    own = _hash(where)
+    kept = _take(place.base, where, own)
+    return {"size": os.stat(kept).st_size, "hash": own, "data": None}
 
 
 # -- warm processes ------------------------------------------------------------------------------------------------

@@ -10,13 +10,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.cluster import DaskCluster, kill
+from support.cluster import LAB, DaskCluster, kept, kill, lab
 from support.project import Project, Run
 
 STEPS = """
@@ -26,34 +25,6 @@ STEPS = """
         print("from", input)
         output.write_text(helpers.up(input.read_text()))
 """
-LAB = """
-    [bt]
-    executor = "lab"
-
-    [executors.lab]
-    backend = "dask"
-    address = "{address}"
-"""
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
-    """Two machines that all tests use, as people do: nothing of one build may harm the next."""
-    found = DaskCluster(tmp_path_factory.mktemp("cluster"))
-    yield found
-    found.close()
-
-
-@pytest.fixture
-def own_cluster(tmp_path: Path) -> Iterator[DaskCluster]:
-    """Two machines that may be harmed."""
-    found = DaskCluster(tmp_path / "cluster")
-    yield found
-    found.close()
-
-
-def lab(project: Project, cluster: DaskCluster, tasks: str) -> None:
-    project.taskfile(LAB.format(address=cluster.address) + tasks)
 
 
 def failing(project: Project, *words: str) -> Run:
@@ -548,11 +519,6 @@ def test_an_executor_is_chosen_for_a_task_or_for_a_build(project: Project, clust
     assert project.read("far.txt").strip() == str(project.folder)
 
 
-def kept(cluster: DaskCluster) -> list[Path]:
-    """What the machines keep."""
-    return [path for path in cluster.folder.rglob("bt/contents/*") if path.is_file()]
-
-
 def test_an_input_is_sent_once(project: Project, tmp_path: Path) -> None:
     cluster = DaskCluster(tmp_path / "cluster", 1)
     try:
@@ -575,26 +541,6 @@ def test_an_input_is_sent_once(project: Project, tmp_path: Path) -> None:
         assert project.read("3.txt").strip() == "200000"
     finally:
         cluster.close()
-
-
-def test_a_job_that_spoils_its_input_spoils_nothing_else(project: Project, cluster: DaskCluster) -> None:
-    lab(
-        project,
-        cluster,
-        """
-    [tasks.spoil]
-    inputs = "big.bin"
-    outputs = "a.txt"
-    run = "chmod +w big.bin; echo more >> big.bin; echo > a.txt"
-    [tasks.read]
-    inputs = ["big.bin", "a.txt"]
-    outputs = "b.txt"
-    run = "wc -c < big.bin > b.txt"
-    """,
-    )
-    project.write("big.bin", os.urandom(150_000))
-    project.build()
-    assert project.read("b.txt").strip() == "150000"
 
 
 def test_another_python_on_the_machines(project: Project, tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from support.project import Project
+
 POISON = "raise ImportError('there is no buildtool on this machine')\n"
 
 
@@ -90,3 +92,22 @@ def kill(process: subprocess.Popen[Any]) -> None:
     """As when the machine is gone."""
     process.send_signal(signal.SIGKILL)
     process.wait()
+
+
+LAB = """
+    [bt]
+    executor = "lab"
+
+    [executors.lab]
+    backend = "dask"
+    address = "{address}"
+"""
+
+
+def lab(project: Project, cluster: DaskCluster, tasks: str) -> None:
+    project.taskfile(LAB.format(address=cluster.address) + tasks)
+
+
+def kept(cluster: DaskCluster) -> list[Path]:
+    """What the machines keep."""
+    return [path for path in cluster.folder.rglob("bt/contents/*") if path.is_file()]
