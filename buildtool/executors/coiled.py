@@ -41,6 +41,10 @@ def coiled(wish: Callable[[], Wish]) -> Connect:
     return connect
 
 
+class _TakenError(ExecutorError):
+    """A cluster of that name is somebody else's."""
+
+
 class _Start:
     """One attempt to have the cluster."""
 
@@ -68,16 +72,19 @@ class _Start:
             hush()
             found = account.find(self._wish.name)
             here = drifts.surroundings(self._wish.root)
-            self._claim(replace(self._record, id=found, environment=drifts.digest(here)))
-            cluster = self._attach(account) if found is not None else self._make(account)
-            stack.callback(cluster.close)
-            client = self._client(account, cluster)
-            stack.callback(client.close)
-            made_with = self._made_with(client, here, new=found is None)
-            self._size(cluster, new=found is None)
+            have = self._attach if found is not None else self._make
+            cluster, client, made_with = have(account, here)
             stack.pop_all()
         self._claim(
-            replace(self._record, id=int(cluster.cluster_id), account=cluster.workspace, used=time.time())
+            replace(
+                self._record,
+                id=int(cluster.cluster_id),
+                account=cluster.workspace,
+                used=time.time(),
+                asked=float(made_with.get("at", self._record.asked)),
+                maker=str(made_with.get("maker", self._record.maker)),
+                environment=drifts.digest(made_with.get("environment", {})),
+            )
         )
         self._doing("")
 
@@ -109,13 +116,16 @@ class _Start:
 
     # -- having it -------------------------------------------------------------------------------------------
 
-    def _make(self, account: Account) -> Any:
+    def _make(self, account: Account, here: Mapping[str, Any]) -> tuple[Any, Any, Mapping[str, Any]]:
         """A new cluster; what is half made when that fails is ended."""
+        self._claim(self._record)
         try:
-            return self._open(account)
+            return self._attach(account, here, new=True)
+        except _TakenError:
+            self._tell(Passed(Released(self._wish.name)))
+            raise
         except BaseException:
             self._doing("ending what is half made")
-            number = None
             with contextlib.suppress(ExecutorError):
                 number = account.find(self._wish.name)
                 if number is not None:
@@ -124,8 +134,19 @@ class _Start:
             self._doing("")
             raise
 
-    def _attach(self, account: Account) -> Any:
-        return self._open(account)
+    def _attach(
+        self, account: Account, here: Mapping[str, Any], *, new: bool = False
+    ) -> tuple[Any, Any, Mapping[str, Any]]:
+        """The cluster of that name, a client of it, and what it was made with."""
+        with contextlib.ExitStack() as stack:
+            cluster = self._open(account)
+            stack.callback(cluster.close)
+            client = self._client(account, cluster)
+            stack.callback(client.close)
+            made_with = self._made_with(client, here)
+            self._size(cluster, new=new)
+            stack.pop_all()
+        return cluster, client, made_with
 
     def _open(self, account: Account) -> Any:
         wish = self._wish
@@ -155,9 +176,10 @@ class _Start:
                 cluster, set_as_default=False, name="bt", timeout=60, direct_to_workers=False
             )
 
-    def _made_with(self, client: Any, here: Mapping[str, Any], *, new: bool) -> Mapping[str, Any] | None:
-        """What the cluster was made with, as it was noted there then."""
-        if new:
+    def _made_with(self, client: Any, here: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What the cluster was made with, as it was noted there then, or is now if it is new."""
+        found: Mapping[str, Any] | None = client.get_metadata([_PLACE], None)
+        if found is None:
             note = {
                 "project": self._wish.project,
                 "maker": self._record.maker,
@@ -167,9 +189,8 @@ class _Start:
             }
             client.set_metadata([_PLACE], note)
             return note
-        found: Mapping[str, Any] | None = client.get_metadata([_PLACE], None)
-        if found is not None and found.get("project") != self._wish.project:
-            raise ExecutorError(
+        if found.get("project") != self._wish.project:
+            raise _TakenError(
                 f"the name `{self._wish.name}` is taken by the project `{found.get('project')}`",
                 place=self._wish.place,
                 facts=(("executor", self._wish.executor), ("made by", str(found.get("maker")))),

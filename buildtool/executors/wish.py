@@ -18,6 +18,7 @@ from buildtool.taskfile.specs import DECORATED, ExecutorSpec
 IDLE = 20 * 60.0  # seconds without work, after which a cluster stops
 KEEPALIVE = 30.0  # the same for serverless functions
 MOST = 100  # machines for serverless functions
+_LEAST_CPUS = 2  # of a machine that Coiled offers
 _GIB = 1 << 30
 
 
@@ -47,7 +48,7 @@ def wish(spec: ExecutorSpec, root: str, hardware: Mapping[str, float]) -> Wish:
     name = cluster_name(spec, root)
     table = {**options.get("worker", {}), **hardware}
     if serverless:
-        name = f"{name}-{_mark(table)}"
+        name = f"{name}-{_mark(_machine(table))}"
     settings = dict(_machine(table)) | {key: options[key] for key in ("region",) if key in options}
     more = dict(options.get("options", {}))
     tags = {**more.pop("tags", {}), "bt-project": project}
@@ -147,7 +148,7 @@ def _machine(table: Mapping[str, Any]) -> Mapping[str, Any]:
     """What coiled calls what a machine has."""
     found: dict[str, Any] = {}
     if "cpus" in table:
-        found["worker_cpu"] = max(1, round(table["cpus"]))
+        found["worker_cpu"] = max(_LEAST_CPUS, round(table["cpus"]))
     if "memory" in table:
         found["worker_memory"] = f"{table['memory'] / _GIB:.4g} GiB"
     if "vm_type" in table:

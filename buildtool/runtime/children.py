@@ -19,7 +19,7 @@ _TRACKERS = tuple(
     for package in ("multiprocessing", "loky.backend", "joblib.externals.loky.backend")
 )
 _GRACE = 1.0  # seconds between TERM and KILL
-_LINGER = 0.25  # seconds in which they may end by themselves
+_LINGER = 1.0  # seconds in which they may end by themselves
 
 
 _adopts: list[bool] = []

@@ -227,9 +227,8 @@ WRONG: list[tuple[str, list[tuple[int, int, str, str]]]] = [
     (T + "serve = true\ncache = true", [(3, 1, "`serve` is not", ""), (4, 1, "`cache` is not", "")]),
     (T + "foreach = { x = '@list', y = '@list' }", [(3, 26, "of one wildcard", "from")]),
     (T + "foreach = { x = '@' }", [(3, 17, "a file behind `@`", "@file")]),
-    ("[executors.lab]\nbackend = 'coiled'", [(2, 11, "executor `coiled` is not supported yet", "")]),
+    ("[executors.lab]\nbackend = 'coiled'\ndrift = 'no'", [(3, 9, "drift", "warn")]),
     ("[executors.lab]\nbackend = 'custom'", [(1, 12, "needs `factory`", "")]),
-    ("[bt]\nexecutor = 'coiled'", [(2, 12, "executor `coiled` is not supported yet", "")]),
     ("[bt]\nexecutor = 'locl'", [(2, 12, "no executor is called `locl`", "`local`")]),
     ("[bt.cache]\nsize = '4GB'", [(1, 5, "`cache` is not supported yet", "")]),
     # include

@@ -42,7 +42,6 @@ def test_what_is_not_supported_is_not_in_it() -> None:
     task = schema["properties"]["tasks"]["additionalProperties"]["properties"]
     assert set(task) == {key.name for key in TASK_KEYS if key.supported}
     assert not {"serve", "cache"} & set(task)
-    assert "coiled" not in json.dumps(schema["properties"]["executors"])
 
 
 def test_every_key_has_one_sentence() -> None:

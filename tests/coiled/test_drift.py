@@ -1,0 +1,79 @@
+"""A cluster that no longer matches this machine is told of; what is to come of that is chosen."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.cloud import Cloud
+from support.farm import Farm
+
+TASK = """
+    [tasks.version]
+    outputs = "version.txt"
+    call = "steps:version"
+    [tasks.bad]
+    run = "exit 1"
+    executor = "farm"
+    inputs = "none.txt"
+"""
+
+
+def versioned(farm: Farm, drift: str = "warn") -> None:
+    """A project whose task tells the version of a package where it runs; machines have what this one has."""
+    farm.write_farm(TASK, options="", drift=f'"{drift}"')
+    farm.write("none.txt", "")
+    farm.write("steps.py", "import humanlib\ndef version(output):\n    output.write_text(humanlib.VERSION)\n")
+
+
+def drifted(run_warnings: list[str]) -> list[str]:
+    return [text for text in run_warnings if "differs from this machine" in text]
+
+
+def test_a_package_that_was_upgraded_here_is_named(farm: Farm) -> None:
+    versioned(farm)
+    farm.install("humanlib", "1.0")
+    assert drifted(farm.build("version").warnings) == []
+    assert drifted(farm.build("version", "-B").warnings) == []
+    farm.install("humanlib", "2.0")
+    [told] = drifted(farm.build("version").warnings)
+    assert "humanlib: 2.0 here, 1.0 there (imported by tasks)" in told
+    assert "`bt clean --cluster`" in told
+    assert farm.read("version.txt") == "1.0"
+    assert "humanlib: 2.0 here, 1.0 there" in farm.bt("why", "version.txt").out
+    failed = farm.bt("build", "bad")
+    assert len(drifted(failed.warnings)) == 2, "before the first job, and once more at the end"
+    farm.bt("clean", "--cluster", "--yes")
+    assert drifted(farm.build("version", "-B").warnings) == []
+    assert farm.read("version.txt") == "2.0"
+    assert "differed" not in farm.bt("why", "version.txt").out
+
+
+@pytest.mark.parametrize("drift", ["error", "restart", "ignore"])
+def test_what_comes_of_a_difference_is_chosen(farm: Farm, cloud: Cloud, drift: str) -> None:
+    versioned(farm, drift)
+    farm.install("humanlib", "1.0")
+    farm.build("version")
+    farm.install("humanlib", "2.0")
+    run = farm.bt("build", "version")
+    if drift == "error":
+        assert run.code == 7
+        assert "humanlib: 2.0 here, 1.0 there" in run.err
+        assert farm.read("version.txt") == "1.0"
+    else:
+        assert run.code == 0
+        assert drifted(run.warnings) == []
+        assert farm.read("version.txt") == ("2.0" if drift == "restart" else "1.0")
+    assert len(cloud.clusters(farm.cluster)) == (2 if drift == "restart" else 1)
+
+
+def test_settings_and_lock_files_are_compared_with_what_the_cluster_was_made_with(farm: Farm) -> None:
+    task = '[tasks.t]\noutputs = "t"\nrun = ": > t"\n'
+    farm.write_farm(task, worker='{ memory = "8GiB" }')
+    farm.write("uv.lock", "1")
+    farm.build()
+    farm.write_farm(task, worker='{ memory = "16GiB" }', region='"us-west-2"')
+    farm.write("uv.lock", "2")
+    [told] = drifted(farm.build("-B").warnings)
+    assert "uv.lock: changed here, as before there" in told
+    assert "worker_memory: 16 GiB here, 8 GiB there" in told
+    assert "region: us-west-2 here, not set there" in told

@@ -1,0 +1,73 @@
+"""Serverless functions: by a table of the Taskfile, or by `@coiled.function`."""
+
+from __future__ import annotations
+
+from support.cloud import Cloud
+from support.farm import Farm
+
+WHERE = """
+    import os
+
+    def where(output):
+        output.write_text(os.environ.get("COILED_CLUSTER_NAME", "here"))
+"""
+
+
+def test_each_kind_of_machine_is_a_cluster_that_goes_by_itself(farm: Farm, cloud: Cloud) -> None:
+    farm.write_farm(
+        """
+        [tasks.small]
+        outputs = "small.txt"
+        call = "steps:where"
+        [tasks.large]
+        outputs = "large.txt"
+        call = "steps:where"
+        resources = { cpus = 4, memory = "16GiB" }
+        """,
+        mode='"function"',
+        workers="[0, 2]",
+        keepalive='"1s"',
+    )
+    farm.write("steps.py", WHERE)
+    assert farm.build("-j2").ran == ["large", "small"]
+    names = {farm.read("small.txt"), farm.read("large.txt")}
+    assert len(names) == 2
+    assert all(name.startswith(f"{farm.cluster}-") for name in names)
+    asked = cloud.clusters(farm.read("large.txt"))[-1].request
+    assert "m6i.xlarge" in str(asked)
+    for name in names:
+        cloud.wait_for(name, "stopped")
+
+
+DECORATED = """
+    import os
+    import coiled
+
+    @coiled.function(software="x", cpu=4, n_workers=[0, 1], keepalive="1s", name="{name}")
+    def where(output):
+        output.write_text(os.environ.get("COILED_CLUSTER_NAME", "here"))
+"""
+
+
+def test_a_decorated_function_runs_where_its_decorator_says(farm: Farm, cloud: Cloud) -> None:
+    farm.taskfile('[tasks.t]\noutputs = "t.txt"\ncall = "steps:where"\n')
+    farm.write("steps.py", DECORATED.format(name=farm.cluster))
+    assert "will run" in farm.look("build", "-n", "-j2").out
+    assert farm.build("-j2").finished["t"]["executor"] == "coiled.function"
+    assert farm.read("t.txt") == farm.cluster
+    assert "m6i.xlarge" in str(cloud.clusters(farm.cluster)[-1].request)
+    for words in (["-j1"], ["-j2", "-e", "local"]):
+        assert farm.build("-B", *words).finished["t"]["executor"] == "local"
+        assert farm.read("t.txt") == "here"
+    cloud.wait_for(farm.cluster, "stopped")
+
+
+def test_a_decorator_that_is_not_the_first_is_refused(farm: Farm) -> None:
+    farm.taskfile('[tasks.t]\noutputs = "t.txt"\ncall = "steps:where"\n')
+    text = DECORATED.format(name="n").replace(
+        "    @coiled", "    import functools\n    @functools.cache\n    @coiled"
+    )
+    farm.write("steps.py", text)
+    run = farm.bt("build", "-j2")
+    assert run.code == 2
+    assert "`@coiled.function` of `steps:where` stands below another decorator" in run.err

@@ -1,0 +1,61 @@
+"""A project whose jobs run on clusters of Coiled."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from support.cloud import Cloud, can_hide
+from support.project import Project, Run, clean_environment
+
+
+class Farm(Project):
+    """A project whose machines do not see it, where the system can hide it."""
+
+    def __init__(self, folder: Path, cloud: Cloud) -> None:
+        super().__init__(folder)
+        self.cloud = cloud
+        self.cluster = f"farm-{folder.parent.name}".replace("_", "-")[:50]
+        self.more: dict[str, str] = {}
+        cloud.set(hidden=[str(folder)] if can_hide() else [], boot_seconds=0.0)
+
+    def write_farm(self, tasks: str, **options: str) -> None:
+        """A Taskfile in which everything runs on one cluster of machines without package sync."""
+        given = {"workers": "1", "options": '{ software = "x" }', **options}
+        lines = "\n".join(f"{key} = {value}" for key, value in given.items() if value)
+        self.taskfile(
+            f'[bt]\nexecutor = "farm"\n[executors.farm]\nbackend = "coiled"\nname = "{self.cluster}"\n{lines}\n'
+            + tasks
+        )
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {**self.cloud.environment, **self.more}
+
+    def bt(self, *words: str, env: dict[str, str] | None = None, cwd: Path | None = None) -> Run:
+        return super().bt(*words, env={**self.env, **(env or {})}, cwd=cwd)
+
+    def start(self, *words: str, **options: Any) -> Any:
+        options["env"] = {**clean_environment(), **self.env, **(options.get("env") or {})}
+        return super().start(*words, **options)
+
+    def install(self, package: str, version: str) -> None:
+        """Have a package on the import path of this machine, as pip would put it there."""
+        site = self.folder.parent / "site"
+        self.more["PYTHONPATH"] = os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
+        for old in site.glob(f"{package}-*.dist-info"):
+            for path in old.iterdir():
+                path.unlink()
+            old.rmdir()
+        info = f"{package}-{version}.dist-info"
+        files = {
+            f"{package}/__init__.py": f"VERSION = '{version}'\n",
+            f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n",
+            f"{info}/INSTALLER": "pip\n",
+            f"{info}/RECORD": f"{package}/__init__.py,,\n{info}/METADATA,,\n{info}/RECORD,,\n",
+        }
+        for name, text in files.items():
+            path = site / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
