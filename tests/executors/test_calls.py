@@ -17,20 +17,25 @@ from typing import Any
 
 import pytest
 
+from buildtool.errors import Place
 from buildtool.executors.choose import _loky, _processes
+from buildtool.executors.coiled import coiled
 from buildtool.executors.courier import Courier
 from buildtool.executors.dask import dask
 from buildtool.executors.dispatch import Dispatch
 from buildtool.executors.futures import Futures
 from buildtool.executors.kit import Modules
-from buildtool.executors.messages import Cluster
+from buildtool.executors.messages import Connect
 from buildtool.executors.pool import PoolCourier
 from buildtool.executors.processes import start_stamp
 from buildtool.executors.protocol import Call, Ended, Executor, Remote, Started, Work
 from buildtool.executors.remote import RemoteExecutor
+from buildtool.executors.wish import Wish, wish
 from buildtool.executors.workers import Workers
 from buildtool.files import Disk
+from buildtool.taskfile.specs import ExecutorSpec
 from support.bench import Loop
+from support.cloud import Cloud
 from support.cluster import DaskCluster
 
 MAKERS: dict[str, Callable[[], Executor]] = {
@@ -39,10 +44,11 @@ MAKERS: dict[str, Callable[[], Executor]] = {
     "processes": lambda: Futures(_processes, 2, grace=0.3),
     "loky": lambda: Futures(_loky, 2, grace=0.3),
     "custom": lambda: Futures(ThreadPoolExecutor, 2, grace=0.3),
+    "coiled": lambda: RemoteExecutor("farm", lambda tell: Courier("farm", coiled(farm), tell), grace=5),
     "dask": lambda: RemoteExecutor("lab", lambda tell: Courier("lab", connect(), tell), grace=5),
     "custom, remote": lambda: RemoteExecutor("mine", lambda tell: PoolCourier("mine", spawned, 2, tell)),
 }
-REMOTE = ("dask", "custom, remote")  # on machines that do not see this disk
+REMOTE = ("coiled", "dask", "custom, remote")  # on machines that do not see this disk
 SHARED = ("threads", "custom")  # several jobs in one process
 UNKILLABLE = ("custom",)  # threads of this very process
 MODULE = """
@@ -222,7 +228,27 @@ def cluster() -> DaskCluster:
     return found
 
 
-def connect() -> Callable[[], Cluster]:
+@functools.cache
+def cloud() -> Cloud:
+    """A control plane, for all tests of this process."""
+    import dask
+
+    found = Cloud(Path(tempfile.mkdtemp(prefix="bt-cloud-")) / "c")
+    atexit.register(found.close)
+    names = {name: value for name, value in found.environment.items() if name.startswith("DASK_COILED")}
+    dask.config.set({name[5:].lower().replace("__", "."): value for name, value in names.items()})
+    return found
+
+
+def farm() -> Wish:
+    """The cluster that all tests of this process use."""
+    options = {"workers": 2, "name": "farm", "options": {"software": "x"}, "drift": "ignore"}
+    return wish(
+        ExecutorSpec("farm", Place("", 0, 0, 0, ""), "coiled", options), str(Path(__file__).parent), {}
+    )
+
+
+def connect() -> Connect:
     return dask("lab", None, {"address": cluster().address}, "/", 2)
 
 
@@ -305,6 +331,9 @@ class Bench(Loop):
 def bench(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     monkeypatch.chdir(tmp_path)
     path, hooks, modules = list(sys.path), list(sys.path_hooks), set(sys.modules)
+    if request.param == "coiled":
+        for name, value in cloud().environment.items():
+            monkeypatch.setenv(name, value)
     executor = MAKERS[request.param]()
     made = Bench(tmp_path, executor, request.param)
     yield made

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from buildtool.executors.protocol import Ended, Event, Executor, Output
+from buildtool.executors.protocol import Claimed, Ended, Event, Executor, Output
 
 PATIENCE = 30.0
 
@@ -27,7 +27,11 @@ class Loop:
         due = self.executor.deadline()
         patience = max(0.0, min(until if due is None else due, until) - now)
         select.select([self.executor.fileno()], [], [], patience)
-        self.seen += self.executor.events()
+        new = self.executor.events()
+        self.seen += new
+        for event in new:
+            if isinstance(event, Claimed):
+                event.written.set()
 
     def ended(self, work: int) -> Ended:
         """How a work ended."""
