@@ -36,7 +36,7 @@ from buildtool.files import Disk
 from buildtool.taskfile.specs import ExecutorSpec
 from support.bench import Loop
 from support.cloud import Cloud
-from support.cluster import DaskCluster
+from support.cluster import DaskCluster, end_with_us
 
 MAKERS: dict[str, Callable[[], Executor]] = {
     "local": lambda: Workers(most=2, grace=0.3),
@@ -254,7 +254,9 @@ def connect() -> Connect:
 
 def spawned(workers: int) -> ProcessPoolExecutor:
     """A pool that somebody might have on other machines."""
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    return ProcessPoolExecutor(
+        workers, mp_context=multiprocessing.get_context("spawn"), initializer=end_with_us
+    )
 
 
 class Bench(Loop):

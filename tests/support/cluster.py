@@ -65,7 +65,7 @@ class DaskCluster:
                 env=env,
                 stdout=log,
                 stderr=log,
-                preexec_fn=_end_with_us,  # noqa: PLW1509  nothing else runs in the child, and it calls one function
+                preexec_fn=end_with_us,  # noqa: PLW1509  nothing else runs in the child, and it calls one function
             )
 
     def _address(self) -> str:
@@ -82,7 +82,7 @@ _C = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1  # of Linux's <sys/prctl.h>
 
 
-def _end_with_us() -> None:
+def end_with_us() -> None:
     """Have this process killed when the tests end, however they do. Linux only."""
     if sys.platform.startswith("linux"):
         _C.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
