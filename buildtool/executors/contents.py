@@ -22,7 +22,7 @@ class ChangedError(Exception):
 
 
 class GoneError(Exception):
-    """A machine that had something has left the cluster."""
+    """What machines had, they have not any more."""
 
 
 class Contents:
@@ -42,8 +42,11 @@ class Contents:
         """The names under which a content may be kept."""
         return [key, *filter(None, [self._other_names.get(key)])]
 
-    def pieces(self, path: str, key: str) -> list[Any] | None:
-        """Futures of the pieces of a content; None if every machine has it. Raises `ChangedError` or OSError."""
+    def pieces(self, path: str, key: str, size: int | None = None) -> list[Any] | None:
+        """Futures of the pieces of a content; None if every machine has it.
+
+        With `size`, only machines have it. Raises `GoneError` if they have not, `ChangedError` or OSError.
+        """
         holders = self._holders.get(key, set()) & self.workers
         if self.workers and holders >= self.workers:
             return None
@@ -53,8 +56,11 @@ class Contents:
         if holders:
             holder = min(holders)
             names = self.names(key)
-            count = -(-self._sizes.get(key, os.path.getsize(path)) // CHUNK)
+            known = self._sizes.get(key) or size
+            count = -(-(os.path.getsize(path) if known is None else known) // CHUNK)
             found = [self._read(names, index, holder) for index in range(count)]
+        elif size is not None:
+            raise GoneError(path)
         else:
             found = self._send(path, key)
         self._moving[key] = found
@@ -97,7 +103,7 @@ class Carried:
         """The names under which a content may be kept."""
         return [key]
 
-    def pieces(self, path: str, key: str) -> list[Any] | None:
+    def pieces(self, path: str, key: str, size: int | None = None) -> list[Any] | None:  # noqa: ARG002  all is here
         """A content as it is. Raises `ChangedError` or OSError."""
         with open(path, "rb") as file:
             data = file.read()

@@ -264,6 +264,9 @@ class Courier:
             except ChangedError as error:
                 self._tell(Lost(work.id, f"`{error}` changed before it was sent"))
                 continue
+            except GoneError as error:
+                self._lose_away(work, f"`{error}` is not on any machine any more")
+                continue
             except OSError as error:
                 self._tell(Lost(work.id, f"`{error.filename}` cannot be sent: {error.strerror}"))
                 continue
@@ -387,7 +390,7 @@ class Courier:
         for work, _ in sent.batch.works:
             for _, key in luggage(work).inputs:
                 self._contents.forget(key)
-            self._tell(Lost(work.id, words))
+            self._lose_away(work, words)
 
     def _answered(self, work: Work, answer: Data) -> None:
         worker = answer.get("worker", "")
@@ -395,19 +398,27 @@ class Courier:
         if answer.get("lacking"):
             for _, key in luggage(work).inputs:
                 self._contents.forget(key)
-            self._tell(Lost(work.id, answer["error"]))
-        elif any(entry.get("data", b"") is None for entry in answer["made"]):
+            self._lose_away(work, answer["error"])
+        elif any(e.get("data", b"") is None and not e.get("key") for e in answer["made"]):
             self._brought.add(work.id)
             self._fetchers.submit(self._bring, work, answer)
         else:
             self._bring(work, answer)
 
+    def _lose_away(self, work: Work, why: str) -> None:
+        """A run does not count, perhaps because what only machines had is gone: that is to be made again."""
+        self._tell(Lost(work.id, why, tuple(luggage(work).sizes)))
+
     def _bring(self, work: Work, answer: Data) -> None:
         """Put what a job made into its box."""
-        box = luggage(work).box
+        remote = luggage(work)
         try:
             for entry in answer["made"]:
-                self._put(box, entry, answer["worker"])
+                if remote.stays and entry.get("key"):
+                    self._contents.made(answer["worker"], entry["key"], entry["hash"], entry["size"])
+                    answer.setdefault("away", []).append((entry["path"], entry["key"], entry["size"]))
+                else:
+                    self._put(remote.box, entry, answer["worker"])
         except (GoneError, ExecutorError) as error:
             self._tell(Lost(work.id, str(error)))
         except OSError as error:

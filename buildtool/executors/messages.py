@@ -73,6 +73,7 @@ class Lost(NamedTuple):
 
     id: int
     why: str
+    gone: tuple[str, ...] = ()  # inputs that nobody has any more
 
 
 class Sized(NamedTuple):

@@ -16,8 +16,8 @@ class Source(Protocol):
     def names(self, key: str) -> list[str]:
         """The names under which a content may be kept."""
 
-    def pieces(self, path: str, key: str) -> list[Any] | None:
-        """The pieces of a content; None if every machine has it."""
+    def pieces(self, path: str, key: str, size: int | None = None) -> list[Any] | None:
+        """The pieces of a content; None if every machine has it. With `size`, only machines have it."""
 
 
 def luggage(work: Work) -> Remote:
@@ -28,13 +28,14 @@ def luggage(work: Work) -> Remote:
 
 
 def described(work: Work, call: Data, name: str, source: Source, contents: dict[str, list[Any]]) -> Data:
-    """A job as `runtime.remote` wants it; what it reads is added to `contents`. Raises `ChangedError` or OSError."""
+    """A job as `runtime.remote` wants it; what it reads is added to `contents`. Raises `ChangedError`, `GoneError` or OSError."""
     remote = luggage(work)
     inputs = []
     for path, key in remote.inputs:
         where = os.path.join(remote.root, path)
-        data = inline(where, key)
-        if data is None and (pieces := source.pieces(where, key)) is not None:
+        size = remote.sizes.get(path)
+        data = inline(where, key) if size is None else None
+        if data is None and (pieces := source.pieces(where, key, size)) is not None:
             contents[key] = pieces
         inputs.append((path, source.names(key), 0o755 if key[0] == "x" else 0o644, data))
     found: Data = {
@@ -47,6 +48,8 @@ def described(work: Work, call: Data, name: str, source: Source, contents: dict[
         "env": dict(remote.env),
         "path": list(remote.path),
         "timeout": work.timeout,
+        "stays": remote.stays,
+        "fetch": remote.fetch,
     }
     return found | ({"call": call} if work.call is not None else {"argv": list(work.argv)})
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from buildtool.state.records import ClusterRecord
@@ -53,6 +53,9 @@ class Remote:
     imports: tuple[str, ...]  # packages from outside that its code imports
     urgency: float  # greater is sooner
     seconds: float | None  # that it will take, if that is known
+    sizes: Mapping[str, int] = field(default_factory=dict)  # of inputs that are not here, in bytes, by path
+    stays: bool = False  # what it makes is not needed here
+    fetch: bool = False  # nothing is to be run: its inputs are what is wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,8 @@ class Ended(NamedTuple):
     where: tuple[str, int] | None = None  # absolute path and line of the code that failed
     opened: tuple[tuple[str, bool], ...] = ()  # with `audit`: paths relative to it, and whether to write
     goes_on: bool = False  # nobody can end it: it must not be tried again beside itself
+    away: tuple[tuple[str, str, int], ...] = ()  # outputs that stayed where they were made: path, digest, size
+    gone: tuple[str, ...] = ()  # inputs that the machines should have, and have not
     repeat: str | None = None  # why this run does not count and is to be done once more
     log_error: str | None = None  # why its log is not whole; the job itself went on
 

@@ -195,9 +195,10 @@ class RemoteExecutor:
             case Answered(job, answer):
                 if job in self._runs:
                     self._held[job] = (time.monotonic() + _PATIENCE, {"printed": 0, **answer})
-            case Lost(job, why):
+            case Lost(job, why, gone):
                 if job in self._runs:
-                    self._told += self._runs.pop(job).end(Ended(job, None, None, 0.0, 0, repeat=why))
+                    ended = Ended(job, None, None, 0.0, 0, repeat=why, gone=gone)
+                    self._told += self._runs.pop(job).end(ended)
             case Sized(jobs):
                 self._machines = jobs / 2
                 self._told.append(Room(self._name, jobs))
@@ -227,6 +228,7 @@ class RemoteExecutor:
                 answer.get("seconds", 0.0),
                 answer.get("peak", 0),
                 leftovers=answer.get("ended", 0),
+                away=tuple(answer.get("away", ())),
                 error=answer.get("error"),
                 cause=None if killed else answer.get("cause"),
                 where=(os.path.join(root, where[0]), where[1]) if where else None,

@@ -69,7 +69,8 @@ def run(batch: Data, kit: bytes, code: bytes, contents: dict[str, list[bytes]]) 
     A job: `id`; `inputs`, each with path, names under which it may be kept, mode, and its bytes if they are few;
     `links`, each with its text; `folders` to make; `outputs`, each a path or the folder and the regular expression of
     a pattern; `cwd`; `env` beside that of this machine; `timeout` in seconds; `argv` of a command, or the `call` that
-    `perform` is given.
+    `perform` is given; `stays`, what it makes need not go home; `fetch`, nothing is run, and its inputs are what it
+    "made".
 
     Events: `began` with the process, `printed` with bytes. An answer: as of `perform`; also `seconds`, `signal`,
     `timed_out`, `cancelled`, `printed` (how many bytes), `error` (why it could not be started), `made` and `kept` (the
@@ -393,7 +394,10 @@ class _Run:
     def _perform(self, box: str) -> Data:
         if (lack := _fill(box, self.place, self.job)) is not None:
             return _answer(self.job, error=lack, lacking=True)
-        answer = self._command(box) if "argv" in self.job else self._call(box)
+        if self.job["fetch"]:
+            answer: Data = {"id": self.id, "status": "done", "code": 0, "signal": None, "peak": 0}
+        else:
+            answer = self._command(box) if "argv" in self.job else self._call(box)
         if answer["status"] == "done" and not self.cancelled and not self.timed_out:
             answer["made"] = _made(box, self.place, self.job)
         return answer
@@ -614,7 +618,7 @@ def _fill(box: str, place: _Place, job: Data) -> str | None:
 
 def _made(box: str, place: _Place, job: Data) -> list[Data]:
     """What the job left among its declared outputs."""
-    inputs = {path for path, *_ in job["inputs"]}
+    inputs = set() if job["fetch"] else {path for path, *_ in job["inputs"]}
     found: dict[str, None] = {}
     for output in job["outputs"]:
         if isinstance(output, str):
@@ -630,11 +634,30 @@ def _made(box: str, place: _Place, job: Data) -> list[Data]:
         if path in inputs or not os.path.lexists(os.path.join(box, path)):
             continue
         made += _told(box, place, path)
+    if job["stays"]:
+        for entry in made:
+            if entry["kind"] == "file" and entry["data"] is None:
+                entry["key"] = _key(place.base, entry["hash"], entry["mode"])
     if any(isinstance(output, str) and not _is_there(box, output) for output in job["outputs"]):
         known = inputs | {entry["path"] for entry in made}
         beside = (path for path in _below(box, ".") if path not in known and not _is_there(box, path + "/"))
         made += [{"path": path, "kind": "beside"} for path in itertools.islice(beside, _BESIDE)]
     return made
+
+
+def _key(base: str, own: str, mode: int) -> str | None:
+    """The name that `bt` has for a content, if this machine can tell it: it is known here by that, too."""
+    try:
+        import xxhash
+    except ImportError:
+        return None
+    state = xxhash.xxh3_128()
+    with open(os.path.join(base, "contents", own), "rb") as file:
+        while chunk := file.read(1 << 20):
+            state.update(chunk)
+    key = ("x" if mode & 0o100 else "f") + state.hexdigest()
+    _write_down(base, "keys", key, own)
+    return key
 
 
 def _is_there(box: str, path: str) -> bool:

@@ -60,6 +60,15 @@ class ClusterRecord:
         return self.id is None
 
 
+class Away(NamedTuple):
+    """An output that the machines of an executor have, and this one has not."""
+
+    path: str
+    digest: str
+    size: int  # bytes
+    executor: str
+
+
 class Running(NamedTuple):
     """A job that was started and has not been settled."""
 

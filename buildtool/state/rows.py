@@ -13,7 +13,7 @@ from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from buildtool.fingerprint import Fingerprint, Item
-from buildtool.state.records import BuildRecord, ClusterRecord, HistoryRecord, JobRecord, Made, Running
+from buildtool.state.records import Away, BuildRecord, ClusterRecord, HistoryRecord, JobRecord, Made, Running
 
 LONGEST = 64 * 1024  # characters of an item's text that are kept
 BIGGEST = 2**63  # SQLite's integers are smaller
@@ -266,3 +266,14 @@ def cluster_row(cluster: ClusterRecord) -> tuple[bytes, str]:
 def to_cluster(row: Sequence[Any]) -> ClusterRecord:
     """The cluster of a row."""
     return ClusterRecord(to_text(row[0]), **json.loads(row[1]))
+
+
+def away_row(away: Away) -> tuple[object, ...]:
+    """The row of an output that is elsewhere."""
+    return to_bytes(away.path), pack_digest(away.digest), away.size, to_bytes(away.executor)
+
+
+def to_away(row: Sequence[Any]) -> Away:
+    """The output of a row."""
+    path, digest, size, executor = row
+    return Away(to_text(path), unpack_digest(digest), int(size), to_text(executor))

@@ -37,6 +37,8 @@ STATEMENTS = (
     """CREATE TABLE history (build INTEGER, key BLOB, name BLOB, status TEXT, reasons TEXT, seconds REAL,
     ended REAL, PRIMARY KEY (build, key)) WITHOUT ROWID""",
     "CREATE TABLE vars (name BLOB PRIMARY KEY, value TEXT) WITHOUT ROWID",
+    # outputs that are on other machines
+    "CREATE TABLE away (path BLOB PRIMARY KEY, digest, size INTEGER, executor BLOB) WITHOUT ROWID",
     # clusters that were asked for, and are not known to be gone
     "CREATE TABLE clusters (name BLOB PRIMARY KEY, details TEXT) WITHOUT ROWID",
 )

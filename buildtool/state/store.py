@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol, Self, TypeVar
 from buildtool.fingerprint import Item
 from buildtool.state.database import Database
 from buildtool.state.known import Known
-from buildtool.state.records import BuildRecord, ClusterRecord, HistoryRecord, JobRecord, Running
+from buildtool.state.records import Away, BuildRecord, ClusterRecord, HistoryRecord, JobRecord, Running
 from buildtool.state.rows import (
     BUILD,
     HISTORY,
@@ -26,6 +26,7 @@ from buildtool.state.rows import (
     STAMP,
     UNREADABLE,
     Stamp,
+    away_row,
     cluster_row,
     code_row,
     history_row,
@@ -34,6 +35,7 @@ from buildtool.state.rows import (
     running_row,
     stamp_rows,
     text_row,
+    to_away,
     to_build,
     to_bytes,
     to_cluster,
@@ -221,6 +223,11 @@ class StateReader:
             content,
         )
 
+    def away(self) -> dict[str, Away]:
+        """The outputs that other machines have, and this one has not, by path."""
+        rows = "SELECT path, digest, size, executor FROM away"
+        return self._read(rows, lambda found: {away.path: away for away in map(to_away, found)})
+
     def clusters(self) -> list[ClusterRecord]:
         """The clusters that were asked for and are not known to be gone, by name."""
         return self._read(
@@ -394,6 +401,14 @@ class State(StateReader):
             "INSERT OR REPLACE INTO meanings VALUES (?, ?, ?)",
             ((to_bytes(how), content, meaning) for (how, content), meaning in meanings.items()),
         )
+
+    def set_away(self, outputs: Iterable[Away]) -> None:
+        """Note that other machines have these."""
+        self._database.write_many("INSERT OR REPLACE INTO away VALUES (?, ?, ?, ?)", map(away_row, outputs))
+
+    def forget_away(self, paths: Iterable[str]) -> None:
+        """Note that these are here, or nowhere."""
+        self._database.write_many("DELETE FROM away WHERE path=?", _raw(paths))
 
     def set_cluster(self, cluster: ClusterRecord) -> None:
         """Note that there is a cluster, or will be."""

@@ -85,6 +85,7 @@ _RANGE = Either((_WORKERS.kind, ListOf(_WORKERS.kind)), "a whole number or two o
 _SECURITY = Table(tuple(Key(name, TEXT, f"A PEM file: {what}.") for name, what in (
     ("ca", "who is trusted"), ("cert", "who we are"), ("key", "the secret key of `cert`"),
 )))  # fmt: skip
+_FETCH = Key("fetch", Choice(("all", "needed")), "Which outputs come home: all, or those that are needed here.", "all")
 _WORKER = Table(
     (
         Key("cpus", Number(), "CPUs of one worker."),
@@ -104,6 +105,7 @@ BACKENDS: dict[str, tuple[Key, ...]] = {
         Key("workers", Number(whole=True), "How many workers a local cluster has."),
         Key("security", _SECURITY, "TLS files."),
         Key("resources", ListOf(TEXT), "Names of `resources` that workers were started with."),
+        _FETCH,
         Key("drift", Choice(("warn", "error", "ignore")),
             "What a difference between the workers and this machine does.", "warn"),
     ),
@@ -113,6 +115,7 @@ BACKENDS: dict[str, tuple[Key, ...]] = {
         Key("workers", _RANGE, "How many, or the least and the most of them."),
         Key("worker", _WORKER, "What each worker has."),
         Key("region", TEXT, "The cloud's region."),
+        _FETCH,
         Key("idle_timeout", SECONDS, "Stop the cluster when it did nothing for so long.", 20 * 60),
         Key("keepalive", SECONDS, "How long a cluster for functions is kept after the last build that used it.", 30),
         Key("drift", Choice(("warn", "error", "restart", "ignore")),

@@ -171,6 +171,11 @@ class Taskfile:
         """The names of all such executors."""
         return tuple(name for name in dict.fromkeys((*self.executors, *REMOTE)) if self.is_remote(name))
 
+    def leaves_away(self, name: str) -> bool:
+        """Whether outputs that only jobs of this executor read stay with its machines."""
+        spec = self.executors.get(name)
+        return spec is not None and spec.options.get("fetch") == "needed"
+
     def offered(self, name: str) -> frozenset[str]:
         """The resources that the machines of an executor say they have: these are counted there, not here."""
         if name == DECORATED:
