@@ -409,6 +409,8 @@ class Build:
 
     def _ended(self, attempt: Attempt, ended: Ended) -> None:
         job = attempt.job
+        if ended.gone:
+            self.state.forget_away(self.project.forget_away(ended.gone))
         if ended.repeat is not None and not ended.cancelled:
             self._interrupt()  # a signal may have come this very moment: then nothing is repeated
             if self._repeat(attempt, ended):
@@ -605,7 +607,7 @@ class Build:
             if producer in self.want.asked:
                 continue
             for path, value in self.checker.made.get(producer, {}).items():
-                if self.project.disk.digest(path) == value:
+                if self.project.disk.exists(path) and self.project.disk.digest(path) == value:
                     self.project.disk.remove(path)
 
     # -- bookkeeping -----------------------------------------------------------------------------------------

@@ -86,6 +86,7 @@ class Checker:
     forced: Collection[JobId] = ()
     secrets: tuple[str, ...] = ()
     salt: str = ""
+    reaches: Callable[[Job, str], bool] = lambda _job, _path: True  # whether a job finds a file where it runs
     now: float = field(default_factory=time.time)
     codes: dict[str, tuple[Item, ...]] = field(
         default_factory=dict
@@ -143,7 +144,7 @@ class Checker:
             reasons += [Reason("edited", path) for path in edited]
             if missing and (demanded or self._must_exist(job, missing)):
                 kind = "wanted" if demanded and job.id not in self.asked else "missing"
-                reasons += [Reason(kind, path) for path in missing]
+                reasons += [Reason("away" if self._is_away(path) else kind, path) for path in missing]
             lost = bool(missing)
         foreign = self._foreign(job, record)
         unclear = Maybe(tuple(causes)) if causes else Fresh(absent=lost)
@@ -261,7 +262,7 @@ class Checker:
                 if kind == "need" and file in inputs:
                     continue
                 try:
-                    items += self._file_items(kind, file, record, absent, causes)
+                    items += self._file_items(job, kind, file, record, absent, causes)
                 except GraphError as error:
                     missing.append(error)
         if missing:
@@ -287,6 +288,7 @@ class Checker:
 
     def _file_items(
         self,
+        job: Job,
         kind: str,
         file: FileId,
         record: JobRecord | None,
@@ -302,6 +304,11 @@ class Checker:
             made = self.made.get(producer, {}) if producer is not None else {}
             return [Item(kind, name, value) for name, value in made.items()]
         value = self.expander.disk.digest(path)
+        if self._is_away(path):
+            if producer is None:
+                value = None  # no task makes it any more
+            elif not self.reaches(job, path):
+                absent[producer] = None
         left = self.made.get(producer, {}).get(path) if producer is not None else None
         if producer is not None and None not in (value, left) and value != left:
             absent[producer] = (
@@ -451,11 +458,14 @@ class Checker:
         missing, edited = [], []
         for path, recorded in record.outputs:
             present = self.expander.disk.digest(path)
-            if present is None:
+            if present is None or (present == recorded and self._is_away(path)):
                 missing.append(path)
             elif present != recorded:
                 edited.append(path)
         return tuple(missing), tuple(edited)
+
+    def _is_away(self, path: str) -> bool:
+        return path in self.expander.disk.away and not self.expander.disk.exists(path)
 
     def _must_exist(self, job: Job, missing: Iterable[str]) -> bool:
         """Whether missing outputs are a reason by themselves: somebody asked for them, or they are results."""

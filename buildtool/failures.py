@@ -117,7 +117,8 @@ class Failures:
                 continue
             where = self._project.disk.absolute(file.path).rstrip("/")
             if not os.path.lexists(where):
-                missing.append(file.path)
+                if file.path not in self._project.away:
+                    missing.append(file.path)
             elif file.form is Form.DIRECTORY and not os.path.isdir(where):
                 missing.append(f"{file.path} (it is a file)")
             elif file.form is Form.FILE and os.path.isdir(where):

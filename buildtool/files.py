@@ -68,7 +68,9 @@ class Disk:
         self.memory: dict[str, Stamp] = {} if rehash or memory is None else memory
         self.fresh: dict[str, Stamp] = {}
         self.hashed = 0  # files read so far
-        self.away: dict[str, str] = {}  # digests of files that are on other machines, unless there is one here
+        self.away: dict[
+            str, str
+        ] = {}  # digests of files that are on other machines, unless there is one here
         self._prefix = root.rstrip("/") + "/"
         self._listings: dict[str, list[Entry]] = {}
 
@@ -81,9 +83,10 @@ class Disk:
     def digest(self, path: str) -> str | None:
         """What is at `path`, as one text that differs if and only if the content does; None if nothing is there.
 
-        A file that is away counts as if it were here. A file gives `f` or (executable) `x` and its xxh3-128; a link `l` and a digest of its text and its
+        A file gives `f` or (executable) `x` and its xxh3-128; a link `l` and a digest of its text and its
         target's content; a directory (`path` ends in `/`) `d` and a digest of the sorted list of all that is
-        in it. Files are read again only when their signature moved or cannot be trusted.
+        in it. Files are read again only when their signature moved or cannot be trusted. One that is away counts
+        as if it were here.
         """
         if path.endswith("/"):
             return self._directory_digest(path)

@@ -33,10 +33,13 @@ class Packer:
         self._disk = project.disk
         self._modules: Modules | None = None
 
-    def pack(self, job: Job, items: Iterable[Item], box: str, seconds: float | None) -> Remote:
+    def pack(
+        self, job: Job, items: Iterable[Item], box: str, seconds: float | None, *, stays: bool = False
+    ) -> Remote:
         """All that the job needs. `items`: what it is built from; `box`: where what it makes is to come (absolute).
 
-        Raises `TaskfileError` if it reads or makes what lies outside of the project.
+        `stays`: what it makes is not needed here. Raises `TaskfileError` if it reads or makes what lies outside of the
+        project.
         """
         task = self._project.renderer.task(job)
         name = self._project.executor_of(job)
@@ -72,7 +75,24 @@ class Packer:
             self._project.imports(),
             task.spec.priority,
             seconds,
+            self._sizes(read.files),
+            stays,
         )
+
+    def fetch(self, job: Job, paths: Iterable[str], box: str) -> Remote:
+        """What brings home outputs of the job that stayed where they were made."""
+        files = {path: self._project.away[path].digest for path in paths}
+        return Remote(
+            *(box, self._disk.root, tuple(files.items()), (), (), tuple(files), "", {}, ()),
+            *(self._zip().zip(), {}, (), self._project.renderer.task(job).spec.priority, 0.0),
+            self._sizes(files),
+            fetch=True,
+        )
+
+    def _sizes(self, paths: Iterable[str]) -> dict[str, int]:
+        """Of those that are not here."""
+        away = self._project.away
+        return {path: away[path].size for path in paths if path in away and not self._disk.exists(path)}
 
     def _environment(self, job: Job, task: Task) -> dict[str, str]:
         """The variables that decide; all others are those of the machine."""

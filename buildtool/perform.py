@@ -19,19 +19,20 @@ from buildtool.clean import inside, note_inside
 from buildtool.depfile import parse_depfile
 from buildtool.environment import Environment
 from buildtool.errors import BtError, DiskError, StateError, TaskfileError
-from buildtool.executors.protocol import MARK, Call, Ended, Work
+from buildtool.executors.protocol import MARK, Call, Ended, Remote, Work
 from buildtool.failures import Failures, glob_paths, log_path
 from buildtool.files import TICK, Disk
-from buildtool.fingerprint import Fingerprint, Item
+from buildtool.fingerprint import Fingerprint, Item, Stale
 from buildtool.graph import Form, Job, JobId
 from buildtool.isolation import Box
 from buildtool.luggage import Packer
+from buildtool.meaning import BYTES
 from buildtool.paths import canonical, parents
 from buildtool.plan import Status
 from buildtool.project import Project
 from buildtool.recover import ASIDE, KEPT
 from buildtool.report.model import Failure
-from buildtool.state.records import JobRecord, Made, Running
+from buildtool.state.records import Away, JobRecord, Made, Running
 from buildtool.state.store import State
 from buildtool.text import printable
 
@@ -58,6 +59,11 @@ class Attempt:
     began: int = 0  # how many jobs had run by then
     # With `keep`: digest and copy of people's files among the outputs.
     strangers: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    @property
+    def is_fetch(self) -> bool:
+        """Whether nothing is run: outputs come home that stayed where they were made."""
+        return self.work is not None and self.work.remote is not None and self.work.remote.fetch
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +117,12 @@ class Performer:
         renderer = self.project.renderer
         folder = renderer.cwd(job)
         spec = renderer.task(job).spec
-        call = None if spec.run is not None else self._call(job, cpus)
+        fetched = self._fetched(attempt)
+        call = None if spec.run is not None or fetched else self._call(job, cpus)
         command = renderer.command(job, cpus)
         attempt.command = command if command is not None else self.project.functions.text(job)
-        remote = self.project.is_remote(job)
+        executor = self.project.away[fetched[0]].executor if fetched else self.project.executor_of(job)
+        remote = self.project.taskfile.is_remote(executor)
         attempt.box = Box(self.disk, f"{self.build}-{self._number}") if spec.isolated or remote else None
         disk = attempt.box.disk if attempt.box is not None else self.disk
         environment = self._environment.of(job)
@@ -128,13 +136,11 @@ class Performer:
             spec.timeout,
             spec.interactive,
             call,
-            self.project.executor_of(job),
+            executor,
             disk.root if self._audit and not remote else "",
             attempt.alone,
             tuple(os.fsencode(value) for value in secret if value),
-            self._packer.pack(job, attempt.look.items, self.disk.absolute(attempt.box.path), seconds)
-            if remote and attempt.box is not None
-            else None,
+            self._luggage(attempt, fetched, seconds) if remote else None,
         )
         outputs = self._old_outputs(attempt)
         self._refuse_links_outside(outputs)
@@ -144,6 +150,41 @@ class Performer:
             there = [path for path in outputs if self.disk.exists(path)]
             attempt.aside = [(p, f"{place}{n}/{p.strip('/')}") for n, p in enumerate(there)]
         return Running(job.key, job.task, () if spec.keep else outputs, tuple(attempt.aside))
+
+    def _fetched(self, attempt: Attempt) -> list[str]:
+        """The outputs that need only come home from where they were made: nothing else is wrong with the job."""
+        verdict = attempt.look.verdict
+        if not self.project.away or not isinstance(verdict, Stale):
+            return []
+        if any(reason.kind != "away" for reason in verdict.reasons):
+            return []
+        away = [self.project.away.get(reason.name) for reason in verdict.reasons]
+        one = len({found.executor if found is not None else None for found in away}) == 1
+        return [found.path for found in away if found is not None] if one and None not in away else []
+
+    def _luggage(self, attempt: Attempt, fetched: list[str], seconds: float | None) -> Remote | None:
+        """What a job on another machine takes with it."""
+        job, box = attempt.job, attempt.box
+        if box is None:
+            return None
+        where = self.disk.absolute(box.path)
+        if fetched:
+            return self._packer.fetch(job, fetched, where)
+        return self._packer.pack(job, attempt.look.items, where, seconds, stays=self._stays_away(job))
+
+    def _stays_away(self, job: Job) -> bool:
+        """Whether only jobs that run where this one does read what it makes."""
+        executor, graph = self.project.executor_of(job), self.project.expander.graph
+        if not self.project.taskfile.leaves_away(executor) or job.id in self._checker.asked:
+            return False
+        spec = self.project.renderer.task(job).spec
+        if spec.hash != BYTES or spec.depfile is not None or job.id in self.project.expander.whole:
+            return False
+        readers = [graph.consumers.get(file, []) for file in job.output_files()]
+        return all(graph.files[file].form is Form.FILE for file in job.output_files()) and all(
+            found and all(self.project.executor_of(graph.jobs[reader]) == executor for reader in found)
+            for found in readers
+        )
 
     def _call(self, job: Job, cpus: str) -> Call:
         """A function or script with all that it can ask for."""
@@ -256,6 +297,9 @@ class Performer:
         """Clear the way for a run that the state knows of: old outputs go aside, folders are made."""
         attempt.started = time.time()
         attempt.began = self._ran
+        if self.project.away:
+            outputs = self.project.expander.graph.paths(attempt.job.output_files())
+            self.state.forget_away(self.project.forget_away(outputs))
         spec = self.project.renderer.task(attempt.job).spec
         for path, place in attempt.aside:
             self.disk.move(path, place)
@@ -361,6 +405,10 @@ class Performer:
             trespass = self._trespass(attempt)
             if attempt.box is not None and not (ended.code or ended.signal or ended.cause or ended.error):
                 attempt.box.bring_out(self._packer.made(attempt.job))
+            if ended.away and attempt.work is not None:
+                away = [Away(*made, attempt.work.executor) for made in ended.away]
+                self.project.leave_away(away)
+                self.state.set_away(away)
             failure = self._failures.look(
                 attempt.job, attempt.command, attempt.started, attempt.work, ended, attempt.box
             )
@@ -375,7 +423,20 @@ class Performer:
         self.put_back(attempt)
         return Outcome(Status.FAILED, failure)
 
+    def _fetch_ended(self, attempt: Attempt) -> Outcome:
+        """Outputs came home: what is recorded of them stays as it is. Others than these are as good as none."""
+        if attempt.box is not None:
+            attempt.box.remove()
+        made, record = self._made(attempt), attempt.look.record
+        if record is None or {*record.outputs} != {*made}:
+            self.put_back(attempt)
+            return Outcome(Status.RAN, again=True)
+        self.state.stop(attempt.job.key)
+        return Outcome(Status.RESTORED, made=made)
+
     def _succeed(self, attempt: Attempt, ended: Ended) -> Outcome:
+        if attempt.is_fetch:
+            return self._fetch_ended(attempt)
         found = self._found(attempt)
         # The jobs that make what this one turned out to read, and that were not settled before it ran.
         early = self._checker.found_makers(attempt.job, (item.name for item in found))

@@ -21,6 +21,7 @@ from buildtool.expand.variables import Variables
 from buildtool.files import Disk
 from buildtool.graph import Job, JobId, Kind
 from buildtool.meaning import Meanings
+from buildtool.state.records import Away
 from buildtool.state.store import StateReader
 from buildtool.taskfile.specs import DECORATED, Taskfile, TaskSpec
 
@@ -73,6 +74,12 @@ class Project:
         self.outside = outside or Remembered(reader)
         self.owned = reader.owned()
         self.disk = Disk(taskfile.root, reader.stamps(), rehash=request.rehash)
+        self.away = {
+            path: away
+            for path, away in reader.away().items()
+            if self.taskfile.is_remote(away.executor) and not self.disk.exists(path)
+        }
+        self.disk.away = {path: away.digest for path, away in self.away.items()}
         wrong_names = {name for table, name in taskfile.wrong if table == "vars"}
         self.variables = Variables(
             taskfile.vars, self.disk, self.outside.shell_variable, variables_given, wrong_names
@@ -196,6 +203,7 @@ class Project:
             asked=want.asked,
             secrets=self.taskfile.settings.secrets,
             salt=self.reader.value("salt") or "",
+            reaches=self.reaches,
         )
 
     def code_problems(self) -> list[BtError]:
@@ -261,6 +269,24 @@ class Project:
     def is_remote(self, job: Job) -> bool:
         """Whether a job runs on a machine that does not see this disk."""
         return self.taskfile.is_remote(self.executor_of(job))
+
+    def reaches(self, job: Job, path: str) -> bool:
+        """Whether a job finds a file where it runs: here, or on the machines that have it."""
+        away = self.away.get(path)
+        return away is None or self.disk.exists(path) or self.executor_of(job) == away.executor
+
+    def leave_away(self, outputs: Iterable[Away]) -> None:
+        """From now on these are on other machines."""
+        for away in outputs:
+            self.away[away.path] = away
+            self.disk.away[away.path] = away.digest
+
+    def forget_away(self, paths: Iterable[str]) -> list[str]:
+        """From now on these are here, or nowhere; those that were away."""
+        found = [path for path in paths if self.away.pop(path, None) is not None]
+        for path in found:
+            del self.disk.away[path]
+        return found
 
     def order(self, roots: list[JobId]) -> list[JobId]:
         """The roots and all they wait for, each behind what it waits for."""

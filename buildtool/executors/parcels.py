@@ -28,7 +28,10 @@ def luggage(work: Work) -> Remote:
 
 
 def described(work: Work, call: Data, name: str, source: Source, contents: dict[str, list[Any]]) -> Data:
-    """A job as `runtime.remote` wants it; what it reads is added to `contents`. Raises `ChangedError`, `GoneError` or OSError."""
+    """A job as `runtime.remote` wants it; what it reads is added to `contents`.
+
+    Raises `ChangedError`, `GoneError` or OSError.
+    """
     remote = luggage(work)
     inputs = []
     for path, key in remote.inputs:

@@ -111,7 +111,9 @@ class Ended(NamedTuple):
     where: tuple[str, int] | None = None  # absolute path and line of the code that failed
     opened: tuple[tuple[str, bool], ...] = ()  # with `audit`: paths relative to it, and whether to write
     goes_on: bool = False  # nobody can end it: it must not be tried again beside itself
-    away: tuple[tuple[str, str, int], ...] = ()  # outputs that stayed where they were made: path, digest, size
+    away: tuple[
+        tuple[str, str, int], ...
+    ] = ()  # outputs that stayed where they were made: path, digest, size
     gone: tuple[str, ...] = ()  # inputs that the machines should have, and have not
     repeat: str | None = None  # why this run does not count and is to be done once more
     log_error: str | None = None  # why its log is not whole; the job itself went on

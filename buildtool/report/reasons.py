@@ -42,6 +42,8 @@ def describe(reason: Reason) -> str:
         return f"it will fail: {name}"
     if reason.kind == "missing":
         return f"output {name} is missing"
+    if reason.kind == "away":
+        return f"output {name} is on other machines"
     if reason.kind == "wanted":
         return f"{name} is needed again"
     if reason.kind == "edited":

@@ -85,7 +85,9 @@ _RANGE = Either((_WORKERS.kind, ListOf(_WORKERS.kind)), "a whole number or two o
 _SECURITY = Table(tuple(Key(name, TEXT, f"A PEM file: {what}.") for name, what in (
     ("ca", "who is trusted"), ("cert", "who we are"), ("key", "the secret key of `cert`"),
 )))  # fmt: skip
-_FETCH = Key("fetch", Choice(("all", "needed")), "Which outputs come home: all, or those that are needed here.", "all")
+_FETCH = Key(
+    "fetch", Choice(("all", "needed")), "Which outputs come home: all, or those that are needed here.", "all"
+)
 _WORKER = Table(
     (
         Key("cpus", Number(), "CPUs of one worker."),
