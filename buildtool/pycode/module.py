@@ -15,6 +15,7 @@ from buildtool.pycode.imports import Import, parse_import
 from buildtool.pycode.origin import unroll
 from buildtool.pycode.scopes import DEFINITIONS, bound_by
 from buildtool.pycode.source import Source
+from buildtool.pycode.typed import flags, parts, prune
 from buildtool.pycode.uses import Uses, uses_of
 
 # Methods that change what they are called on; `x = TABLE.pop()` is more than a definition of `x`.
@@ -94,11 +95,18 @@ class Module:
         self.stars: list[tuple[int, Import]] = []
         self.effects: list[Unit] = []
         self.units: list[Unit] = []
-        self.statements = list(_statements(source.tree.body if source.tree else [], script=script))
+        words = flags(source)
+        body = source.tree.body if source.tree else []
+        self.statements, aside = _statements(body, words, script=script)
+        prune(self.statements, words)
         self._uses: dict[int, Uses] = {}
         self.deferred = any(map(_defers, self.statements))
         for index, statement in enumerate(self.statements):
             self._add(index, statement)
+        # Names that a type checker alone knows: annotations may use them, and a `__getattr__` may give them.
+        self.typed: set[str] = set()
+        for index, statement in enumerate(aside, len(self.statements)):
+            self._add_typed(index, statement)
 
     def _add(self, index: int, statement: ast.stmt) -> None:
         if isinstance(statement, ast.Import | ast.ImportFrom):
@@ -118,6 +126,15 @@ class Module:
                 self.stars.append((index, item))
             else:
                 self._bindings(item.name).imports.append((index, item))
+
+    def _add_typed(self, index: int, statement: ast.stmt) -> None:
+        unit = Unit(statement, index, len(self.effects), deferred=self.deferred)
+        known = self.names.keys() - self.typed
+        self._add_imports(index, (item for item in unit.bound.imports if item.name not in known))
+        imported = {item.name for item in unit.bound.imports}
+        for name in unit.binds - known - imported:
+            self._bindings(name).units.append(unit)
+        self.typed |= unit.binds - known
 
     def _bindings(self, name: str) -> Bindings:
         return self.names.setdefault(name, Bindings([], []))
@@ -183,7 +200,7 @@ class Module:
         """What a statement uses."""
         found = self._uses.get(unit.index)
         if found is None:
-            found = self._uses[unit.index] = uses_of([unit.node], self.origins, self.constants)
+            found = self._uses[unit.index] = uses_of([unit.node], self.origins, self.constants, self.typed)
         return found
 
     @cached_property
@@ -272,25 +289,26 @@ def _is_annotated(statement: ast.stmt) -> bool:
     return False
 
 
-def _statements(body: list[ast.stmt], *, script: bool) -> Iterator[ast.stmt]:
-    """The statements that an import runs: without those for a main program, and as a type checker sees them."""
+def _statements(
+    body: list[ast.stmt], words: frozenset[str], *, script: bool
+) -> tuple[list[ast.stmt], list[ast.stmt]]:
+    """The statements that an import runs, without those for a main program; those for type checkers aside."""
+    found: list[ast.stmt] = []
+    aside: list[ast.stmt] = []
     pending = body[::-1]
     while pending:
         statement = pending.pop()
+        split = parts(statement, words)
         if does_nothing(statement) or isinstance(statement, ast.Global):
             continue
         if isinstance(statement, ast.If) and not script and _is_main(statement.test):
             pending += statement.orelse[::-1]
-        elif isinstance(statement, ast.If) and unroll_name(statement.test) == "TYPE_CHECKING":
-            pending += statement.orelse[::-1] + statement.body[::-1]
+        elif split:
+            pending += split[0][::-1]
+            aside += split[1]
         else:
-            yield statement
-
-
-def unroll_name(node: ast.AST) -> str | None:
-    """The last word of a name with attributes."""
-    root, attributes = unroll(node)
-    return attributes[-1] if attributes else getattr(root, "id", None)
+            found.append(statement)
+    return found, aside
 
 
 def _is_main(test: ast.expr) -> bool:

@@ -7,7 +7,7 @@ which it tells `eval` or `importlib.import_module` from things of the same name.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -66,9 +66,11 @@ class Uses:
     dynamic: Seen | None = None
 
 
-def uses_of(nodes: list[ast.AST], origins: Origins, constants: Mapping[str, str]) -> Uses:
-    """What top-level statements (or parts of them) use."""
-    reader = _Reader(origins, constants)
+def uses_of(
+    nodes: list[ast.AST], origins: Origins, constants: Mapping[str, str], typed: Collection[str] = ()
+) -> Uses:
+    """What top-level statements (or parts of them) use; annotations by `typed` names are never evaluated."""
+    reader = _Reader(origins, constants, typed)
     reader.push(None, *nodes)
     reader.run()
     return reader.uses
@@ -83,8 +85,9 @@ class _Task(NamedTuple):
 class _Reader:
     """Walks a piece of code; the order does not matter."""
 
-    def __init__(self, origins: Origins, constants: Mapping[str, str]) -> None:
+    def __init__(self, origins: Origins, constants: Mapping[str, str], typed: Collection[str]) -> None:
         self.uses = Uses()
+        self._typed = typed
         self._constants = constants
         self._origins = origins
         self._pending: list[_Task] = []
@@ -191,13 +194,22 @@ class _Reader:
 
     # -- expressions -----------------------------------------------------------------------------------------
 
-    def name(self, node: ast.Name, scope: Scope | None, _annotation: bool) -> None:
+    def _is_typed(self, node: ast.AST, scope: Scope | None) -> bool:
+        """Whether it is a name that only a type checker knows."""
+        root = unroll(node)[0]
+        return isinstance(root, ast.Name) and root.id in self._typed and owner(root.id, scope) is None
+
+    def name(self, node: ast.Name, scope: Scope | None, annotation: bool) -> None:
         """A name; one that is only stored counts if it was declared global in a function."""
+        if annotation and self._is_typed(node, scope):
+            return
         if isinstance(node.ctx, ast.Load) or (scope is not None and node.id in scope.globals):
             self.use(node, scope)
 
-    def attribute(self, node: ast.Attribute, scope: Scope | None, _annotation: bool) -> None:
+    def attribute(self, node: ast.Attribute, scope: Scope | None, annotation: bool) -> None:
         """A chain of attributes; to give a docstring is not to read one."""
+        if annotation and self._is_typed(node, scope):
+            return
         self.use(node if isinstance(node.ctx, ast.Load) or node.attr != OWN else node.value, scope)
 
     def assigned(self, node: ast.Assign, scope: Scope | None, _annotation: bool) -> None:

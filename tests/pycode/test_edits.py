@@ -69,7 +69,7 @@ FILES = {"steps": BEFORE, "helpers": HELPERS}
         ("K = 3\n", "K = 3  # three\n\n\n"),
         ("def other", "UNUSED = 1\ndef other"),
         ("def other", "if __name__ == '__main__':\n    print(main(1))\ndef other"),
-        ("def other", "import types\nif types.TYPE_CHECKING:\n    import nothing\ndef other"),
+        ("def other", "import typing\nif typing.TYPE_CHECKING:\n    import nothing\ndef other"),
     ],
 )
 def test_an_edit_that_changes_nothing_is_no_difference(bench: Bench, old: str, new: str) -> None:

@@ -25,7 +25,7 @@ TOOLS = "def f(): return g()\ndef g(): return K\nK = 1\ndef unrelated(): pass\n"
         "def main():\n from tools import f as z\n def inner(): return z()\n return inner",
         "class main:\n from tools import f\n x = f()",
         "try:\n    import tools\nexcept ImportError:\n    tools = None\ndef main(): return tools.f()",
-        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from tools import f\ndef main(x: 'f'): pass",
+        "from tools import f\ndef main(x: 'f'): pass",
         "import tools\ndef main(): return getattr(tools, 'f')()",
         "import tools, builtins\ndef main(): return builtins.getattr(tools, 'f', None)()",
         "import importlib\ndef main(): return importlib.import_module('tools').f()",
