@@ -111,6 +111,10 @@ class _Graph:
                 fresh = frozenset[Node]().union(*map(self._links.subclasses, modules)) - seen
                 seen |= fresh
                 pending += fresh
+            if not pending:
+                fresh = self._links.inner(seen) - seen
+                seen |= fresh
+                pending += fresh
         tops = frozenset(node.module for node in seen if node.what == What.TOP)
         seen |= self._ordered(tops)
         texts = {node.name for node in seen if node.what == What.DOCS}

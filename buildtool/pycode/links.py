@@ -6,7 +6,7 @@ Does not know where a search begins, nor how what it finds is shown.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from buildtool.pycode.calls import Calls
 from buildtool.pycode.docs import OWN
@@ -103,6 +103,19 @@ class Links:
                 resolved = self._resolver.imported(module, target, ())
                 yield from self._used(module, resolved, Seen(item.line, "imported by a whole module"))
 
+    def inner(self, seen: Collection[Node]) -> frozenset[Node]:
+        """Modules of packages that may be asked for any name: once imported, by whomever, they are such names."""
+        opened = {node.module for node in seen if node.what == What.OPEN and not node.name}
+        found = set[Node]()
+        for name in {node.module for node in seen if node.what == What.TOP} - opened if opened else ():
+            parent = name.rpartition(".")[0]
+            while parent and parent not in opened:
+                parent = parent.rpartition(".")[0]
+            if parent:
+                why = f"imported, and `{parent}` counts as a whole"
+                found |= {Node(What.WHOLE, name), Node(What.OPEN, name), Node(What.WHY, name, why)}
+        return frozenset(found)
+
     def steps(self, name: str) -> Sequence[Step]:
         """What a module does when it is imported, in order: effects, registrations, imports of the project."""
         found = self._steps.get(name)
@@ -188,10 +201,12 @@ class Links:
         name = target.absolute(module.package)
         if name is None:
             return
-        resolved = self._resolver.imported(module, Imported(name), ())
-        yield from self._used(module, resolved, Seen(line, "star import"))
         inner = self._resolver.source(name)
-        for unit in inner.names["__all__"].units if inner and "__all__" in inner.names else ():
+        listed = inner.names["__all__"].units if inner and "__all__" in inner.names else []
+        resolved = self._resolver.imported(module, Imported(name), ())
+        for node in self._used(module, resolved, Seen(line, "star import")):
+            yield node._replace(name="listed") if node.what == What.OPEN and listed else node
+        for unit in listed:
             for word in ast.walk(unit.node):  # `__all__` may name submodules, which a star import loads
                 if isinstance(word, ast.Constant) and isinstance(word.value, str):
                     resolved = self._resolver.imported(module, Imported(name, 0, word.value), ())

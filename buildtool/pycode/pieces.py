@@ -50,6 +50,8 @@ class Pieces:
             return ()
         module = self._resolver.source(node.module)
         if module is None:
+            if self._resolver.finder.find(node.module).kind is Kind.NAMESPACE:
+                return ()  # no file of its own
             return (self._unread(node.module),)
         if node.what == What.DOC:
             return _documents(module, node.name)

@@ -61,7 +61,9 @@ class What:
     DOCS = "docs"  # the same of all modules
     NOTE = "note"  # what is not followed in it, though it does not count as a whole
     WHY = "why"  # a reason why it is taken as a whole
-    OPEN = "open"  # it may be asked for any name that it imports
+    OPEN = (
+        "open"  # it may be asked for any name that it imports; with a name: for those in its `__all__` alone
+    )
     CLASSES = "classes"  # every class with a base in the project
     ORDER = "order"  # the order of what a module does when it is imported
     LOOK = "look"  # where a module was looked for
@@ -187,8 +189,10 @@ class _Walk:
         if found.kind in {Kind.OUTSIDE, Kind.MISSING}:
             self._outside(found)
         elif found.kind is Kind.NAMESPACE:
-            if chain:
+            if chain and chain[0] not in _OF_A_MODULE:
                 self._pending.append((f"{name}.{chain[0]}", chain[1:]))
+            else:
+                self._values.add(name)
         elif found.kind is not Kind.STANDARD:
             module = self._resolver.source(name)
             if module is None:

@@ -351,6 +351,36 @@ def test_a_whole_module_passes_on_what_it_imports(bench: Bench) -> None:
     assert bench.changed({**files, "deep": "K = 3"}, {"deep": "K = 4"}) == {"deep.K"}
 
 
+@pytest.mark.parametrize("name", ["pkg", "pkg.deep"])
+@pytest.mark.parametrize("namespace", [False, True])
+@pytest.mark.parametrize(
+    "use",
+    ["getattr({}, X).run", "vars({})[X].run", "T[0].a.run", "{}.__dict__[X].run", "(lambda p: p.a)({}).run"],
+)
+def test_a_package_that_is_asked_for_any_name_has_its_submodules(
+    bench: Bench, name: str, namespace: bool, use: str
+) -> None:
+    folder = name.replace(".", "/")
+    text = f"import {name}.a\nX = 'a'\nT = [{name}]\ndef main(): return {use.format(name)}()"
+    files = {f"{folder}/a": "def run(): return K\nK = 1", f"{folder}/b": "K = 1", "steps": text}
+    inits = {} if namespace else {f"{folder}/__init__": "", "pkg/__init__": ""}
+    assert bench.changed({**files, **inits}, {f"{folder}/a": "def run(): return K\nK = 2"}) == {f"{name}.a"}
+    assert (f"{name}.a", f"imported, and `{name}` counts as a whole") in bench.reach().whole
+    assert bench.changed({}, {f"{folder}/b": "K = 2"}) == set()
+
+
+def test_a_star_import_gives_submodules_that_were_imported(bench: Bench) -> None:
+    files = {
+        "pkg/__init__": "from .a import f",
+        "pkg/a": "def f(): pass\ndef g(): return 1",
+        "steps": "from pkg import *\ndef main(): return a.g()",
+    }
+    edited = {"pkg/a": "def f(): pass\ndef g(): return 2"}
+    assert bench.changed(files, edited) == {"pkg.a"}
+    files["pkg/__init__"] += "\n__all__ = ['f']"
+    assert bench.changed(files, edited) == set()
+
+
 def test_imports_in_class_bodies_belong_to_the_class(bench: Bench) -> None:
     files = {
         "helpers": "def fmt(x): return 1",
