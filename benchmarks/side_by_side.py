@@ -116,6 +116,7 @@ def table(found: dict[str, dict[str, list[float]]], jobs: int) -> str:
 
 def main() -> None:
     """Measure what is asked for and print it."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled modules are kept, as where tools are used
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -11,6 +11,9 @@ import pytest
 
 from support.project import Project
 
+# `bt` is started thousands of times: it may keep its compiled modules, as it does where people use it.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # A gate must give the same answer twice; new cases are looked for with `--hypothesis-profile=long`.
 hypothesis.settings.register_profile("ci", deadline=None, print_blob=True, derandomize=True, database=None)
 hypothesis.settings.register_profile("long", deadline=None, max_examples=5000, print_blob=True)
