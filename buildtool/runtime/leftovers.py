@@ -39,14 +39,20 @@ def remember() -> Callable[[], bool]:
     return put_back
 
 
-def mend_streams() -> None:
-    """Make those standard streams anew that were closed or taken apart; their descriptors are there."""
+def mend_streams(*, seekable: bool = True) -> None:
+    """Make those standard streams anew that were closed or taken apart; their descriptors are there.
+
+    Unless `seekable`, those for output, too, that were made when their descriptor was a file and is none now.
+    """
     for number, name in enumerate(_STREAMS):
         stream = getattr(sys, name)
-        if stream is not None and _is_closed(stream):
-            fresh = open(number, "w" if number else "r", encoding="utf-8", closefd=False)  # noqa: SIM115
+        if stream is not None and (
+            _is_closed(stream) or (number and not seekable and getattr(stream, "seekable", bool)())
+        ):
+            mode, errors = ("w", "backslashreplace") if number else ("r", None)
+            fresh = open(number, mode, 1, encoding="utf-8", errors=errors, closefd=False)  # noqa: SIM115
             setattr(sys, name, fresh)
-            if getattr(sys, f"__{name}__") is stream:
+            if getattr(sys, f"__{name}__") is stream and seekable:
                 setattr(sys, f"__{name}__", fresh)
 
 

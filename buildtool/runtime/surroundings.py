@@ -123,6 +123,7 @@ def own_process(data: Data, output: int | None) -> Iterator[None]:
             os.dup2(output, 1)
             os.dup2(output, 2)
             os.close(output)
+            mend_streams(seekable=False)
         _set_environment(wanted)
         if before != data["cwd"]:
             os.chdir(data["cwd"])
