@@ -47,9 +47,10 @@ def perform(data: Data, output: int | None = None) -> Data:
 
     Returned: `id`; `status`: `done`, `failed`, `exit` (the job ended the process; with `code`) or `stale` (this
     process has old code and must be replaced); `cause`, `where` (file, line) of a failure; `peak`, bytes of memory
-    that the process had at most; `children` and `threads`, whether it has left such behind; `helpers`, processes
-    that are no job's; `moved`, whether the directory is another one at its end; `ended`, how many processes were;
-    with `audit`, `opened`: paths, each with whether to write.
+    that the process had at most; `children` and `threads`, whether it has left such behind, or with the latter
+    anything else that the next job must not meet; `helpers`, processes that are no job's; `moved`, whether the
+    directory is another one at its end; `ended`, how many processes were; with `audit`, `opened`: paths, each with
+    whether to write.
     """
     answer: Data = {"id": data["id"], "status": "done"}
     process, threads = os.getpid(), set(threading.enumerate())
@@ -75,7 +76,8 @@ def perform(data: Data, output: int | None = None) -> Data:
     answer["peak"] = peak * (1 if sys.platform == "darwin" else 1024)
     answer["children"] = ours and _left(data, answer)
     answer["helpers"] = sorted(helpers())
-    answer["threads"] = not data["shared"] and not threads.issuperset(threading.enumerate())
+    stray = not data["shared"] and not threads.issuperset(threading.enumerate())
+    answer["threads"] = stray or bool(data.get("spoiled"))
     return answer
 
 

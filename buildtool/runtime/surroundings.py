@@ -19,6 +19,7 @@ from typing import Any
 
 from buildtool.runtime.children import end_children
 from buildtool.runtime.job import Data
+from buildtool.runtime.leftovers import mend_streams, remember
 
 _PAUSE = 0.2  # seconds between two looks at whether those who asked are still there
 _HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2)
@@ -86,7 +87,10 @@ def _connect(data: Data) -> int | None:
 
 @contextlib.contextmanager
 def own_process(data: Data, output: int | None) -> Iterator[None]:
-    """Make this process the job's: its output, variables and directory; afterwards as before."""
+    """Make this process the job's: its output, variables and directory; afterwards as before.
+
+    Noted in `data`: `spoiled`, if something could not be put back.
+    """
     before, environment = directory(), _environment()
     wanted = environment if data["env"] is None else {_encode(k): _encode(v) for k, v in data["env"].items()}
     streams, path, mask = (sys.stdin, sys.stdout, sys.stderr), list(sys.path), os.umask(0o022)
@@ -99,20 +103,27 @@ def own_process(data: Data, output: int | None) -> Iterator[None]:
         threading.Thread(target=_watch, args=(os.dup(output), over), daemon=True).start()
     handlers = {number: signal.getsignal(number) for number in _HANDLED}
     argv, limit, filters = list(sys.argv), sys.getrecursionlimit(), list(warnings.filters)
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    blocked, put_back = signal.pthread_sigmask(signal.SIG_BLOCK, ()), remember()
     flush()
     for stream in (
         sys.stdout,
         sys.stderr,
     ):  # lines come as they are printed, in order with those of the other
-        if isinstance(stream, io.TextIOWrapper) and not stream.line_buffering:
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+        if isinstance(stream, io.TextIOWrapper):  # each time: a job may set it otherwise
+            stream.reconfigure(
+                encoding="utf-8",
+                errors="backslashreplace",
+                newline="\n",
+                line_buffering=True,
+                write_through=False,
+            )
     saved = [os.dup(1), os.dup(2)] if output is not None else []
     try:
         if output is not None:
             os.dup2(output, 1)
             os.dup2(output, 2)
             os.close(output)
+            mend_streams(seekable=False)
         _set_environment(wanted)
         if before != data["cwd"]:
             os.chdir(data["cwd"])
@@ -120,6 +131,7 @@ def own_process(data: Data, output: int | None) -> Iterator[None]:
     finally:
         if over is not None:
             over.set()
+        data["spoiled"] = not put_back()
         flush()
         for handled, handler in handlers.items():
             if signal.getsignal(handled) is not handler and handler is not None:
@@ -133,6 +145,7 @@ def own_process(data: Data, output: int | None) -> Iterator[None]:
         for number, file in enumerate(saved, 1):
             os.dup2(file, number)
             os.close(file)
+        mend_streams()
         _set_environment(environment if data["pool"] else wanted)
         if directory() != before:
             os.chdir(before or "/")

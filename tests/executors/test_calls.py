@@ -138,6 +138,30 @@ MODULE = """
         mask = os.umask(0); os.umask(mask)
         output.write_text(f"{os.getcwd()} {'/nowhere' in sys.path} {mask == 0o077}")
 
+    def spoil_more(how):
+        import resource
+        if how == "closed":
+            sys.stdout.close(), sys.stderr.detach()
+        elif how == "in another encoding":
+            sys.stdout.reconfigure(encoding="latin-1")
+        elif how == "an alarm":
+            signal.setitimer(signal.ITIMER_REAL, 0.01)
+            signal.signal(signal.SIGALRM, signal.SIG_IGN)
+        elif how == "a limit":
+            resource.setrlimit(resource.RLIMIT_NOFILE, (40, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+        else:
+            sys.settrace(lambda *_: print("traced"))
+
+    def state_of_more(output):
+        import resource
+        print("é")
+        print("ü", file=sys.stderr)
+        limit, timer = resource.getrlimit(resource.RLIMIT_NOFILE)[0], signal.getitimer(signal.ITIMER_REAL)
+        output.write_text(f"{limit} {timer} {sys.gettrace()}")
+
+    def lower(output):
+        output.write_text(str(os.nice(1)))
+
     def told_to_end(output):
         output.write_text("x")
         os.kill(os.getpid(), signal.SIGTERM)
@@ -770,6 +794,24 @@ def test_what_a_job_changes_of_its_process_is_put_back(bench: Bench) -> None:
     assert bench.output(5) == b"a 0\na 0\n"
     assert bench.run("state", output="o").code == 0
     assert bench.read("o") == f"{bench.place(6)} False {os.umask(os.umask(0o022)) == 0o077}"
+
+
+@only("local", "processes", "loky")
+@pytest.mark.parametrize("how", ["closed", "in another encoding", "an alarm", "a limit", "a trace"])
+def test_what_a_job_sets_does_not_meet_the_next_one(bench: Bench, how: str) -> None:
+    assert bench.run("state_of_more", output="before").code == 0
+    works = [bench.submit("spoil_more", params={"how": how}) for _ in range(4)]
+    assert [bench.ended(work).code for work in works] == [0] * 4
+    assert bench.run("state_of_more", output="after").code == 0
+    assert bench.output(6).decode() == "é\nü\n"
+    assert bench.read("after") == bench.read("before")
+
+
+@only("local")
+def test_a_process_that_cannot_be_as_before_gets_no_other_job(bench: Bench) -> None:
+    assert bench.run("lower", output="a").code == 0
+    assert bench.run("lower", output="b").code == 0
+    assert bench.read("a") == bench.read("b")
 
 
 @only(*PROCESSES, "threads")
