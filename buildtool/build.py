@@ -670,6 +670,7 @@ class Build:
         if self._broken is not None:
             return  # what could not be written stays as it is: the next build puts it right
         self._write()
+        self.performer.close()
         self.state.end_build(self.number, int(code), self.counts)
         self.state.commit()
 

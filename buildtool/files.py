@@ -222,15 +222,16 @@ class Disk:
         """Make the directory that is to hold `path` (or, for a directory, `path` itself)."""
         where = os.path.dirname(self.absolute(path))
         try:
-            os.makedirs(where, exist_ok=True)
+            if not os.path.isdir(where):  # most are there, and to try and fail costs more than to look
+                os.makedirs(where, exist_ok=True)
         except OSError as error:
             raise _trouble("cannot make the directory of", path, error) from error
 
     def move(self, source: str, target: str) -> None:
         """Move a file or a whole directory; parents of `target` are made, and nothing is written over."""
         start, end = self.absolute(source).rstrip("/"), self.absolute(target).rstrip("/")
+        self.make_parents(target.rstrip("/"))
         try:
-            os.makedirs(os.path.dirname(end), exist_ok=True)
             if os.path.lexists(end):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), end)
             try:
@@ -245,8 +246,8 @@ class Disk:
     def copy(self, source: str, target: str) -> None:
         """Copy a file or a link; parents of `target` are made."""
         start, end = self.absolute(source), self.absolute(target)
+        self.make_parents(target)
         try:
-            os.makedirs(os.path.dirname(end), exist_ok=True)
             shutil.copy2(start, end, follow_symlinks=False)
         except OSError as error:
             raise _trouble("cannot copy", source, error) from error

@@ -36,6 +36,8 @@ from buildtool.state.records import Away, JobRecord, Made, Running
 from buildtool.state.store import State
 from buildtool.text import printable
 
+_SHOWN = 60  # characters of a path
+
 
 @dataclass(slots=True)
 class Attempt:
@@ -146,10 +148,16 @@ class Performer:
         self._refuse_links_outside(outputs)
         attempt.aside = []
         if not spec.keep:
-            place = f"{ASIDE}{self.build}-{self._number}/"
             there = [path for path in outputs if self.disk.exists(path)]
-            attempt.aside = [(p, f"{place}{n}/{p.strip('/')}") for n, p in enumerate(there)]
+            attempt.aside = [(p, self._place_aside(n, p)) for n, p in enumerate(there)]
         return Running(job.key, job.task, () if spec.keep else outputs, tuple(attempt.aside))
+
+    def _place_aside(self, number: int, path: str) -> str:
+        """Where an old output lies while its job runs: all in one directory, since making many takes long.
+
+        The name shows what it is, should the state be lost.
+        """
+        return f"{ASIDE}{self.build}/{self._number}.{number} {path.strip('/').replace('/', '%')[-_SHOWN:]}"
 
     def _fetched(self, attempt: Attempt) -> list[str]:
         """The outputs that need only come home from where they were made: nothing else is wrong with the job."""
@@ -265,7 +273,7 @@ class Performer:
         attempt.guarded = {}
         run = attempt.work.id if attempt.work is not None else 0
         for number, path in enumerate(self._of_others(attempt.job)):
-            place = f"{ASIDE}{self.build}-{run}/guarded/{number}"
+            place = f"{ASIDE}{self.build}/{run}.guarded.{number}"
             self.disk.copy(path, place)
             attempt.guarded[path] = (self.disk.digest(path), place)
 
@@ -310,9 +318,8 @@ class Performer:
         depfile = self.project.renderer.depfile(attempt.job)
         if depfile is not None:
             self.disk.make_parents(depfile)
-        if attempt.box is not None:
-            here = attempt.work is None or attempt.work.remote is None
-            kinds = ("input", "need", "track.file") if here else ()
+        if attempt.box is not None and (attempt.work is None or attempt.work.remote is None):
+            kinds = ("input", "need", "track.file")
             inputs = [i.name for i in attempt.look.items if i.kind in kinds]
             attempt.box.fill(inputs, self._packer.made(attempt.job), self.project.renderer.cwd(attempt.job))
         if depfile is not None and spec.keep and self.disk.exists(depfile):
@@ -680,5 +687,8 @@ class Performer:
         """Remove old outputs that are not needed any more; the state must have been committed before."""
         for place in self._garbage:
             self.disk.remove(place)
-            self.disk.remove_empty_parents(place)
         self._garbage = []
+
+    def close(self) -> None:
+        """Remove the empty directories that are left where things lay aside."""
+        self.disk.remove_empty_parents(self._place_aside(0, ""))

@@ -62,7 +62,8 @@ def place_in(box: str, entry: Data) -> str:
     where = os.path.normpath(os.path.join(box, entry["path"]))
     if not where.startswith(box.rstrip("/") + "/"):
         raise OSError(f"`{entry['path']}` lies outside of its directory")
-    os.makedirs(os.path.dirname(where), exist_ok=True)
+    if not os.path.isdir(os.path.dirname(where)):
+        os.makedirs(os.path.dirname(where), exist_ok=True)
     if os.path.isdir(where) and not os.path.islink(where) and entry["kind"] != "directory":
         os.rmdir(where)  # it is there for what the job should have made
     return where
