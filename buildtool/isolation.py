@@ -6,6 +6,7 @@ Does not know how the job runs, nor whether what it made is right.
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 import shutil
 from collections.abc import Iterable
@@ -21,14 +22,61 @@ Output = tuple[str, bool]  # a path, or with True a pattern
 BOXES = ".bt/isolated/"
 _LOST = re.compile(r"no such file|not found|cannot (?:open|stat|access|find)|does not exist", re.IGNORECASE)
 _WORD = re.compile(r"[^\s'\"`:,;()\[\]<>=]+")
+_BARE = 64  # directories that are kept for later
 _SHOWN = 3  # files named in a message
 
 
-class Box:
-    """The directory of one run. `name` tells it from all others of the project."""
+class Boxes:
+    """The directories of the runs of one build; those that are bare afterwards are used again.
 
-    def __init__(self, disk: Disk, name: str) -> None:
+    To make and remove directories takes longer than most of what else is done for a job on another machine.
+    """
+
+    def __init__(self, disk: Disk, build: int) -> None:
+        self._disk = disk
+        self._build = build
+        self._made = 0
+        self._bare: dict[tuple[str, ...], list[Box]] = {}
+        self._kept = 0
+
+    def take(self, outputs: Iterable[Output], *, again: bool) -> Box:
+        """A directory for one run. `again`: it may be one that has the folders of the outputs, and no more."""
+        self._made += 1
+        paths = list(outputs)
+        if not again or any(is_pattern or path.endswith("/") for path, is_pattern in paths):
+            return Box(self._disk, f"{self._build}-{self._made}")
+        folders = tuple(sorted({posixpath.dirname(path) for path, _ in paths}))
+        bare = self._bare.get(folders)
+        if bare:
+            self._kept -= 1
+            return bare.pop()
+        return Box(self._disk, f"{self._build}-{self._made}", folders)
+
+    def give_back(self, box: Box) -> None:
+        """Its run has come to a good end: nobody writes there any more."""
+        if box.folders is None or self._kept >= _BARE or not box.is_bare():
+            box.remove()
+            return
+        self._kept += 1
+        self._bare.setdefault(box.folders, []).append(box)
+
+    def close(self) -> None:
+        """Take all of them away."""
+        for box in (box for bare in self._bare.values() for box in bare):
+            box.remove()
+        self._bare.clear()
+        self._kept = 0
+
+
+class Box:
+    """The directory of one run. `name` tells it from all others of the project.
+
+    `folders`: those that its outputs come to lie in, if it may be used again by runs with the same ones.
+    """
+
+    def __init__(self, disk: Disk, name: str, folders: tuple[str, ...] | None = None) -> None:
         self.path = f"{BOXES}{name}/"
+        self.folders = folders
         self._project = disk
         self.disk = Disk(disk.absolute(self.path).rstrip("/"))
 
@@ -62,6 +110,10 @@ class Box:
     def remove(self) -> None:
         """Take it away, with all that is left in it; links are not followed."""
         shutil.rmtree(self._project.absolute(self.path), ignore_errors=True)
+
+    def is_bare(self) -> bool:
+        """Whether nothing but folders is in it."""
+        return not any(self.disk.below("./"))
 
     def missed(self, lines: Iterable[str], folder: str) -> tuple[str, ...]:
         """A sentence for each file that the job looked for in vain and that the project has."""

@@ -24,7 +24,7 @@ from buildtool.failures import Failures, glob_paths, log_path
 from buildtool.files import TICK, Disk
 from buildtool.fingerprint import Fingerprint, Item, Stale
 from buildtool.graph import Form, Job, JobId
-from buildtool.isolation import Box
+from buildtool.isolation import Box, Boxes
 from buildtool.luggage import Packer
 from buildtool.meaning import BYTES
 from buildtool.paths import canonical, parents
@@ -104,6 +104,7 @@ class Performer:
         self._active: set[JobId] = set()  # jobs that run
         self._ran = 0  # how many jobs came to a good end
         self._done: dict[JobId, int] = {}  # these jobs, by order
+        self._boxes = Boxes(self.disk, build)
         self._garbage: list[str] = []  # moved aside, and not needed once the state is committed
         self._environment = Environment(project.renderer, project.taskfile.settings.pass_env)
 
@@ -125,7 +126,9 @@ class Performer:
         attempt.command = command if command is not None else self.project.functions.text(job)
         executor = self.project.away[fetched[0]].executor if fetched else self.project.executor_of(job)
         remote = self.project.taskfile.is_remote(executor)
-        attempt.box = Box(self.disk, f"{self.build}-{self._number}") if spec.isolated or remote else None
+        attempt.box = (
+            self._boxes.take(self._packer.made(job), again=remote) if spec.isolated or remote else None
+        )
         disk = attempt.box.disk if attempt.box is not None else self.disk
         environment = self._environment.of(job)
         secret = (environment.get(name) for name in self.project.taskfile.settings.secrets)
@@ -433,7 +436,8 @@ class Performer:
     def _fetch_ended(self, attempt: Attempt) -> Outcome:
         """Outputs came home: what is recorded of them stays as it is. Others than these are as good as none."""
         if attempt.box is not None:
-            attempt.box.remove()
+            self._boxes.give_back(attempt.box)
+            attempt.box = None
         made, record = self._made(attempt), attempt.look.record
         if record is None or {*record.outputs} != {*made}:
             self.put_back(attempt)
@@ -477,7 +481,8 @@ class Performer:
         self._record(attempt, ended, made, found)
         self._garbage += [place for _, place in attempt.aside if place.startswith(ASIDE)]
         if attempt.box is not None:
-            attempt.box.remove()
+            self._boxes.give_back(attempt.box)
+            attempt.box = None
         status = Status.UNCHANGED if same else Status.RAN
         return Outcome(status, made=made)
 
@@ -625,6 +630,7 @@ class Performer:
         spec = self.project.renderer.task(attempt.job).spec
         if attempt.box is not None:
             attempt.box.remove()
+            attempt.box = None
         if spec.keep:
             depfile = self.project.renderer.depfile(attempt.job)
             if depfile is not None:
@@ -690,5 +696,6 @@ class Performer:
         self._garbage = []
 
     def close(self) -> None:
-        """Remove the empty directories that are left where things lay aside."""
+        """Remove the directories that are left where things lay aside, or came in."""
+        self._boxes.close()
         self.disk.remove_empty_parents(self._place_aside(0, ""))
