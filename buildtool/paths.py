@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import posixpath
 
+STATE = ".bt"  # the folder of the state, in the project root
+
 
 def canonical(path: str, root: str) -> str:
     """The one spelling of `path`, which is relative to the absolute directory `root`, or absolute.

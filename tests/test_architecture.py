@@ -20,8 +20,9 @@ FLOORS: tuple[set[str], ...] = (
     {"check", "environment", "executors", "isolation"},
     {"project", "recover", "report"},
     {"audit", "clean", "clusters", "failures", "foresee", "luggage", "outside"},
-    {"accept", "perform"},
-    {"build"},
+    {"accept", "perform", "ready"},
+    {"build", "session"},
+    {"watch"},
     {"cli"},
 )
 # Libraries that are slow to import and are needed by few: only inside functions, or in modules loaded late.

@@ -8,8 +8,8 @@ from buildtool.accept import accept
 from buildtool.cli.complete import complete_target
 from buildtool.cli.context import Context
 from buildtool.cli.printing import put
-from buildtool.cli.session import writing
 from buildtool.project import Project, Request
+from buildtool.session import writing
 from buildtool.text import count, printable
 
 

@@ -15,15 +15,14 @@ from buildtool.build import Build, Options
 from buildtool.cli.complete import complete_target
 from buildtool.cli.context import Context, settings, usable_cpus
 from buildtool.cli.printing import refused
-from buildtool.cli.session import writing
-from buildtool.errors import BtError, DiskError, ExitCode, UsageError, raise_all
+from buildtool.errors import BtError, DiskError, ExitCode, UsageError
 from buildtool.executors.choose import check_executor, executors_of
-from buildtool.expand.targets import idle_tasks, open_tasks
-from buildtool.outside import Outside
 from buildtool.project import Project, Request
+from buildtool.ready import mask, opened, planned
 from buildtool.report.jsonl import JsonLines
 from buildtool.report.model import Reporter
 from buildtool.report.plain import Plain
+from buildtool.session import writing
 from buildtool.signals import Signals
 from buildtool.state.store import State
 from buildtool.taskfile.specs import Taskfile
@@ -152,20 +151,10 @@ def build(taskfile: Taskfile, request: Request, options: Options, reporter: Repo
             from buildtool.cli.clusters import end_half_made
 
             end_half_made(state, reporter.note, reporter.warning)
-        outside = Outside(state, taskfile.root, taskfile.settings.shell)
-        project = Project(taskfile, state, request, outside)
-        raise_all(project.code_problems())
-        want = project.want(keep_going=options.keep_going, only=options.only)
-        project.refuse_commands(want)
-        if request.args and not any("{args}" in (t.spec.run or "") for t in project.expander.tasks.values()):
-            raise UsageError("no task uses `{args}`, so nothing can stand behind `--`")
-        if not request.targets and taskfile.settings.default is None:
-            for idle in (*idle_tasks(project.expander), *open_tasks(project.expander)):
-                reporter.note(idle)
+        project = opened(taskfile, state, request)
+        want = planned(project, reporter.note, keep_going=options.keep_going, only=options.only)
         os.chdir(taskfile.root)  # jobs that run in the root start faster when this process is there, too
-        secrets = (os.environ.get(name, "") for name in taskfile.settings.secrets)
-        mask = tuple(os.fsencode(value) for value in secrets if value)
-        executor = executors_of(taskfile, options.jobs, mask)
+        executor = executors_of(taskfile, options.jobs, mask(taskfile))
         done = Build(project, want, state, executor, reporter, signals, options)
         try:
             code = done.run()

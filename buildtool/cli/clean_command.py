@@ -11,16 +11,17 @@ import click
 
 from buildtool.clean import kept_lines, plan_sweep, sweep
 from buildtool.cli.complete import complete_target
-from buildtool.cli.context import STATE, Context
+from buildtool.cli.context import Context
 from buildtool.cli.printing import put
-from buildtool.cli.session import writing
 from buildtool.errors import BtError, StateError, UsageError
 from buildtool.expand.targets import stood_for
 from buildtool.failures import LOGS
 from buildtool.files import Disk
 from buildtool.foresee import foresee
+from buildtool.paths import STATE
 from buildtool.project import Project, Request
 from buildtool.recover import recover, rescue
+from buildtool.session import writing
 from buildtool.state.lock import acquire
 from buildtool.state.store import State, StateReader
 from buildtool.taskfile.specs import Taskfile

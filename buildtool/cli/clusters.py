@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 
 import click
 
-from buildtool.cli.context import STATE
 from buildtool.cli.printing import put
-from buildtool.cli.session import writing
 from buildtool.clusters import Found, clusters_of, concerns_coiled, half_made, still_up
 from buildtool.errors import BtError, UsageError
+from buildtool.paths import STATE
+from buildtool.session import writing
 from buildtool.state.records import ClusterRecord
 from buildtool.state.store import State, StateReader
 from buildtool.taskfile.specs import Taskfile

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 import click
 from click.shell_completion import CompletionItem
 
-from buildtool.cli.context import STATE, Context
+from buildtool.cli.context import Context
 from buildtool.expand.expander import Expander
 from buildtool.graph import Form
+from buildtool.paths import STATE
 from buildtool.project import Project, Request
 from buildtool.state.store import StateReader
 from buildtool.text import printable

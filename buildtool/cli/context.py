@@ -10,14 +10,13 @@ from typing import Any
 import tomli
 
 from buildtool.errors import UsageError
+from buildtool.paths import STATE
 from buildtool.project import Project, Request
 from buildtool.report.paint import Paint, wants_colour
 from buildtool.state.store import StateReader
 from buildtool.taskfile.load import find_taskfile, load_taskfile
 from buildtool.taskfile.specs import Taskfile
 from buildtool.text import printable
-
-STATE = ".bt"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import time
 
-from buildtool.cli.context import STATE, Context
+from buildtool.cli.context import Context
 from buildtool.cli.printing import put, remark
 from buildtool.errors import ExitCode, raise_all
 from buildtool.fingerprint import Maybe, Stale
 from buildtool.foresee import Forecast, foresee
 from buildtool.graph import Kind
+from buildtool.paths import STATE
 from buildtool.project import Project, Request
 from buildtool.report.forecast import Foreseen, render_forecast
 from buildtool.report.jsonl import JsonLines

@@ -8,10 +8,11 @@ import time
 import click
 
 from buildtool.cli.complete import complete_target
-from buildtool.cli.context import STATE, Context
+from buildtool.cli.context import Context
 from buildtool.cli.jobs import jobs_of_target
 from buildtool.cli.printing import put, put_json, remark
 from buildtool.errors import BtError, ExitCode, UsageError
+from buildtool.paths import STATE
 from buildtool.report.past import build_data, entry_data, render_builds, render_entries
 from buildtool.state.lock import read_holder
 from buildtool.state.records import HistoryRecord

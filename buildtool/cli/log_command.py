@@ -8,12 +8,13 @@ import shutil
 import click
 
 from buildtool.cli.complete import complete_target
-from buildtool.cli.context import STATE, Context
+from buildtool.cli.context import Context
 from buildtool.cli.jobs import jobs_of_target
 from buildtool.cli.printing import remark, standard_output
 from buildtool.errors import ExitCode
 from buildtool.failures import log_path
 from buildtool.graph import Job, JobId, Kind
+from buildtool.paths import STATE
 from buildtool.state.store import StateReader
 from buildtool.text import count, printable
 

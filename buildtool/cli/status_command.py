@@ -8,13 +8,14 @@ import click
 
 from buildtool.cli.clusters import status_data, status_lines
 from buildtool.cli.complete import complete_target
-from buildtool.cli.context import STATE, Context
+from buildtool.cli.context import Context
 from buildtool.cli.printing import put, remark
 from buildtool.errors import ExitCode
 from buildtool.expand.targets import missing_files
 from buildtool.fingerprint import Maybe, Stale
 from buildtool.foresee import Forecast, foresee
 from buildtool.graph import Kind
+from buildtool.paths import STATE
 from buildtool.project import Project
 from buildtool.report.data import render_json
 from buildtool.report.status import STATES, render_status

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from buildtool.files import Disk
+from buildtool.paths import STATE
 from buildtool.taskfile.pattern import Part, Pattern, segment_regex
-
-OWN = ".bt"  # the directory of the state
 
 
 def matches(disk: Disk, pattern: Pattern) -> list[str]:
@@ -59,7 +58,7 @@ def _deep(disk: Disk, pattern: Pattern) -> Iterator[str]:
     while pending:
         folder = pending.pop()
         for name, is_directory, is_link in disk.entries(folder):
-            if name[0] == "." and (name == OWN or not pattern.prefix.startswith(folder + name)):
+            if name[0] == "." and (name == STATE or not pattern.prefix.startswith(folder + name)):
                 continue
             if not is_directory:
                 if not pattern.is_directory:

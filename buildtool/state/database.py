@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
 
 from buildtool.errors import StateError
-from buildtool.state import schema, seal
+from buildtool.state import schema
+from buildtool.state import seal as seals
 from buildtool.state.directory import prepare, shown, unwritable
 from buildtool.state.snapshot import FILE, SEAL, SIDES, connect, connect_beside_writer
 
@@ -54,7 +55,7 @@ class Database:
     def condemn(self, cause: str) -> NoReturn:
         """Have the database replaced at the next start, since what was read makes no sense: StateError."""
         self._failed = self._written = True
-        seal.condemn(self._seal)
+        seals.condemn(self._seal)
         raise StateError(
             f"the state database `{shown(self._path)}` is damaged",
             facts=(("cause", cause),),
@@ -91,6 +92,10 @@ class Database:
             for sql, rows in later.items():
                 self._connection.executemany(sql, rows)
 
+    def is_in_place(self) -> bool:
+        """Whether the file that was opened still is at its place, and nothing went wrong with it."""
+        return not self._failed and _identity(self._path) == self._identity
+
     def commit(self) -> None:
         """Make everything written so far durable, as one."""
         self._catch_up()
@@ -105,16 +110,16 @@ class Database:
                 )
             self._connection.execute("COMMIT")
 
-    def close(self) -> None:
-        """Commit, leave one file and seal it; a second call does nothing."""
+    def close(self, *, seal: bool = True) -> None:
+        """Commit, leave one file and seal it, unless others may have it open; a second call does nothing."""
         try:
             if not self._failed:
                 self.commit()
         finally:
             with self._guarded("close"):
                 self._connection.close()
-        if self._written and not self._failed and not os.path.exists(f"{self._path}-wal"):
-            seal.put(self._path, self._seal)
+        if seal and self._written and not self._failed and not os.path.exists(f"{self._path}-wal"):
+            seals.put(self._path, self._seal)
         self._written = False
         self._failed = True
 
@@ -138,12 +143,12 @@ class Database:
         there = os.path.lexists(self._path)
         if there and not os.path.isfile(self._path):
             raise schema.DamagedError("it is no regular file")
-        rest = seal.look(self._path, self._seal) if there else seal.Seal.ABSENT
-        if rest is seal.Seal.BROKEN:
+        rest = seals.look(self._path, self._seal) if there else seals.Seal.ABSENT
+        if rest is seals.Seal.BROKEN:
             raise schema.DamagedError("it is not as `bt` left it")
         if there:
             self._refuse_newer()
-        unclean = there and (rest is seal.Seal.ABSENT or os.path.exists(f"{self._path}-wal"))
+        unclean = there and (rest is seals.Seal.ABSENT or os.path.exists(f"{self._path}-wal"))
         if unclean:
             schema.look_at_header(self._path)
         if unclean or not there:
@@ -174,7 +179,7 @@ class Database:
 
     def _break_seal(self) -> None:
         if not self._written:
-            seal.take_off(self._seal)
+            seals.take_off(self._seal)
             self._written = True
 
     def _move_aside(self, cause: str) -> None:
@@ -184,7 +189,7 @@ class Database:
         while os.path.lexists(name):
             number += 1
             name = f"{stem}-{number}"
-        seal.take_off(self._seal)
+        seals.take_off(self._seal)
         os.rename(self._path, name)
         for side in SIDES:
             with contextlib.suppress(FileNotFoundError):

@@ -46,8 +46,10 @@ NOBODY_KNOWN = Holder(0, 0.0, "", "bt")  # it has locked and not yet written its
 class Lock:
     """The lock, held until `release` or the end of the process."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, before: bytes, introduction: bytes) -> None:
         self._descriptor = descriptor
+        self.before = before  # who had it before, as they wrote of themselves
+        self.introduction = introduction  # the same of this one
         _held.add(descriptor)
 
     def release(self) -> None:
@@ -80,8 +82,8 @@ def acquire(directory: str, command: str, wait: bool, on_wait: Callable[[Holder]
                 _tell(_introduction(descriptor), wait, None if told else on_wait)
                 told = True
                 _flock(descriptor, path, fcntl.LOCK_EX)
-            if _introduce(descriptor, path, command):
-                return Lock(descriptor)
+            if (words := _introduce(descriptor, path, command)) is not None:
+                return Lock(descriptor, *words)
         except BaseException:
             os.close(descriptor)
             raise
@@ -133,20 +135,24 @@ def _try_often(descriptor: int, path: str) -> bool:
     return False
 
 
-def _introduce(descriptor: int, path: str, command: str) -> bool:
-    """Write who holds the lock; False if the locked file is not the one any more that others would lock."""
+def _introduce(descriptor: int, path: str, command: str) -> tuple[bytes, bytes] | None:
+    """Write who holds the lock; what stood there before, and what does now.
+
+    None if the locked file is not the one any more that others would lock.
+    """
     text = json.dumps(Holder(os.getpid(), time.time(), socket.gethostname(), command)._asdict())
     try:
         if not os.path.samestat(os.fstat(descriptor), os.stat(path)):
-            return False
+            return None
+        before = os.pread(descriptor, 1 << 20, 0)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, text.encode("ascii"), 0)
     except FileNotFoundError:
         prepare(os.path.dirname(path))
-        return False
+        return None
     except OSError as error:
         raise unwritable(path, error) from error
-    return True
+    return before, text.encode("ascii")
 
 
 def _introduction(descriptor: int) -> Holder:

@@ -283,6 +283,10 @@ class State(StateReader):
         """The last run of a job; None if it never ran, or if its record cannot be read."""
         return super().job(key) if key in self._known().seconds else None
 
+    def close(self, *, seal: bool = True) -> None:
+        """Commit and let go of the file; `seal` it as what it is to be found as."""
+        self._database.close(seal=seal)
+
     def durations(self) -> dict[str, float]:
         """How many seconds each job took when it last ran, by key; as it is now."""
         return dict(self._known().seconds)
@@ -304,6 +308,10 @@ class State(StateReader):
         """The jobs that were started and have not been settled."""
         self._write_processes()
         return super().running()
+
+    def is_in_place(self) -> bool:
+        """Whether the file that was opened still is the state of the project."""
+        return self._database.is_in_place()
 
     def begin_build(self, command: str) -> int:
         """Note that a build begins; its number."""
