@@ -13,6 +13,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from buildtool.check import Checker, Look, NotMadeError
 from buildtool.errors import BtError, DiskError, ExecutorError, ExitCode, GraphError, StateError
@@ -76,6 +77,38 @@ class Options:
     command: str = "bt build"
 
 
+class Attendant(Protocol):
+    """Somebody who has more to look after while a build waits."""
+
+    def filenos(self) -> list[int]:
+        """Descriptors that are readable when `attend` has something to do."""
+        ...
+
+    def deadline(self) -> float | None:
+        """When `attend` must be called at the latest."""
+        ...
+
+    def attend(self) -> set[str]:
+        """Do it; the paths that may have changed since the last call."""
+        ...
+
+
+@dataclass(slots=True)
+class Again:
+    """What builds of one process, one after the other, have in common; the executor stays open between them."""
+
+    attendant: Attendant
+    run: str = field(default_factory=lambda: secrets.token_hex(8))  # the mark of all their processes
+    works: int = 0  # the number of the last work
+    made: dict[JobId, dict[str, str]] = field(default_factory=dict)  # what settled jobs of this graph left
+    cone: set[JobId] | None = None  # look at these alone: all others are as the last build left them
+    forced: set[JobId] = field(default_factory=set)  # these run in any case
+    serving: frozenset[JobId] = frozenset()  # these are not run, but looked at
+    looks: dict[JobId, Look] = field(default_factory=dict)  # and this was seen
+    rooms: dict[str, float] = field(default_factory=dict)  # how many jobs executors can use
+    drifts: dict[str, str] = field(default_factory=dict)  # by executor: how its machines differ from this one
+
+
 @dataclass(slots=True)
 class Build:
     """One build of some wanted jobs. The lock is held, and what dead builds left is put right already.
@@ -90,7 +123,11 @@ class Build:
     reporter: Reporter
     signals: Signals
     options: Options
+    again: Again | None = None
     counts: Counter[str] = field(default_factory=Counter)
+    bad: dict[JobId, JobReport] = field(
+        default_factory=dict
+    )  # what failed, or could not run since others failed
     differing: list[str] = field(default_factory=list)  # how clusters differ from this machine
     checker: Checker = field(init=False)
     plan: Plan = field(init=False)
@@ -141,7 +178,7 @@ class Build:
         return code
 
     def _prepare(self) -> None:
-        run = secrets.token_hex(8)
+        run = self.again.run if self.again is not None else secrets.token_hex(8)
         self.number = self.state.begin_build(self.options.command)
         self.state.set_value("run", run)
         self.state.set_value("place", place_of(self.project.disk))
@@ -159,6 +196,8 @@ class Build:
         for name in self.project.taskfile.remote_executors():
             # Until it tells how many it can use.
             self._capacity.setdefault(f"workers of {name}", float(self.options.jobs))
+        if self.again is not None:
+            self._take_over(self.again)
         self._expected = self.state.durations()
         self.plan = Plan(
             self._prerequisites,
@@ -168,12 +207,27 @@ class Build:
             keep_going=self.options.keep_going,
         )
         jobs = self._cone(self.want.roots)
+        if self.again is not None and self.again.cone is not None:
+            cone = self.again.cone
+            self._as_is.update(job for job in jobs if job not in cone)
+            jobs = [job for job in jobs if job in cone]
         self.checker.forced = self._forced
-        if self.options.force:
+        if self.options.force and (self.again is None or self.again.cone is None):
             self._forced.update(jobs)
         self._count_consumers(jobs)
         self.reporter.planned(len(jobs), self.project.request.targets)
         self._todo += self.plan.add(jobs)
+
+    def _take_over(self, again: Again) -> None:
+        """Go on where the last build of this process ended."""
+        self.performer.number = again.works
+        self._forced.update(again.forced)
+        for job in again.cone if again.cone is not None else list(again.made):
+            again.made.pop(job, None)
+        self.checker.made = again.made
+        self.performer.drifts = again.drifts
+        self._capacity |= {f"workers of {name}": jobs for name, jobs in again.rooms.items()}
+        again.looks.clear()
 
     def _cone(self, jobs: Iterable[JobId]) -> list[JobId]:
         """The jobs with all that must be settled before them, as far as it is to be built."""
@@ -225,11 +279,34 @@ class Build:
     def _wait(self, patience: float | None) -> None:
         """Sleep until something happens: an event, a deadline of the executor, a signal."""
         if patience is None:
-            due = [at for at in (self.executor.deadline(), self._note_at) if at is not None]
+            attended = self.again.attendant.deadline() if self.again is not None else None
+            due = [at for at in (self.executor.deadline(), self._note_at, attended) if at is not None]
             patience = max(0.0, min(due) - time.monotonic()) if due else None
         if not self.signals.pending:
-            select.select([self.executor.fileno(), self.signals.fileno()], [], [], patience)
+            more = self.again.attendant.filenos() if self.again is not None else []
+            select.select([self.executor.fileno(), self.signals.fileno(), *more], [], [], patience)
         self._interrupt()
+        if self.again is not None:
+            self._begin_anew(self.again.attendant.attend())
+
+    def _begin_anew(self, changed: set[str]) -> None:
+        """Break off the jobs that read what has changed since: they run once more, the others go on."""
+        for number, attempt in self._running.items() if changed else ():
+            if attempt.anew or not self._can_end(attempt):
+                continue
+            touched = self.performer.touched(attempt, changed)
+            if touched is not None:
+                attempt.anew = True
+                self.reporter.note(f"{attempt.job.name} begins anew: {printable(touched)} changed")
+                self.executor.cancel(number)
+
+    def _can_end(self, attempt: Attempt) -> bool:
+        """Whether a job can be ended without others: in pools it cannot, so it is done again when it has ended."""
+        work = attempt.work
+        if work is None or work.call is None or work.remote is not None:
+            return True
+        spec = self.project.taskfile.executors.get(work.executor)
+        return (spec.backend if spec is not None else work.executor) == "local"
 
     def _interrupt(self) -> None:
         """First signal: nothing new, and what runs is asked to end. Second: at once."""
@@ -254,6 +331,11 @@ class Build:
                 return
             job = self.project.graph_jobs[job.id]
             look = self.checker.look(job, demanded=demanded)
+            unmet = look.requires or look.absent
+            if self.again is not None and job.id in self.again.serving and not unmet:
+                self.again.looks[job.id] = look
+                self._tell(Checked(job.id, Fresh()))
+                return
         except BtError as error:
             if isinstance(error, StateError) and not isinstance(error, DiskError):
                 raise
@@ -278,6 +360,11 @@ class Build:
                 self._absent[job.id] = look  # it is told of at the end, unless somebody needs its outputs
             else:
                 self._came_out(job, look, Status.FRESH)
+        if not self.options.only and (back := self._as_is.intersection(look.absent)):
+            self._as_is -= back  # what they made is not there any more, and is needed after all
+            self._want_more(back)
+            self._tell(Grown(job.id, frozenset(back)))
+            return
         self._tell(Checked(job.id, look.verdict, () if self.options.only else look.absent))
 
     def _grow(self, job: Job) -> frozenset[JobId]:
@@ -304,7 +391,7 @@ class Build:
         return requires
 
     def _want_more(self, jobs: Iterable[JobId]) -> None:
-        new = [j for j in self._cone(jobs) if self.plan.state(j) is None]
+        new = [j for j in self._cone(jobs) if self.plan.state(j) is None and not self._is_as_is(j)]
         if self.options.force:
             self._forced.update(new)
         self._count_consumers(new)
@@ -363,6 +450,8 @@ class Build:
     def _handle(self, event: Event) -> None:
         match event:
             case Room(name, jobs):
+                if self.again is not None:
+                    self.again.rooms[name] = jobs
                 self._capacity[f"workers of {name}"] = jobs
                 self._todo += self.plan.handle(Resized(f"workers of {name}", jobs))
             case Note(text):
@@ -416,6 +505,12 @@ class Build:
             if self._repeat(attempt, ended):
                 return
         broken_off = ended.code or ended.signal or ended.repeat
+        if attempt.anew and (ended.cancelled or broken_off) and not self.signals.count:
+            self.performer.put_back(attempt)
+            self.state.stop(job.key)
+            self._touch()
+            self._tell(Grown(job.id, frozenset()))
+            return
         if ended.cancelled or (self.plan.stopping and self.signals.count and broken_off):
             self.performer.put_back(attempt)
             self.state.stop(job.key)
@@ -531,6 +626,8 @@ class Build:
                 f"it reads {printable(path)}, which is made from what it makes: it counts as it is",
             ]
         self.counts[status.value] += 1
+        if not status.good:
+            self.bad[job.id] = report
         self._untold.append((report, tuple(notes)))
         if status is not Status.FRESH:
             self._history.append(
@@ -575,6 +672,10 @@ class Build:
             job.kind.value,
             failure,
         )
+
+    def report(self, job: Job, look: Look) -> JobReport:
+        """How people are told of a job that runs."""
+        return self._report(job, look, Status.RAN)
 
     def _count_consumers(self, jobs: Iterable[JobId]) -> None:
         """Note who still needs the outputs of `temp` tasks, as far as it is known."""
@@ -649,7 +750,10 @@ class Build:
 
     def _close(self, code: ExitCode) -> None:
         """End what still runs, put its outputs back, and write everything down."""
-        self.executor.close()
+        if self.again is None or self._running:
+            self.executor.close()
+        if self.again is not None:
+            self.again.works = self.performer.number
         for event in self.executor.events():
             match event:
                 case Note(text):
@@ -686,14 +790,15 @@ class Build:
 
     # -- what the plan asks ----------------------------------------------------------------------------------
 
+    def _is_as_is(self, job: JobId) -> bool:
+        return not self.options.only and job in self._as_is
+
     def _is_settled(self, job: JobId) -> bool:
         return self.plan.status(job) is not None or job in self._as_is
 
     def _prerequisites(self, job: JobId) -> Iterable[JobId]:
         found = self.project.expander.graph.prerequisites(self.project.graph_jobs[job])
-        if self.options.only:
-            return [p for p in found if p not in self._as_is]
-        return found
+        return [p for p in found if p not in self._as_is] if self._as_is else found
 
     def _resources(self, job: JobId) -> Mapping[str, float]:
         """What a job takes: more than there is means all there is."""

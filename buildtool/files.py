@@ -72,6 +72,7 @@ class Disk:
             str, str
         ] = {}  # digests of files that are on other machines, unless there is one here
         self._prefix = root.rstrip("/") + "/"
+        self.texts: set[str] = set()  # files whose text says which jobs there are, or what is in them
         self._listings: dict[str, list[Entry]] = {}
 
     def absolute(self, path: str) -> str:
@@ -209,6 +210,10 @@ class Disk:
             where = self.absolute(directory) if directory else self.root
             found = self._listings[directory] = sorted(_scan(where))
         return found
+
+    def listed(self) -> dict[str, list[Entry]]:
+        """The directories that were listed so far, with what was seen."""
+        return self._listings
 
     def relist(self, path: str) -> None:
         """Forget the listings of the folder of `path` and of all below it, since a job wrote there."""

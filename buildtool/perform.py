@@ -36,6 +36,7 @@ from buildtool.state.records import Away, JobRecord, Made, Running
 from buildtool.state.store import State
 from buildtool.text import printable
 
+_READ = ("input", "need", "found", "track.file")  # kinds of items that are files
 _SHOWN = 60  # characters of a path
 
 
@@ -48,6 +49,7 @@ class Attempt:
     tries: int = 0  # runs that failed so far
     repeats: int = 0  # runs that did not count, because an input changed meanwhile
     lost: int = 0  # runs that did not count, because of what happened where they ran
+    anew: bool = False  # what it reads has changed, so that it was told to end and will run again
     alone: bool = False  # to be run where it can hurt no other job
     work: Work | None = None
     command: str = ""
@@ -98,7 +100,7 @@ class Performer:
         self._audit = audit
         self._packer = Packer(project)
         self.drifts: dict[str, str] = {}  # by executor: how its machines differ from this one
-        self._number = 0
+        self.number = 0  # of the last run
         self._inside: dict[str, bool] = {}  # folders of outputs: whether they lie in the project
         self.claims: dict[str, JobId] = {}  # files of glob outputs, with the settled job that made them
         self._active: set[JobId] = set()  # jobs that run
@@ -116,7 +118,7 @@ class Performer:
         `seconds`: what it will take, if that is known.
         """
         job = attempt.job
-        self._number += 1
+        self.number += 1
         renderer = self.project.renderer
         folder = renderer.cwd(job)
         spec = renderer.task(job).spec
@@ -133,7 +135,7 @@ class Performer:
         environment = self._environment.of(job)
         secret = (environment.get(name) for name in self.project.taskfile.settings.secrets)
         attempt.work = Work(
-            self._number,
+            self.number,
             (*renderer.shell(job), attempt.command) if call is None else (),
             disk.absolute(folder).rstrip("/") if folder else disk.root,
             {**environment, MARK: self._run},
@@ -160,7 +162,7 @@ class Performer:
 
         The name shows what it is, should the state be lost.
         """
-        return f"{ASIDE}{self.build}/{self._number}.{number} {path.strip('/').replace('/', '%')[-_SHOWN:]}"
+        return f"{ASIDE}{self.build}/{self.number}.{number} {path.strip('/').replace('/', '%')[-_SHOWN:]}"
 
     def _fetched(self, attempt: Attempt) -> list[str]:
         """The outputs that need only come home from where they were made: nothing else is wrong with the job."""
@@ -405,6 +407,19 @@ class Performer:
             if file.form is Form.DIRECTORY:
                 paths = [p for p in self.disk.below(file.path) if p not in attempt.strangers]
                 note_inside(self.state, file.path, {p: self.disk.digest(p) or "" for p in paths})
+
+    def touched(self, attempt: Attempt, changed: set[str]) -> str | None:
+        """The first of these paths that a running job reads and that is not any more as it was when it started."""
+        for item in attempt.look.items:
+            if item.kind not in _READ:
+                continue
+            inside = item.name[-1:] == "/" and any(path.startswith(item.name) for path in changed)
+            if (item.name in changed or inside) and self.disk.digest(item.name) != item.digest:
+                return item.name
+        if attempt.work is not None and attempt.work.call is not None:
+            files = self.project.functions.files(self.project.renderer.task(attempt.job))
+            return next((path for path, same in files if path in changed and not same), None)
+        return None
 
     # -- afterwards ------------------------------------------------------------------------------------------
 

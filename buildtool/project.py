@@ -215,6 +215,11 @@ class Project:
         factories = [error for spec in custom if (error := self.functions.factory_problem(spec)) is not None]
         return self._unique([*self.errors, *found, *factories])
 
+    def code_changed(self) -> None:
+        """Forget what was concluded from the source of functions."""
+        self._imports = None
+        self._decorated.clear()
+
     def imports(self) -> tuple[str, ...]:
         """The packages from outside that functions and scripts of the project import."""
         if self._imports is None:

@@ -161,7 +161,8 @@ def build(taskfile: Taskfile, request: Request, options: Options, reporter: Repo
         except BtError:
             mention_clusters(state, reporter)
             raise
-        report_orphans(project, state, reporter, complete=not request.targets and not request.given)
+        for text in orphans(project, state, complete=not request.targets and not request.given):
+            reporter.note(text)
         if code:
             for text in done.differing:
                 reporter.warning(text)
@@ -180,27 +181,26 @@ def mention_clusters(state: State, reporter: Reporter) -> None:
         mention(state, reporter.note)
 
 
-def report_orphans(project: Project, state: State, reporter: Reporter, *, complete: bool) -> None:
-    """Say (or, with `orphans = "delete"`, see to it) that recorded outputs are left that no task makes any more."""
+def orphans(project: Project, state: State, *, complete: bool) -> list[str]:
+    """What to say of recorded outputs that no task makes any more; with `orphans = "delete"` they are removed."""
     if not complete:
-        return
-    orphans: list[str] = []
+        return []
+    found: list[str] = []
     with contextlib.suppress(BtError):  # some job failed, so that it is not known what the tasks make
-        orphans = [path for path in project.expander.orphans(project.owned) if project.disk.exists(path)]
-    if not orphans:
-        return
-    if project.taskfile.settings.orphans == "delete":
-        from buildtool.cli.clean_command import remove_outputs
+        found = [path for path in project.expander.orphans(project.owned) if project.disk.exists(path)]
+    if not found:
+        return []
+    if project.taskfile.settings.orphans != "delete":
+        return [
+            f"{count(len(found), 'orphan')}: no task makes {some(found)} (`bt clean --orphans` removes them)"
+        ]
+    from buildtool.cli.clean_command import remove_outputs
 
-        removed = remove_outputs(project, state, orphans)
-        if removed:
-            reporter.note(f"removed {count(len(removed), 'orphan')}: {some(removed)}")
-        if left := [path for path in orphans if path not in removed]:
-            reporter.note(f"{count(len(left), 'orphan')} stayed, since somebody changed them: {some(left)}")
-    else:
-        reporter.note(
-            f"{count(len(orphans), 'orphan')}: no task makes {some(orphans)} (`bt clean --orphans` removes them)"
-        )
+    removed = remove_outputs(project, state, found)
+    told = [f"removed {count(len(removed), 'orphan')}: {some(removed)}"] if removed else []
+    if left := [path for path in found if path not in removed]:
+        told.append(f"{count(len(left), 'orphan')} stayed, since somebody changed them: {some(left)}")
+    return told
 
 
 def some(paths: list[str]) -> str:

@@ -23,6 +23,7 @@ from buildtool.text import nearest
 # Each command lives in the module of its name, loaded when it is used.
 COMMANDS = {
     "build": "bring targets up to date",
+    "watch": "build, and again on every change that matters",
     "clean": "remove outputs that bt wrote and nobody changed since",
     "list": "show the tasks",
     "why": "say why a target is stale, or what it was built from",

@@ -183,6 +183,10 @@ class Expander:
             if path not in by_path and path not in self._parents and self._is_orphan(path)
         )
 
+    def holds_outputs(self, folder: str) -> bool:
+        """Whether something that a job makes lies below the directory."""
+        return folder in self._parents
+
     def is_read(self, path: str) -> bool:
         """Whether some job reads a path, also if that job is not known yet."""
         known = self.graph.by_path.get(path)

@@ -85,6 +85,15 @@ class Functions:
         known = ((self._absolute(path), self._signatures[path]) for path in files)
         return tuple((path, signature) for path, signature in known if signature is not None)
 
+    def files(self, task: Task) -> list[tuple[str, bool]]:
+        """The source files that were read for a task, and whether each is still as it was then; asks the disk."""
+        return [(p, self._signature(p) == self._signatures.get(p)) for p in self.sources(task)]
+
+    def sources(self, task: Task) -> tuple[str, ...]:
+        """The source files that were looked at for a task, there or not; nothing if none was yet."""
+        found = self._reached.get(task.spec.script or task.spec.call or "")
+        return (*found.files, *found.absent) if found is not None else ()
+
     def _source(self) -> Code:
         """What reads source, made when it is first needed: few builds have functions."""
         from buildtool.pycode.code import Code

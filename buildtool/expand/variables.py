@@ -158,6 +158,7 @@ class Variables:
 
 def read_text(disk: Disk, path: str, place: Place) -> str:
     """The text of a file that the Taskfile names. Raises `GraphError` if it is missing, else `TaskfileError`."""
+    disk.texts.add(path)
     try:
         with open(disk.absolute(path), "rb") as file:
             return file.read().decode("utf-8-sig")

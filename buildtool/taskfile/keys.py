@@ -258,7 +258,7 @@ TASK_KEYS = (
     Key("always", FLAG, "Run it on every build.", default=False),
     Key("max_age", SECONDS, 'Run it when its result is older: "12h", "1d", "2w" or seconds.'),
     Key("interactive", FLAG, "Give it the terminal.", default=False),
-    Key("serve", FLAG, "A process that stays up under `bt watch`.", default=False, supported=False),
+    Key("serve", FLAG, "A process that stays up under `bt watch`.", default=False),
     Key("hash", TEXT, 'What of the outputs counts: "bytes", "text", "json" or a filter command.', "bytes"),
     Key("cache", FLAG, "Keep its outputs in the cache.", default=True, supported=False),
 )  # fmt: skip

@@ -1,0 +1,116 @@
+"""`bt watch`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+
+import click
+
+from buildtool.build import Options
+from buildtool.cli.build_command import Behind, mention_clusters, orphans, own_stdout
+from buildtool.cli.complete import complete_target
+from buildtool.cli.context import Context, settings, usable_cpus
+from buildtool.errors import UsageError
+from buildtool.executors.choose import check_executor
+from buildtool.project import Project, Request
+from buildtool.report.rounds import JsonRounds, Rounds
+from buildtool.session import Session
+from buildtool.signals import Signals
+from buildtool.state.store import State
+from buildtool.taskfile.load import load_taskfile
+from buildtool.watch.loop import Habits, Screen, Watch
+
+
+@click.command("watch", cls=Behind)
+@click.argument("targets", nargs=-1, shell_complete=complete_target)
+@click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Run N jobs at a time.")
+@click.option("-e", "--executor", metavar="NAME", help="Run all functions on this executor.")
+@click.option(
+    "--debounce",
+    type=click.IntRange(0, 60_000),
+    default=50,
+    metavar="MS",
+    help="Build when so long nothing has changed [50].",
+)
+@click.option("--poll", is_flag=True, help="Look every second, instead of being told by the system.")
+@click.option("-B", "--force", is_flag=True, help="Run the jobs in the first build even if they are fresh.")
+@click.option(
+    "-s", "--set", "given", multiple=True, metavar="NAME=VALUE", help="Set a variable or parameter."
+)
+@click.option("--audit", is_flag=True, help="Say which files functions open and do not declare.")
+@click.option("--json", "as_json", is_flag=True, help="Print events as JSON, one a line.")
+@click.option("-q", "--quiet", is_flag=True, help="Print failures and closing sentences only.")
+@click.option("-v", "--verbose", is_flag=True, help="Print what jobs print, too.")
+@click.pass_obj
+def command(  # one parameter an option: click's way
+    context: Context,
+    targets: tuple[str, ...],
+    jobs: int | None,
+    executor: str | None,
+    debounce: int,
+    poll: bool,
+    force: bool,
+    given: tuple[str, ...],
+    audit: bool,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    behind: tuple[str, ...],
+) -> int:
+    """Build targets (without any, the default ones), then again on every change that matters, until Ctrl-C.
+
+    After a failure, all that does not need what failed is built, as with `bt build -k`.
+    """
+    screen: Screen = (
+        JsonRounds(own_stdout())
+        if as_json
+        else Rounds(sys.stdout, context.paint(), quiet=quiet, verbose=verbose)
+    )
+    taskfile = context.taskfile()
+    parallel = (jobs or taskfile.settings.jobs or usable_cpus()) > 1
+    request = Request(
+        targets, context.folder(taskfile), settings(given), behind, executor=executor, parallel=parallel
+    )
+    if executor is not None and (hint := check_executor(taskfile, executor)) is not None:
+        raise UsageError(f"no executor is called `{executor}`", hint=hint)
+    title = shlex.join(["bt", "watch", *targets])
+    options = Options(
+        jobs or taskfile.settings.jobs or usable_cpus(),
+        keep_going=True,
+        force=force,
+        audit=audit,
+        command=title,
+    )
+    session = Session(taskfile.root, title, warn=screen.warning, note=screen.note)
+
+    told: list[str] = []
+
+    def ended(project: Project, state: State, complete: bool) -> None:
+        if not complete:
+            return
+        found = orphans(project, state, complete=not targets and not given)
+        for text in found:
+            if text not in told:
+                screen.note(text)
+        told[:] = found
+
+    path = context.taskfile_path()
+    os.chdir(taskfile.root)  # jobs that run in the root start faster when this process is there, too
+    with Signals() as signals:
+        watch = Watch(
+            lambda: load_taskfile(path),
+            request,
+            options,
+            Habits(debounce / 1000, poll),
+            screen,
+            session,
+            signals,
+            ended,
+        )
+        code = watch.run()
+    with session.writing() as state:
+        mention_clusters(state, screen)
+        state.close()
+    return code

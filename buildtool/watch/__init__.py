@@ -1,0 +1,1 @@
+"""Builds, then builds again whenever something that matters has changed."""

@@ -1,0 +1,343 @@
+"""What a planned project reads: where to watch, and which jobs a changed path concerns.
+
+Asks the disk only about the paths that it is given. Does not build.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import NamedTuple
+
+from buildtool.files import Disk
+from buildtool.graph import FileId, Form, JobId
+from buildtool.paths import STATE, parents
+from buildtool.project import Project
+from buildtool.taskfile.pattern import Pattern, PatternError, parse_pattern
+from buildtool.watch.watches import ANYTHING
+
+
+class Effect(NamedTuple):
+    """What changed paths mean. `paths`: those that matter, for people."""
+
+    paths: tuple[str, ...] = ()
+    jobs: frozenset[JobId] = frozenset()  # they read what changed
+    plan: bool = False  # which jobs there are, or what they read, may be another now
+
+    def __bool__(self) -> bool:
+        return self.plan or bool(self.jobs)
+
+
+class Interest:
+    """What one project reads, as it was planned and last built."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._expander = project.expander
+        self._graph = project.expander.graph
+        self._disk: Disk = project.disk
+        self._prefix = project.taskfile.root.rstrip("/") + "/"
+        self._names: dict[str, set[str]] = {}  # what was in listed directories
+        self._aliases: dict[str, str] = {}  # what links lead to: the path of the link
+        self._patterns = list(self._source_patterns())
+        self._absent: set[str] = set()  # directories that are wanted and not there
+        self._found: dict[str, set[JobId]] = {}
+        self._code: dict[str, set[str]] = {}
+        self.look_again([job.id for job in self._graph.jobs])
+
+    # -- where -----------------------------------------------------------------------------------------------
+
+    def directories(self) -> set[str]:
+        """The directories to watch (absolute): all that hold what is read, or the nearest ones that are there."""
+        wanted = {posixpath.dirname(path) for path in self._project.taskfile.sources}
+        wanted |= {posixpath.dirname(path) for path in (*self._disk.texts, *self._code, *self._found)}
+        wanted |= {name.rstrip("/") for name in self._disk.listed()}
+        self._aliases.clear()
+        for path, form in self._sources():
+            if form is Form.DIRECTORY:
+                wanted |= set(self._inside(path))
+                wanted.add(posixpath.dirname(path.rstrip("/")))
+            else:
+                wanted.add(posixpath.dirname(path))
+                where = self._disk.absolute(path)
+                if os.path.islink(where):
+                    real = os.path.realpath(where)
+                    self._aliases[real] = path
+                    wanted.add(os.path.dirname(real))
+        self._absent = {path for path in wanted if not os.path.isdir(self._disk.absolute(path or "./"))}
+        found = {self._there(path) for path in self._absent} | {
+            self._absolute(p) for p in wanted - self._absent
+        }
+        own = self._prefix + STATE
+        return {path for path in found if path != own and not path.startswith(own + "/")}
+
+    def _absolute(self, folder: str) -> str:
+        return self._disk.absolute(folder).rstrip("/") if folder else self._prefix.rstrip("/")
+
+    def _there(self, path: str) -> str:
+        where = self._absolute(path)
+        while not os.path.isdir(where):
+            where = os.path.dirname(where)
+        return where
+
+    def _inside(self, directory: str) -> Iterator[str]:
+        """A directory with all below it; links are not followed."""
+        yield directory.rstrip("/")
+        for folder, names, _ in os.walk(self._disk.absolute(directory)):
+            for name in names:
+                yield self.canonical(os.path.join(folder, name))
+
+    def _sources(self) -> Iterator[tuple[str, Form]]:
+        """What is read and not made."""
+        for _, path, form, producer in self._graph.files:
+            if producer is None:
+                yield path, form
+        for task in self._expander.tasks.values():
+            for entry in task.track_files:
+                if entry.pattern.is_literal:
+                    yield entry.pattern.prefix, Form.FILE
+
+    def canonical(self, where: str) -> str:
+        """The one spelling of an absolute path."""
+        path = where.removeprefix(self._prefix)
+        return self._aliases.get(where, path)
+
+    # -- what ------------------------------------------------------------------------------------------------
+
+    def effect(self, hints: Iterable[str]) -> Effect:
+        """What it means that these paths (absolute) may have changed."""
+        jobs: set[JobId] = set()
+        shown: dict[str, None] = {}
+        plan = False
+        pending = list(hints)
+        for where in pending:
+            if where == ANYTHING:
+                plan = True
+                continue
+            path = self.canonical(where)
+            if path == STATE or path.startswith(STATE + "/"):
+                continue
+            listing = "" if where == self._prefix.rstrip("/") else path + "/"
+            if listing in self._disk.listed():
+                pending += self._flipped(listing)
+            if self._is_for_the_plan(path):
+                plan = True
+            elif found := self.readers(path):
+                jobs |= found
+            else:
+                continue
+            shown[path] = None
+        return Effect(tuple(shown), frozenset(jobs), plan)
+
+    def _flipped(self, listing: str) -> Iterator[str]:
+        """What came into a listed directory since, or went."""
+        where = self._absolute(listing)
+        try:
+            now = set(os.listdir(where))
+        except OSError:
+            now = set()
+        for name in now ^ self._seen(listing):
+            yield os.path.join(where, name)
+
+    def flips(self, directories: Iterable[str]) -> set[str]:
+        """What came into any of these directories (absolute), or went, since they were listed."""
+        found: set[str] = set()
+        for where in directories:
+            path = self.canonical(where)
+            listing = "" if where == self._prefix.rstrip("/") else path + "/"
+            if listing in self._disk.listed():
+                found.update(self._flipped(listing))
+        return found
+
+    def differing(self) -> set[str]:
+        """The sources (absolute) that do not look as they did when they were last read; a stat of each."""
+        found = self.flips({self._absolute(name) for name in self._disk.listed()})
+        for path in (*(p for p, _ in self._sources()), *self._found):
+            stamp = self._disk.memory.get(path)
+            where = self._disk.absolute(path)
+            if path.endswith("/"):
+                inside = (p for p in self._disk.below(path) if self._looks_new(p))
+                found.update(map(self._disk.absolute, inside))
+            elif stamp is None:
+                known = self._graph.by_path.get(path)
+                if known is not None and os.path.lexists(where) is (known in self._expander.missing):
+                    found.add(where)
+            elif self._looks_new(path):
+                found.add(where)
+        for path in (*self._project.taskfile.sources, *self._disk.texts):
+            if self._looks_new(path):
+                found.add(self._disk.absolute(path))
+        for task in self._expander.tasks.values():
+            found.update(
+                self._disk.absolute(path) for path, same in self._project.functions.files(task) if not same
+            )
+        return found
+
+    def _looks_new(self, path: str) -> bool:
+        try:
+            st = os.stat(self._disk.absolute(path))
+        except OSError:
+            return path in self._disk.memory
+        stamp = self._disk.memory.get(path)
+        now = (st.st_size, st.st_mtime_ns, st.st_ctime_ns, st.st_ino, st.st_mode)
+        return stamp is not None and stamp[:5] != now
+
+    def _is_for_the_plan(self, path: str) -> bool:
+        """Whether another content or presence of a path may mean other jobs, or other inputs of jobs."""
+        if path in self._project.taskfile.sources or self._may_be_included(path):
+            return True
+        known = self._graph.by_path.get(path)
+        if known is not None and self._graph.files[known].producer is not None:
+            return False  # ours
+        if path in self._disk.texts:
+            return True
+        there = os.path.lexists(self._disk.absolute(path))
+        if known is not None:
+            return there is (known in self._expander.missing)
+        if self._came_below(path):
+            return True
+        listing = posixpath.dirname(path)
+        listing = listing + "/" if listing else ""
+        if listing not in self._disk.listed() or there is (posixpath.basename(path) in self._seen(listing)):
+            return False
+        return self._is_meant(path)
+
+    def _is_meant(self, path: str) -> bool:
+        """Whether a path that came or went, a directory with what is in it, is one that some pattern looks for."""
+        folder = path + "/"
+        if self._expander.holds_outputs(folder):
+            return False
+        if os.path.isdir(self._disk.absolute(path)) or self._was_directory(path):
+            return any(folder.startswith(p.folder) or p.folder.startswith(folder) for p in self._patterns)
+        return any(pattern.match(path) is not None for pattern in self._patterns)
+
+    def _was_directory(self, path: str) -> bool:
+        return path + "/" in self._disk.listed()
+
+    def _came_below(self, path: str) -> bool:
+        """Whether a wanted directory that was not there is there now, and is none that jobs make."""
+        return any(
+            (wanted == path or wanted.startswith(path + "/"))
+            and os.path.isdir(self._disk.absolute(wanted))
+            and not self._expander.holds_outputs(wanted + "/")
+            for wanted in self._absent
+        )
+
+    def has_come(self) -> bool:
+        """Whether some directory is there now that could not be watched before."""
+        return any(os.path.isdir(self._disk.absolute(wanted)) for wanted in self._absent)
+
+    def _may_be_included(self, path: str) -> bool:
+        folders = {posixpath.dirname(source) for source in self._project.taskfile.sources}
+        return (
+            path.endswith(".toml") and posixpath.dirname(path) in folders and path not in self._graph.by_path
+        )
+
+    def _seen(self, listing: str) -> set[str]:
+        found = self._names.get(listing)
+        if found is None:
+            found = self._names[listing] = {entry.name for entry in self._disk.listed()[listing]}
+        return found
+
+    def _source_patterns(self) -> Iterator[Pattern]:
+        """The patterns that are looked for on the disk."""
+        for task in self._expander.tasks.values():
+            for entry in (*task.input_entries(), *task.track_files):
+                if not entry.pattern.is_literal:
+                    yield entry.pattern
+        for spec in self._project.taskfile.vars.values():
+            if spec.glob is not None:
+                try:
+                    yield from parse_pattern(spec.glob, self._project.taskfile.root)
+                except PatternError:
+                    continue  # told when it was planned
+
+    # -- who -------------------------------------------------------------------------------------------------
+
+    def readers(self, path: str) -> set[JobId]:
+        """The jobs that read a path, unless jobs make it."""
+        found: set[JobId] = set(self._found.get(path, ()))
+        known = self._graph.by_path.get(path)
+        if known is not None:
+            if self._graph.files[known].producer is not None:
+                return set()
+            found.update(self._consumers(known))
+        for folder in parents(path):
+            holder = self._graph.by_path.get(folder)
+            if holder is not None:
+                if self._graph.files[holder].producer is not None:
+                    return set()
+                found.update(self._consumers(holder))
+        for task in self._code.get(path, ()):
+            found.update(self._jobs_of.get(task, ()))
+        for name, pattern in self._tracked:
+            if pattern.match(path) is not None:
+                found.update(self._jobs_of.get(name, ()))
+        return found
+
+    def _consumers(self, file: FileId) -> Iterable[JobId]:
+        return self._graph.consumers.get(file, ())
+
+    @cached_property
+    def _tracked(self) -> list[tuple[str, Pattern]]:
+        return [
+            (task.name, entry.pattern) for task in self._expander.tasks.values() for entry in task.track_files
+        ]
+
+    @cached_property
+    def _jobs_of(self) -> dict[str, list[JobId]]:
+        found: dict[str, list[JobId]] = {}
+        for job in self._graph.jobs:
+            found.setdefault(job.task, []).append(job.id)
+        return found
+
+    @cached_property
+    def is_settled_by_the_plan(self) -> bool:
+        """Whether the plan tells all that jobs make and read: nothing turns out while they run."""
+        tasks = self._expander.tasks.values()
+        return not any(
+            task.rows_from is not None
+            or any(entry.is_list for entry in task.input_entries())
+            or any(entry.pattern.is_glob or entry.pattern.is_directory for entry in task.output_entries())
+            for task in tasks
+        )
+
+    @cached_property
+    def _dependents(self) -> dict[JobId, list[JobId]]:
+        found: dict[JobId, list[JobId]] = {}
+        for job in self._graph.jobs:
+            for other in self._graph.prerequisites(job).difference(job.after):
+                found.setdefault(other, []).append(job.id)
+        return found
+
+    def cone(self, jobs: Iterable[JobId]) -> set[JobId]:
+        """These jobs and all that is made from what they make."""
+        found = set(jobs)
+        pending = list(found)
+        while pending:
+            job = pending.pop()
+            later = set(self._dependents.get(job, ()))
+            for path in self._graph.paths(self._graph.jobs[job].output_files()) if self._found else ():
+                later |= self._found.get(path, set())
+            later -= found
+            found |= later
+            pending += later
+        return found
+
+    def look_again(self, jobs: Iterable[JobId]) -> None:
+        """Take in what jobs turned out to read when they last ran, and the source files of functions."""
+        found = set(jobs)
+        named = {task.name for task in self._expander.tasks.values() if task.depfile is not None}
+        if named:
+            for known in self._found.values():
+                known.difference_update(found)
+            for job in (self._graph.jobs[j] for j in found if self._graph.jobs[j].task in named):
+                record = self._project.reader.job(job.key)
+                for path in record.found if record is not None else ():
+                    self._found.setdefault(path, set()).add(job.id)
+        self._code = {}
+        for task in self._expander.tasks.values():
+            for path in self._project.functions.sources(task):
+                self._code.setdefault(path, set()).add(task.name)

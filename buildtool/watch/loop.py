@@ -1,0 +1,474 @@
+"""`bt watch`: build, wait until something that matters has changed, build what it concerns.
+
+The graph is kept in memory between builds. What one change concerns is looked at, and nothing else; where a change
+may mean other jobs, all is planned again. Knows no directory and no key of a terminal by itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import select
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from buildtool.build import Again, Build, Options
+from buildtool.errors import BtError, ExecutorError, ExitCode, StateError
+from buildtool.executors.choose import executors_of
+from buildtool.executors.dispatch import Dispatch
+from buildtool.executors.protocol import Claimed, Differs, Doing, Ended, Note, Output, Released
+from buildtool.expand.targets import Wanted
+from buildtool.graph import JobId
+from buildtool.perform import Attempt
+from buildtool.project import Project, Request
+from buildtool.ready import mask, opened, planned
+from buildtool.report.model import JobReport, Reporter
+from buildtool.session import Session
+from buildtool.signals import Signals
+from buildtool.state.store import State
+from buildtool.taskfile.specs import Taskfile
+from buildtool.watch.git import Repository
+from buildtool.watch.interest import Effect, Interest
+from buildtool.watch.keys import Keys
+from buildtool.watch.mounts import silent_kind
+from buildtool.watch.serve import Services
+from buildtool.watch.watches import ANYTHING, LimitError, Watches
+
+LONGEST = 0.5  # seconds that a burst of changes is waited for at most
+_GIT_LOOKS = 0.02  # seconds between two looks whether git is done
+_GIT_PATIENCE = 10.0  # seconds after which a lock that git holds is taken for a forgotten one
+_NET = 180.0  # seconds after which everything is looked at, should the system have missed to tell
+_POLL = 1.0  # seconds between two looks where the system does not tell
+_KEYS = " · r rebuild, f force the failed, l last log, q quit"
+
+
+class Screen(Reporter, Protocol):
+    """Somebody who is told of builds that follow one another."""
+
+    def begin(self, paths: Iterable[str], why: str = "") -> None:
+        """A build begins because these paths changed, or for another reason."""
+
+    def trouble(self, error: BtError) -> None:
+        """Why nothing can be built."""
+
+    def end(self, counts: Mapping[str, int], seconds: float, code: int, still: Iterable[JobReport]) -> None:
+        """A build has ended; these failed earlier and were not run again."""
+
+    def waiting(self, files: int, directories: int, keys: str) -> None:
+        """Nothing is to be done."""
+
+    def tell(self, text: str) -> None:
+        """What somebody asked to see."""
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How to watch."""
+
+    debounce: float = 0.05  # seconds without a change that end a burst
+    poll: bool = False
+
+
+@dataclass(slots=True)
+class Watch:
+    """One project under watch. `load` reads the Taskfile; `ended` is told of each build, with the lock held."""
+
+    load: Callable[[], Taskfile]
+    request: Request
+    options: Options
+    habits: Habits
+    screen: Screen
+    session: Session
+    signals: Signals
+    ended: Callable[[Project, State, bool], None]
+    code: ExitCode = ExitCode.DONE
+    _taskfile: Taskfile | None = None
+    _project: Project | None = None
+    _want: Wanted | None = None
+    _interest: Interest | None = None
+    _again: Again = field(init=False)
+    _executor: Dispatch | None = None
+    _executor_of: object = None  # what it was made from
+    _bad: dict[JobId, JobReport] = field(default_factory=dict)
+    _pending: set[str] = field(default_factory=set)  # paths that may have changed
+    _unplanned: bool = False  # the last plan came to nothing: anything may mend it
+    _watches: Watches = field(default_factory=Watches)
+    _services: Services | None = None
+    _polling: bool = False
+    _next_look: float = 0.0
+    _last_log: str | None = None
+    _watched: tuple[int, int] = (0, 0)
+
+    def run(self) -> int:
+        """Watch until somebody ends it; the exit code."""
+        self._again = Again(self)
+        try:
+            self._plan_and_build(replace(self.options))
+            self.options = replace(self.options, force=False)
+            while self._goes_on():
+                effect, why = self._wait()
+                if not self._goes_on():
+                    break
+                self._round(effect, why)
+        finally:
+            self._close()
+        return int(self.code)
+
+    def _goes_on(self) -> bool:
+        if self.signals.code is not None:
+            self.code = self.signals.code
+            return False
+        if self.screen.gone is not None:
+            self.code = self.screen.gone.exit_code
+            return False
+        return self.code is ExitCode.DONE
+
+    def _close(self) -> None:
+        self._watches.close()
+        if self._services is not None:
+            self._services.close()
+        if self._executor is not None:
+            self._executor.close()
+            self._attend_executor()
+            self._executor = None
+        self.session.close()
+
+    # -- building --------------------------------------------------------------------------------------------
+
+    def _round(self, effect: Effect, why: str) -> None:
+        interest = self._interest
+        if effect.plan or self._unplanned or interest is None or not interest.is_settled_by_the_plan:
+            self.screen.begin(effect.paths, why)
+            self._plan_and_build(self.options)
+            return
+        failed = {job for job, report in self._bad.items() if report.status == "failed"}
+        forced = failed if why == "failed" else set()
+        cone = interest.cone(effect.jobs | forced)
+        cone -= interest.cone(failed - cone)  # what reads what failed waits until that is mended
+        if cone:
+            self.screen.begin(effect.paths, "forced: what failed" if forced else "")
+            self._build_cone(cone, forced)
+
+    def _plan_and_build(self, options: Options) -> None:
+        """Read the Taskfile, plan, and look at every job."""
+        try:
+            taskfile = self.load()
+        except BtError as error:
+            if self._taskfile is None:
+                raise
+            self.screen.trouble(error)  # the last good one stays in force
+            return
+        self._unplanned = True
+        self._bad.clear()
+        try:
+            with self.session.writing() as state:
+                project = opened(taskfile, state, self.request)
+                self._taskfile, self._project = taskfile, project
+                try:
+                    want = planned(project, self.screen.note, keep_going=True)
+                finally:
+                    self._take_interest(project)
+                self._use_executors(taskfile)
+                serving = frozenset(
+                    job for job in want.roots if project.renderer.task(project.graph_jobs[job]).spec.serve
+                )
+                self._again = replace(
+                    self._again, made={}, cone=None, forced=set(), serving=serving, looks={}
+                )
+                self._want, self._unplanned = want, False
+                gc.collect()
+                gc.freeze()  # the graph stays: no need to go through it again and again
+                self._build(project, want, state, options, complete=True)
+        except BtError as error:
+            self._failed_to(error)
+
+    def _build_cone(self, cone: set[JobId], forced: set[JobId]) -> None:
+        """Look at these jobs alone, in the graph that there is."""
+        project, want = self._project, self._want
+        if project is None or want is None:
+            return
+        try:
+            with self.session.writing() as state:
+                if state is not project.reader:
+                    self._unplanned = True  # another `bt` was at work since: what is in memory may be wrong
+                else:
+                    project.code_changed()
+                    self._again.cone, self._again.forced = cone, forced
+                    self._build(project, want, state, self.options, complete=False)
+        except BtError as error:
+            self._failed_to(error)
+        if self._unplanned:
+            self._plan_and_build(self.options)
+
+    def _failed_to(self, error: BtError) -> None:
+        if isinstance(error, StateError):
+            raise error
+        if isinstance(error, ExecutorError) and self._executor is not None:
+            self._executor.close()
+            self._executor = None
+            self._unplanned = True
+        self.screen.trouble(error)
+
+    def _build(
+        self, project: Project, want: Wanted, state: State, options: Options, *, complete: bool
+    ) -> None:
+        if self._executor is None:
+            self._use_executors(project.taskfile)
+        assert self._executor is not None  # noqa: S101  made just now; for mypy
+        build = Build(project, want, state, self._executor, self.screen, self.signals, options, self._again)
+        code = build.run()
+        looked = self._again.cone
+        still = {} if looked is None else {job: bad for job, bad in self._bad.items() if job not in looked}
+        self._bad = still | build.bad
+        if self._interest is not None:
+            self._interest.look_again(
+                looked if looked is not None else [job.id for job in project.graph_jobs]
+            )
+        for report in build.bad.values():
+            if report.failure is not None and report.failure.log is not None:
+                self._last_log = report.failure.log
+        self._serve(project, build)
+        self.ended(project, state, complete)
+        failed = [report for report in still.values() if report.status == "failed"]
+        self.screen.end(build.counts, build.seconds, code, failed)
+
+    def _use_executors(self, taskfile: Taskfile) -> None:
+        """Have executors as the Taskfile wants them; those that run stay, if nothing is said of them anew."""
+        wanted = (
+            {name: (spec.backend, spec.options) for name, spec in taskfile.executors.items()},
+            taskfile.settings.python_path,
+            mask(taskfile),
+        )
+        if self._executor is not None and wanted != self._executor_of:
+            self._executor.close()
+            self._attend_executor()
+            self._executor = None
+            self._again.rooms.clear()
+            self._again.drifts.clear()
+        if self._executor is None:
+            self._executor = executors_of(taskfile, self.options.jobs, mask(taskfile))
+            self._executor_of = wanted
+
+    def _serve(self, project: Project, build: Build) -> None:
+        """Start the processes that are to stay up, and those anew whose inputs are others now."""
+        if self._services is None:
+            if not self._again.serving:
+                return
+            self._services = Services(mask(project.taskfile))
+        self._services.keep({project.graph_jobs[job].key for job in self._again.serving})
+        for job, look in self._again.looks.items():
+            known = project.graph_jobs[job]
+            if self._services.is_up_to_date(known.key, look.items):
+                continue
+            attempt = Attempt(known, look)
+            build.performer.prepare(attempt, "1")
+            if attempt.work is not None:
+                report = build.report(known, look)
+                again = self._services.start(known.key, report, look.items, attempt.work)
+                self.screen.note(f"{known.name} {'begins anew' if again else 'is up'}")
+
+    # -- while a build waits (see `Attendant`) ---------------------------------------------------------------
+
+    def filenos(self) -> list[int]:
+        """What wakes a build up that waits for its jobs."""
+        return [self._watches.fileno(), *([self._services.fileno()] if self._services is not None else [])]
+
+    def deadline(self) -> float | None:
+        """When to look although nothing woke anybody up."""
+        times = [self._services.deadline() if self._services is not None else None]
+        times.append(self._next_look if self._polling else None)
+        return min((time for time in times if time is not None), default=None)
+
+    def attend(self) -> set[str]:
+        """Take in what happened; the paths of the project that may have changed."""
+        self._attend_services()
+        hints = self._watches.take()
+        if self._polling and time.monotonic() >= self._next_look:
+            hints |= self._look_around()
+        self._pending |= hints
+        if self._interest is None or not hints:
+            return set()
+        return {self._interest.canonical(hint) for hint in hints}
+
+    def _attend_services(self) -> None:
+        for report, event in self._services.events() if self._services is not None else ():
+            if isinstance(event, Output):
+                self.screen.output(report, event.data)
+            elif isinstance(event, Ended):
+                how = f"exit code {event.code}" if event.signal is None else f"signal {event.signal}"
+                self.screen.warning(
+                    f"{report.name} has ended ({event.error or how}); it is started again when what it reads changes"
+                )
+
+    def _attend_executor(self) -> None:
+        """What executors have to say while nothing runs."""
+        for event in self._executor.events() if self._executor is not None else ():
+            match event:
+                case Note(text):
+                    self.screen.note(text)
+                case Doing(_, text):
+                    self.screen.doing(text)
+                case Differs(_, text, _):
+                    self.screen.warning(text)
+                case Claimed(cluster):
+                    with self.session.writing() as state:
+                        state.set_cluster(cluster)
+                        state.commit()
+                    event.written.set()
+                case Released(name):
+                    with self.session.writing() as state:
+                        state.forget_cluster(name)
+                        state.commit()
+                case _:
+                    pass
+
+    # -- waiting ---------------------------------------------------------------------------------------------
+
+    def _take_interest(self, project: Project) -> None:
+        """Watch what the project reads, from before the build looks at it."""
+        interest = Interest(project)
+        directories = interest.directories()
+        if self._unplanned and self._interest is not None and not project.graph_jobs:
+            directories |= self._interest.directories()
+        self._interest = interest
+        self._watch(directories)
+        self._watched = (
+            sum(1 for file in project.expander.graph.files if file.producer is None),
+            len(directories),
+        )
+
+    def _watch(self, directories: set[str]) -> None:
+        """Be told of changes there, or look by ourselves."""
+        if self._polling or self._interest is None or self._project is None:
+            return
+        kind = silent_kind(self._project.taskfile.root)
+        if self.habits.poll or kind is not None:
+            if kind is not None and not self.habits.poll:
+                self.screen.note(
+                    f"{kind} file systems do not tell of changes: looking every second or so instead"
+                )
+            self._poll()
+            return
+        try:
+            new = self._watches.watch(directories)
+        except LimitError as error:
+            self.screen.warning(f"{error}: looking every second or so instead")
+            self._poll()
+            return
+        self._next_look = time.monotonic() + _NET
+        self._pending |= self._interest.flips(new)  # what came between the look at a directory and its watch
+
+    def _poll(self) -> None:
+        self._polling = True
+        self._watches.watch(())
+        self._next_look = time.monotonic() + _POLL
+
+    def _look_around(self) -> set[str]:
+        """Look at everything that is read."""
+        begun = time.monotonic()
+        found = self._interest.differing() if self._interest is not None else set()
+        now = time.monotonic()
+        pause = max(_POLL, 10 * (now - begun)) if self._polling else _NET
+        self._next_look = now + pause
+        return found
+
+    def _wait(self) -> tuple[Effect, str]:
+        """Sleep until something that matters has changed, or somebody wants something: what, and why."""
+        keys = Keys()
+        told = False
+        while True:
+            if self._pending:
+                self._debounce()
+                hints, self._pending = self._pending, set()
+                effect = self._judge(hints)
+                if effect:
+                    return effect, ""
+            if not told:
+                told = True
+                self.screen.waiting(*self._watched, _KEYS if keys.is_usable() else "")
+            with keys.listening() as typed:
+                word = self._sleep(typed, keys)
+            if not self._goes_on():
+                return Effect(), ""
+            if word == "rebuild":
+                return Effect(plan=True), "rebuild"
+            if word == "failed" and self._bad:
+                return Effect(), "failed"
+
+    def _judge(self, hints: set[str]) -> Effect:
+        """What these changes mean."""
+        if self._interest is None:
+            return Effect(plan=True)
+        for hint in hints:
+            if hint != ANYTHING and not os.path.isdir(hint):
+                self._watches.lost(hint)
+        effect = self._interest.effect(hints)
+        if not effect and self._interest.has_come():
+            self._watch(self._interest.directories())
+        if self._unplanned and not effect:  # who knows what is missing
+            return Effect(tuple(sorted(self._interest.canonical(h) for h in hints if h)), plan=True)
+        return effect
+
+    def _sleep(self, typed: list[int], keys: Keys) -> str:
+        """Until there are hints, a signal, or a key that means something: that."""
+        while not self._pending and not self.signals.pending and self.screen.gone is None:
+            executor = self._executor
+            due = [self._next_look, self.deadline(), executor.deadline() if executor is not None else None]
+            patience = max(0.0, min(at for at in due if at is not None) - time.monotonic())
+            wake = [*self.filenos(), self.signals.fileno(), *typed]
+            wake += [executor.fileno()] if executor is not None else []
+            ready, _, _ = select.select(wake, [], [], patience)
+            self._attend_executor()
+            self.attend()
+            if time.monotonic() >= self._next_look:
+                self._pending |= self._look_around()
+            if any(descriptor in ready for descriptor in typed):
+                text = keys.read()
+                if not text:
+                    typed = []  # the terminal is gone; a signal tells what that means
+                for key in text:
+                    if word := self._press(key):
+                        return word
+        self.signals.take()
+        return ""
+
+    def _press(self, key: str) -> str:
+        """What a key means; what it shows is shown."""
+        if key == "q":
+            self.code = ExitCode.DONE
+            self.signals.end(ExitCode.DONE)
+        elif key == "l":
+            self._show_log()
+        return {"r": "rebuild", "f": "failed", "q": "quit"}.get(key, "")
+
+    def _show_log(self) -> None:
+        project = self._project
+        text = "nothing has failed yet"
+        if project is not None and self._last_log is not None:
+            with contextlib.suppress(OSError), open(project.disk.absolute(self._last_log), "rb") as file:
+                text = file.read().decode("utf-8", "replace").rstrip("\n") or "it printed nothing"
+        self.screen.tell(text)
+
+    def _debounce(self) -> None:
+        """Wait until the burst of changes is over, and git has done what it is doing."""
+        begun = time.monotonic()
+        quiet = self.habits.debounce
+        longest = max(LONGEST, quiet)
+        while (left := begun + longest - time.monotonic()) > 0 and not self.signals.pending:
+            ready, _, _ = select.select(
+                [self._watches.fileno(), self.signals.fileno()], [], [], min(quiet, left)
+            )
+            if not ready:
+                break
+            self._pending |= self._watches.take()
+        repository = Repository(self._project.taskfile.root if self._project is not None else os.getcwd())
+        until = time.monotonic() + _GIT_PATIENCE
+        while repository.is_busy() and not self.signals.pending:
+            if time.monotonic() > until:
+                self.screen.warning("git has held the lock of its index for 10 s: building all the same")
+                break
+            select.select([self.signals.fileno()], [], [], _GIT_LOOKS)
+            self._pending |= self._watches.take()
