@@ -50,7 +50,7 @@ class Rounds(Plain):
             return
         what = f"{count(files, 'file')} in {count(directories, 'directory', 'directories')}"
         now = time.strftime("%H:%M:%S")
-        self._write(self._paint.dim(f"{now} waiting for changes of {what}{keys}"))
+        super()._write(self._paint.dim(f"{now} waiting for changes of {what}{keys}"))
         self._waits = True
 
     def tell(self, text: str) -> None:

@@ -230,6 +230,9 @@ class Watch:
         for report in build.bad.values():
             if report.failure is not None and report.failure.log is not None:
                 self._last_log = report.failure.log
+        made = self._again.made
+        for job in looked if looked is not None else made:  # what was recorded since the project was opened
+            project.owned |= dict.fromkeys(made.get(job, ()), project.graph_jobs[job].key)
         self._serve(project, build)
         self.ended(project, state, complete)
         failed = [report for report in still.values() if report.status == "failed"]

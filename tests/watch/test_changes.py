@@ -1,0 +1,264 @@
+"""A day's habits: files saved, made, deleted, brought back, while `bt watch` runs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support.project import Project
+from support.watching import Watching
+
+UPPER = """
+[tasks.up]
+inputs = "in/{n}.txt"
+outputs = "out/{n}.txt"
+run = "tr a-z A-Z < {input} > {output}"
+
+[tasks.all]
+inputs = "out/*.txt"
+outputs = "all.txt"
+run = "cat {input} > {output}"
+"""
+
+
+@pytest.fixture
+def letters(project: Project) -> Project:
+    """Two small files, each made large, and all of them in one."""
+    project.taskfile(UPPER)
+    project.write("in/a.txt", "a\n")
+    project.write("in/b.txt", "b\n")
+    return project
+
+
+def settled(project: Project) -> None:
+    """What watching left is what a build would have made."""
+    run = project.build()
+    assert run.ran == []
+
+
+def test_a_saved_file_builds_what_is_made_from_it_and_nothing_else(letters: Project) -> None:
+    with Watching(letters) as watch:
+        assert watch.first().ran == ["all", "up a", "up b"]
+        letters.write("in/a.txt", "new\n")
+        run = watch.round()
+        assert run.ran == ["all", "up a"]
+        assert [e["paths"] for e in run.events if e["event"] == "changed"] == [["in/a.txt"]]
+        assert run.summary["fresh"] == 0  # the rest was not even looked at
+        assert letters.read("all.txt") == "NEW\nB\n"
+        assert watch.end() == 130
+    settled(letters)
+
+
+def by_rename(path: Path) -> None:
+    (path.parent / ".new").write_text("saved\n")
+    os.replace(path.parent / ".new", path)
+
+
+def as_vim(path: Path) -> None:
+    """It tries whether it may make files, keeps the old one under another name, and writes a new one."""
+    (path.parent / "4913").write_text("")
+    (path.parent / "4913").unlink()
+    os.rename(path, f"{path}~")
+    path.write_text("saved\n")
+    os.unlink(f"{path}~")
+
+
+def deleted_first(path: Path) -> None:
+    path.unlink()
+    path.write_text("saved\n")
+
+
+def in_two_writes(path: Path) -> None:
+    with path.open("w") as file:
+        file.write("sav")
+        file.flush()
+        file.write("ed\n")
+
+
+@pytest.mark.parametrize("save", [by_rename, as_vim, deleted_first, in_two_writes])
+def test_every_way_to_save(letters: Project, save: object) -> None:
+    with Watching(letters) as watch:
+        watch.first()
+        assert callable(save)
+        save(letters.folder / "in/a.txt")
+        assert watch.round().ran == ["all", "up a"]
+        assert letters.read("all.txt") == "SAVED\nB\n"
+
+
+def test_new_and_deleted_files_of_a_wildcard(letters: Project) -> None:
+    with Watching(letters) as watch:
+        watch.first()
+        letters.write("in/c.txt", "c\n")
+        assert watch.round().ran == ["all", "up c"]
+        letters.remove("in/b.txt")
+        assert watch.round().ran == ["all"]
+        assert letters.read("all.txt") == "A\nC\n"
+        letters.write("in/b.txt", "back\n")
+        assert watch.round().ran == ["all", "up b"]
+    settled(letters)
+
+
+def test_new_directories_below_a_deep_pattern(project: Project) -> None:
+    project.taskfile('[tasks.t]\ninputs = "src/**/*.c"\noutputs = "list"\nrun = "cat {input} > {output}"\n')
+    project.write("src/a.c", "a\n")
+    with Watching(project) as watch:
+        assert watch.first().ran == ["t"]
+        project.write("src/x/y/b.c", "b\n")
+        assert watch.round().ran == ["t"]
+        project.write("src/x/y/b.c", "bb\n")  # in a directory that is new itself
+        assert watch.round().ran == ["t"]
+        made = project.folder.parent / "made"
+        (made / "z").mkdir(parents=True)
+        (made / "z/c.c").write_text("c\n")
+        os.rename(made, project.folder / "src/moved")
+        assert watch.round().ran == ["t"]
+        assert project.read("list") == "a\nc\nbb\n"
+        shutil.rmtree(project.folder / "src/moved")
+        assert watch.round().ran == ["t"]
+        assert project.read("list") == "a\nbb\n"
+    settled(project)
+
+
+def test_a_directory_as_input(project: Project) -> None:
+    project.taskfile('[tasks.t]\ninputs = "data/"\noutputs = "n"\nrun = "ls -R data > {output}"\n')
+    project.write("data/x/1", "1")
+    with Watching(project) as watch:
+        assert watch.first().ran == ["t"]
+        project.write("data/x/2", "2")
+        assert watch.round().ran == ["t"]
+        project.write("data/x/1", "one")
+        assert watch.round().ran == ["t"]
+
+
+def test_a_file_behind_a_link(project: Project) -> None:
+    project.taskfile('[tasks.t]\ninputs = "in"\noutputs = "out"\nrun = "cp {input} {output}"\n')
+    far = project.folder.parent / "far"
+    far.mkdir()
+    (far / "real").write_text("1")
+    (project.folder / "in").symlink_to(far / "real")
+    with Watching(project) as watch:
+        assert watch.first().ran == ["t"]
+        (far / "real").write_text("2")
+        assert watch.round().ran == ["t"]
+        assert project.read("out") == "2"
+
+
+def test_found_headers_count(project: Project) -> None:
+    project.taskfile("""
+        [tasks.cc]
+        inputs = "main.c"
+        outputs = "main.o"
+        depfile = "main.d"
+        run = "cat main.c sub/inc.h > main.o; echo 'main.o: main.c sub/inc.h' > {depfile}"
+    """)
+    project.write("main.c", "c\n")
+    project.write("sub/inc.h", "1\n")
+    with Watching(project) as watch:
+        assert watch.first().ran == ["cc"]
+        project.write("sub/inc.h", "2\n")
+        assert watch.round().ran == ["cc"]
+        assert project.read("main.o") == "c\n2\n"
+
+
+def test_an_edit_of_a_helper_runs_the_functions_that_reach_it(project: Project) -> None:
+    project.taskfile("""
+        [tasks.one]
+        outputs = "one"
+        call = "steps:one"
+        [tasks.two]
+        outputs = "two"
+        call = "steps:two"
+    """)
+    project.write("helper.py", "def word(): return 'a'\n")
+    project.write(
+        "steps.py",
+        "import helper\ndef one(output): output.write_text(helper.word())\ndef two(output): output.write_text('2')\n",
+    )
+    with Watching(project) as watch:
+        assert watch.first().ran == ["one", "two"]
+        project.write("helper.py", "def word(): return 'b'\n")
+        assert watch.round().ran == ["one"]
+        assert project.read("one") == "b"
+        project.write("helper.py", "# nothing else\ndef word(): return 'b'\n")
+        project.write("helper.py", "# nothing else\ndef word(): return 'c'\n")
+        assert watch.round().ran == ["one"]
+        assert project.read("one") == "c"
+    settled(project)
+
+
+def test_what_jobs_make_is_no_reason_to_build(letters: Project) -> None:
+    with Watching(letters) as watch:
+        watch.first()
+        letters.write("out/a.txt", "mine\n")
+        letters.write("unrelated", "x")
+        letters.write("in/a.txt", "x\n")
+        run = watch.round()
+        assert run.ran == ["all", "up a"]
+        changed = [path for told in watch.seen if told["event"] == "changed" for path in told["paths"]]
+        assert changed == ["in/a.txt"]
+
+
+def test_a_touched_file_is_looked_at_and_runs_nothing(letters: Project) -> None:
+    with Watching(letters) as watch:
+        watch.first()
+        os.utime(letters.folder / "in/a.txt")
+        watch.until("changed", paths=["in/a.txt"])
+        assert watch.until("summary")[-1]["fresh"] == 2
+
+
+def test_many_changes_at_once_are_one_build(project: Project) -> None:
+    project.taskfile(UPPER)
+    for number in range(50):
+        project.write(f"in/{number}.txt", "a\n")
+    with Watching(project, "--debounce", "300") as watch:
+        assert len(watch.first().ran) == 51
+        for number in range(50):
+            project.write(f"in/{number}.txt", "b\n")
+        assert len(watch.round().ran) == 51
+        assert sum(told["event"] == "changed" for told in watch.seen) == 1
+
+
+def test_while_git_holds_its_lock_nothing_is_built(letters: Project) -> None:
+    subprocess.run(["git", "init", "-q"], cwd=letters.folder, check=True)
+    lock = letters.folder / ".git/index.lock"
+    with Watching(letters, "--debounce", "0") as watch:
+        watch.first()
+        lock.touch()
+        letters.write("in/a.txt", "half\n")
+        letters.write("in/b.txt", "done\n")
+        letters.write("in/a.txt", "done\n")
+        lock.unlink()
+        run = watch.round()
+        assert run.ran == ["all", "up a", "up b"]
+        assert letters.read("all.txt") == "DONE\nDONE\n"
+
+
+def test_a_switch_of_branches(letters: Project) -> None:
+    def git(*words: str) -> None:
+        command = ["git", "-c", "user.name=x", "-c", "user.email=x@y", *words]
+        subprocess.run(command, cwd=letters.folder, check=True, capture_output=True)
+
+    letters.write(".gitignore", "/out/\n/all.txt\n/.bt/\n")
+    git("init", "-q", "-b", "main")
+    git("add", ".")
+    git("commit", "-qm", "1")
+    git("switch", "-qc", "other")
+    letters.write("in/a.txt", "other\n")
+    letters.write("in/c.txt", "c\n")
+    letters.remove("in/b.txt")
+    git("add", ".")
+    git("commit", "-qm", "2")
+    git("switch", "-q", "main")
+    with Watching(letters) as watch:
+        watch.first()
+        git("switch", "-q", "other")
+        assert watch.round().ran == ["all", "up a", "up c"]
+        assert letters.read("all.txt") == "OTHER\nC\n"
+        git("switch", "-q", "main")
+        assert watch.round().ran == ["all", "up a", "up b"]
+        assert letters.read("all.txt") == "A\nB\n"
+    settled(letters)
