@@ -53,15 +53,16 @@ def clusters_of(
     Raises `UsageError` for one that is another project's.
     """
     records = {record.name: record for record in reader.clusters()}
-    live = {cluster.name: cluster for cluster in account.clusters()}
-    ours = dict.fromkeys((*records, *(n for n in live if _is_ours(taskfile, live[n]))))
+    known = {cluster.name: cluster for cluster in account.clusters()}
+    live = {n: c for n, c in known.items() if c.tags.get("bt-project") in (None, project_of(taskfile))}
+    ours = dict.fromkeys((*records, *(n for n in live if _has_our_name(taskfile, n))))
     if name is None:
         return [Found(one, records.get(one), live.get(one)) for one in ours]
     meant = [one for one in ours if one == name or _executor(taskfile, one, records) == name]
     if meant:
         return [Found(one, records.get(one), live.get(one)) for one in meant]
-    if name in live:
-        project = live[name].tags.get("bt-project")
+    if name in known:
+        project = known[name].tags.get("bt-project")
         owner = f"of the project `{printable(project)}`" if project else "not marked as made by `bt`"
         raise UsageError(f"the cluster `{printable(name)}` is {owner}", hint="end it with coiled's own tools")
     if name not in taskfile.executors and ours:
@@ -69,12 +70,13 @@ def clusters_of(
     return []
 
 
-def _is_ours(taskfile: Taskfile, cluster: Live) -> bool:
-    """Whether a cluster has a name that an executor of this Taskfile gives, and is not marked as another project's."""
-    project = cluster.tags.get("bt-project")
-    if project is not None and project != (os.path.basename(taskfile.root) or "root"):
-        return False
-    return any(_fits(cluster.name, name, serverless) for _, name, serverless in _names(taskfile))
+def project_of(taskfile: Taskfile) -> str:
+    """What clusters of this project are marked with. A name alone proves nothing: others may have taken it since."""
+    return os.path.basename(taskfile.root) or "root"
+
+
+def _has_our_name(taskfile: Taskfile, cluster: str) -> bool:
+    return any(_fits(cluster, name, serverless) for _, name, serverless in _names(taskfile))
 
 
 def _executor(taskfile: Taskfile, cluster: str, records: dict[str, ClusterRecord]) -> str | None:

@@ -151,7 +151,7 @@ def build(taskfile: Taskfile, request: Request, options: Options, reporter: Repo
         if state.clusters():
             from buildtool.cli.clusters import end_half_made
 
-            end_half_made(state, reporter.note, reporter.warning)
+            end_half_made(taskfile, state, reporter.note, reporter.warning)
         outside = Outside(state, taskfile.root, taskfile.settings.shell)
         project = Project(taskfile, state, request, outside)
         raise_all(project.code_problems())

@@ -77,6 +77,11 @@ class Account:
             except self.library.errors.DoesNotExist:
                 return None
 
+    def made_by(self, project: str, name: str) -> int | None:
+        """The number of the cluster of this name, if it is up or starting and marked as that project's."""
+        meant = (live for live in self.clusters() if live.name == name)
+        return next((live.id for live in meant if live.tags.get("bt-project") == project), None)
+
     def clusters(self) -> list[Live]:
         """All that are not over."""
         with self.telling("listing the clusters"):

@@ -118,7 +118,11 @@ class _Start:
 
     def _make(self, account: Account, here: Mapping[str, Any]) -> tuple[Any, Any, Mapping[str, Any]]:
         """A new cluster; what is half made when that fails is ended."""
-        self._claim(self._record)
+        try:
+            self._claim(self._record)
+        except LeavingError:  # nothing was asked for
+            self._tell(Passed(Released(self._wish.name)))
+            raise
         try:
             return self._attach(account, here, new=True)
         except _TakenError:
@@ -127,7 +131,7 @@ class _Start:
         except BaseException:
             self._doing("ending what is half made")
             with contextlib.suppress(ExecutorError):
-                number = account.find(self._wish.name)
+                number = account.made_by(self._wish.project, self._wish.name)
                 if number is not None:
                     account.end(number, wait=False)
                 self._tell(Passed(Released(self._wish.name)))

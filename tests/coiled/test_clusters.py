@@ -223,6 +223,37 @@ def test_clusters_of_others_are_left_alone(farm: Farm, cloud: Cloud, tmp_path: P
     assert cloud.clusters(farm.cluster)[-1].state == "ready"
 
 
+def renamed(farm: Farm, cloud: Cloud, tmp_path: Path) -> Farm:
+    """Another project whose cluster has the name that `farm` gave to its own, which is gone."""
+    other = Farm(tmp_path / "other", cloud)
+    other.folder.mkdir()
+    other.cluster = farm.cluster
+    cloud.stop(farm.cluster)
+    shouting(other)
+    other.build()
+    return other
+
+
+def test_a_name_that_others_have_taken_since_is_theirs(farm: Farm, cloud: Cloud, tmp_path: Path) -> None:
+    shouting(farm)
+    farm.build()
+    renamed(farm, cloud, tmp_path)
+    assert "not up" in farm.bt("status").out
+    assert "was gone already" in farm.bt("clean", "--cluster", "--yes").out
+    assert cloud.clusters(farm.cluster)[-1].state == "ready"
+
+
+def test_what_a_killed_build_had_asked_for_is_not_what_others_have_since(
+    farm: Farm, cloud: Cloud, tmp_path: Path
+) -> None:
+    shouting(farm)
+    interrupted(farm, cloud, signal.SIGKILL)
+    cloud.set(boot_seconds=0)
+    renamed(farm, cloud, tmp_path)
+    assert "stopped" not in str(farm.build("-e", "local").warnings)
+    assert cloud.clusters(farm.cluster)[-1].state == "ready"
+
+
 def test_two_builds_that_want_one_name_have_one_cluster(farm: Farm, cloud: Cloud, tmp_path: Path) -> None:
     shouting(farm)
     twin = Farm(tmp_path / "twin" / "project", cloud)
