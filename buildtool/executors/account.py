@@ -15,6 +15,7 @@ from buildtool.executors.messages import LeavingError
 
 OVER = ("stopping", "stopped", "error")  # states of a cluster that cannot be used any more
 _PATIENCE = 30.0  # seconds for the first answer
+_LOOK = "10s"  # between two looks of a cluster that grows at which machines it has
 _STOPPING = 300.0  # seconds that a cluster may take to stop
 
 
@@ -42,7 +43,13 @@ class Account:
         import dask
 
         # The text of functions is nobody's business: coiled would send it for its statistics.
-        dask.config.set({"coiled.analytics.computation.code.transmit": False})
+        # Lost machines count as being there until it looks again.
+        dask.config.set(
+            {
+                "coiled.analytics.computation.code.transmit": False,
+                "coiled.adaptive.update-plan-interval": _LOOK,
+            }
+        )
         token = dask.config.get("coiled.token", None)
         self.server = str(dask.config.get("coiled.server"))
         if not token:

@@ -100,6 +100,9 @@ class _Start:
             account.close()
             self._tell(Passed(Released(self._wish.name)))
 
+        def refill() -> None:
+            cluster.scale(self._wish.most)
+
         return Cluster(
             client,
             f"cluster {self._wish.name}",
@@ -112,6 +115,7 @@ class _Start:
             remedy="`bt clean --cluster` stops it, and the next build makes a new one",
             again=True,
             renew=renew,
+            refill=refill if self._wish.least == self._wish.most else None,  # else it sees to that itself
         )
 
     # -- having it -------------------------------------------------------------------------------------------

@@ -345,6 +345,13 @@ def test_a_job_whose_machine_is_lost_runs_elsewhere(farm: Farm, cloud: Cloud) ->
     assert said.count('"finished"') == 1
 
 
+@pytest.mark.parametrize("workers", ["1", "[0, 1]"])
+def test_the_last_machine_that_is_lost_is_replaced(farm: Farm, cloud: Cloud, workers: str) -> None:
+    farm.write_farm(SLOW, workers=workers)
+    losing(farm, lambda: cloud.lose_worker(farm.cluster))
+    assert len(cloud.clusters(farm.cluster)) == 1
+
+
 @pytest.mark.parametrize("how", ["lost", "stopped"])
 def test_a_cluster_that_is_gone_in_a_build_is_had_again(farm: Farm, cloud: Cloud, how: str) -> None:
     farm.write_farm(SLOW)
