@@ -158,13 +158,16 @@ class _Start:
 
     def _open(self, account: Account) -> Any:
         wish = self._wish
+        beside = int(
+            bool(wish.settings.get("extra_worker_on_scheduler"))
+        )  # a worker that nobody can wait for
         with account.telling(f"the cluster `{wish.name}`"), self._patience():
             cluster = account.library.Cluster(
                 name=wish.name,
                 n_workers=max(wish.least, 1 if wish.most else 0),
                 shutdown_on_close=False,
                 idle_timeout=f"{wish.idle:g}s",
-                wait_for_workers=0 if wish.least == 0 else 1,
+                wait_for_workers=1 if wish.least > beside else 0,
                 configure_logging=False,
                 custom_widget=_Progress(self._starting),
                 cloud=account.cloud,
