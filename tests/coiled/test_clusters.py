@@ -106,6 +106,14 @@ def test_what_is_asked_for_is_what_the_taskfile_says(farm: Farm, cloud: Cloud) -
     assert any("15 min" in text for text in farm.build().warnings if "is up" in text)
 
 
+def test_a_type_of_machine_decides_and_what_it_has_is_what_jobs_can_take(farm: Farm, cloud: Cloud) -> None:
+    shouting(farm, worker='{ vm_type = "m6i.large", cpus = 2, memory = "8GiB" }')
+    farm.build()
+    asked = cloud.clusters(farm.cluster)[-1].request
+    assert asked["worker_instance_types"] == ["m6i.large"]
+    assert asked["worker_options"]["resources"] == {"cpus": 2.0, "memory": float(8 << 30)}
+
+
 def test_a_cluster_grows_with_the_work_and_is_left_small(farm: Farm, cloud: Cloud, tmp_path: Path) -> None:
     wait = f"while ! test -e {tmp_path}/at1 -a -e {tmp_path}/at2; do sleep 0.1; done"
     farm.write_farm(
