@@ -10,11 +10,11 @@ import platform
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildtool.errors import UsageError
+from buildtool.errors import Place, UsageError
 from buildtool.executors.processes import alive
 from buildtool.state.records import ClusterRecord
 from buildtool.state.store import StateReader
-from buildtool.taskfile.specs import Taskfile
+from buildtool.taskfile.specs import ExecutorSpec, Taskfile
 from buildtool.text import did_you_mean, printable
 
 if TYPE_CHECKING:
@@ -41,8 +41,15 @@ def half_made(reader: StateReader) -> list[ClusterRecord]:
 
 
 def concerns_coiled(taskfile: Taskfile, reader: StateReader) -> bool:
-    """Whether there may be clusters at all."""
-    return bool(reader.clusters()) or any(spec.backend == "coiled" for spec in taskfile.executors.values())
+    """Whether there may be clusters at all, as far as the state and the Taskfile tell."""
+    named = {task.executor for task in taskfile.tasks.values()}
+    if taskfile.settings.executor is not None:
+        named.add(taskfile.settings.executor.text)
+    return (
+        bool(reader.clusters())
+        or "coiled" in named
+        or any(spec.backend == "coiled" for spec in taskfile.executors.values())
+    )
 
 
 def clusters_of(
@@ -56,6 +63,8 @@ def clusters_of(
     known = {cluster.name: cluster for cluster in account.clusters()}
     live = {n: c for n, c in known.items() if c.tags.get("bt-project") in (None, project_of(taskfile))}
     ours = dict.fromkeys((*records, *(n for n in live if _has_our_name(taskfile, n))))
+    if name in live and live[name].tags.get("bt-project"):
+        ours[name] = None  # marked as ours, though nothing here gives that name: a decorator may have
     if name is None:
         return [Found(one, records.get(one), live.get(one)) for one in ours]
     meant = [one for one in ours if one == name or _executor(taskfile, one, records) == name]
@@ -65,7 +74,7 @@ def clusters_of(
         project = known[name].tags.get("bt-project")
         owner = f"of the project `{printable(project)}`" if project else "not marked as made by `bt`"
         raise UsageError(f"the cluster `{printable(name)}` is {owner}", hint="end it with coiled's own tools")
-    if name not in taskfile.executors and ours:
+    if name not in (*taskfile.executors, "coiled") and ours:
         raise UsageError(f"no cluster is called `{printable(name)}`", hint=did_you_mean(name, ours))
     return []
 
@@ -90,7 +99,10 @@ def _names(taskfile: Taskfile) -> Iterator[tuple[str, str, bool]]:
     """Of each executor of that kind: its name, what its cluster is called, and whether it has one for each machine."""
     from buildtool.executors.wish import cluster_name
 
-    for spec in taskfile.executors.values():
+    bare = {
+        "coiled": ExecutorSpec("coiled", Place("", 0, 0, 0, ""), "coiled", {})
+    }  # by the backend's own name
+    for spec in (bare | dict(taskfile.executors)).values():
         if spec.backend == "coiled":
             yield spec.name, cluster_name(spec, taskfile.root), spec.options.get("mode") == "function"
 

@@ -28,7 +28,7 @@ def clean_clusters(taskfile: Taskfile, name: str | None, *, dry_run: bool, yes: 
         click.echo(text, err=True)
 
     with StateReader.open(os.path.join(taskfile.root, STATE)) as reader:
-        if not concerns_coiled(taskfile, reader):
+        if name is None and not concerns_coiled(taskfile, reader):
             put(["there is no cluster"])
             return 0
         with Account("coiled") as account:
