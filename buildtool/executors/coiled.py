@@ -84,6 +84,7 @@ class _Start:
                 asked=float(made_with.get("at", self._record.asked)),
                 maker=str(made_with.get("maker", self._record.maker)),
                 environment=drifts.digest(made_with.get("environment", {})),
+                stops_after=self._stops_after(made_with),
             )
         )
         self._doing("")
@@ -237,8 +238,15 @@ class _Start:
 
     # -- telling ---------------------------------------------------------------------------------------------
 
+    def _stops_after(self, made_with: Mapping[str, Any]) -> float:
+        """Seconds: a running cluster keeps the time without work that it was made with."""
+        if self._wish.keepalive is not None:
+            return self._wish.keepalive
+        noted = str(made_with.get("settings", {}).get("idle_timeout", self._wish.idle))
+        return float(noted.removesuffix(" s"))
+
     def _settings(self) -> dict[str, Any]:
-        return dict(self._wish.settings)
+        return {**self._wish.settings, "idle_timeout": f"{self._wish.idle:g} s"}
 
     def _claim(self, record: ClusterRecord, *, wait: bool = True) -> None:
         """Have it written down, and wait until that is done."""
