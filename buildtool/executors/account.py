@@ -129,11 +129,16 @@ class Account:
                 ) from error
             if isinstance(error, OSError | TimeoutError):
                 raise self.error(f"Coiled does not answer at `{self.server}`", cause=text) from error
-            raise self.error(f"Coiled refuses ({what})", cause=text) from error
+            number = getattr(error, "cluster_id", None)  # of one that did not come up: its page says more
+            page = f"{self.server}/clusters/{number}" if number else ""
+            raise self.error(f"Coiled refuses ({what})", cause=text, page=page) from error
 
-    def error(self, summary: str, *, cause: str = "", hint: str | None = None) -> ExecutorError:
+    def error(
+        self, summary: str, *, cause: str = "", page: str = "", hint: str | None = None
+    ) -> ExecutorError:
         """An error of this executor."""
-        facts = (("executor", self._executor), *((("cause", cause),) if cause else ()))
+        more = (("cause", cause), ("page", page))
+        facts = (("executor", self._executor), *((what, text) for what, text in more if text))
         return ExecutorError(summary, place=self._place, facts=facts, hint=hint)
 
     def _library(self) -> Any:

@@ -330,6 +330,7 @@ def test_a_refusal_is_shown_and_leaves_nothing(
     run = farm.bt("build")
     assert run.code == 7
     assert words in run.err
+    assert (f"{cloud.url}/clusters/" in run.err) == (fault is fail_start)  # before that there is no page
     assert "cluster" not in farm.bt("status").out
 
 
