@@ -10,11 +10,11 @@ import platform
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildtool.errors import UsageError
+from buildtool.errors import Place, UsageError
 from buildtool.executors.processes import alive
 from buildtool.state.records import ClusterRecord
 from buildtool.state.store import StateReader
-from buildtool.taskfile.specs import Taskfile
+from buildtool.taskfile.specs import ExecutorSpec, Taskfile
 from buildtool.text import did_you_mean, printable
 
 if TYPE_CHECKING:
@@ -41,8 +41,15 @@ def half_made(reader: StateReader) -> list[ClusterRecord]:
 
 
 def concerns_coiled(taskfile: Taskfile, reader: StateReader) -> bool:
-    """Whether there may be clusters at all."""
-    return bool(reader.clusters()) or any(spec.backend == "coiled" for spec in taskfile.executors.values())
+    """Whether there may be clusters at all, as far as the state and the Taskfile tell."""
+    named = {task.executor for task in taskfile.tasks.values()}
+    if taskfile.settings.executor is not None:
+        named.add(taskfile.settings.executor.text)
+    return (
+        bool(reader.clusters())
+        or "coiled" in named
+        or any(spec.backend == "coiled" for spec in taskfile.executors.values())
+    )
 
 
 def clusters_of(
@@ -53,28 +60,32 @@ def clusters_of(
     Raises `UsageError` for one that is another project's.
     """
     records = {record.name: record for record in reader.clusters()}
-    live = {cluster.name: cluster for cluster in account.clusters()}
-    ours = dict.fromkeys((*records, *(n for n in live if _is_ours(taskfile, live[n]))))
+    known = {cluster.name: cluster for cluster in account.clusters()}
+    live = {n: c for n, c in known.items() if c.tags.get("bt-project") in (None, project_of(taskfile))}
+    ours = dict.fromkeys((*records, *(n for n in live if _has_our_name(taskfile, n))))
+    if name in live and live[name].tags.get("bt-project"):
+        ours[name] = None  # marked as ours, though nothing here gives that name: a decorator may have
     if name is None:
         return [Found(one, records.get(one), live.get(one)) for one in ours]
     meant = [one for one in ours if one == name or _executor(taskfile, one, records) == name]
     if meant:
         return [Found(one, records.get(one), live.get(one)) for one in meant]
-    if name in live:
-        project = live[name].tags.get("bt-project")
+    if name in known:
+        project = known[name].tags.get("bt-project")
         owner = f"of the project `{printable(project)}`" if project else "not marked as made by `bt`"
         raise UsageError(f"the cluster `{printable(name)}` is {owner}", hint="end it with coiled's own tools")
-    if name not in taskfile.executors and ours:
+    if name not in (*taskfile.executors, "coiled") and ours:
         raise UsageError(f"no cluster is called `{printable(name)}`", hint=did_you_mean(name, ours))
     return []
 
 
-def _is_ours(taskfile: Taskfile, cluster: Live) -> bool:
-    """Whether a cluster has a name that an executor of this Taskfile gives, and is not marked as another project's."""
-    project = cluster.tags.get("bt-project")
-    if project is not None and project != (os.path.basename(taskfile.root) or "root"):
-        return False
-    return any(_fits(cluster.name, name, serverless) for _, name, serverless in _names(taskfile))
+def project_of(taskfile: Taskfile) -> str:
+    """What clusters of this project are marked with. A name alone proves nothing: others may have taken it since."""
+    return os.path.basename(taskfile.root) or "root"
+
+
+def _has_our_name(taskfile: Taskfile, cluster: str) -> bool:
+    return any(_fits(cluster, name, serverless) for _, name, serverless in _names(taskfile))
 
 
 def _executor(taskfile: Taskfile, cluster: str, records: dict[str, ClusterRecord]) -> str | None:
@@ -88,7 +99,10 @@ def _names(taskfile: Taskfile) -> Iterator[tuple[str, str, bool]]:
     """Of each executor of that kind: its name, what its cluster is called, and whether it has one for each machine."""
     from buildtool.executors.wish import cluster_name
 
-    for spec in taskfile.executors.values():
+    bare = {
+        "coiled": ExecutorSpec("coiled", Place("", 0, 0, 0, ""), "coiled", {})
+    }  # by the backend's own name
+    for spec in (bare | dict(taskfile.executors)).values():
         if spec.backend == "coiled":
             yield spec.name, cluster_name(spec, taskfile.root), spec.options.get("mode") == "function"
 

@@ -150,7 +150,7 @@ def build(taskfile: Taskfile, request: Request, options: Options, reporter: Repo
         if state.clusters():
             from buildtool.cli.clusters import end_half_made
 
-            end_half_made(state, reporter.note, reporter.warning)
+            end_half_made(taskfile, state, reporter.note, reporter.warning)
         project = opened(taskfile, state, request)
         want = planned(project, reporter.note, keep_going=options.keep_going, only=options.only)
         os.chdir(taskfile.root)  # jobs that run in the root start faster when this process is there, too

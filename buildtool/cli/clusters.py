@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 import click
 
 from buildtool.cli.printing import put
-from buildtool.clusters import Found, clusters_of, concerns_coiled, half_made, still_up
+from buildtool.clusters import Found, clusters_of, concerns_coiled, half_made, project_of, still_up
 from buildtool.errors import BtError, UsageError
 from buildtool.paths import STATE
 from buildtool.session import writing
@@ -28,7 +28,7 @@ def clean_clusters(taskfile: Taskfile, name: str | None, *, dry_run: bool, yes: 
         click.echo(text, err=True)
 
     with StateReader.open(os.path.join(taskfile.root, STATE)) as reader:
-        if not concerns_coiled(taskfile, reader):
+        if name is None and not concerns_coiled(taskfile, reader):
             put(["there is no cluster"])
             return 0
         with Account("coiled") as account:
@@ -100,7 +100,9 @@ def _from_record(record: ClusterRecord) -> str:
     return f"{printable(record.name)}  {record.backend}  asked for {age} ago by {printable(record.maker)}"
 
 
-def end_half_made(state: State, note: Callable[[str], None], warn: Callable[[str], None]) -> None:
+def end_half_made(
+    taskfile: Taskfile, state: State, note: Callable[[str], None], warn: Callable[[str], None]
+) -> None:
     """Stop what a `bt` has asked for that died before it knew of it: nobody else will."""
     records = half_made(state)
     if not records:
@@ -110,7 +112,7 @@ def end_half_made(state: State, note: Callable[[str], None], warn: Callable[[str
     try:
         with Account("coiled") as account:
             for record in records:
-                number = account.find(record.name)
+                number = account.made_by(project_of(taskfile), record.name)
                 if number is not None:
                     account.end(number, wait=False)
                     note(f"stopped the cluster `{record.name}`, which a `bt` that was killed had asked for")

@@ -15,6 +15,7 @@ from buildtool.executors.messages import LeavingError
 
 OVER = ("stopping", "stopped", "error")  # states of a cluster that cannot be used any more
 _PATIENCE = 30.0  # seconds for the first answer
+_LOOK = "10s"  # between two looks of a cluster that grows at which machines it has
 _STOPPING = 300.0  # seconds that a cluster may take to stop
 
 
@@ -42,7 +43,13 @@ class Account:
         import dask
 
         # The text of functions is nobody's business: coiled would send it for its statistics.
-        dask.config.set({"coiled.analytics.computation.code.transmit": False})
+        # Lost machines count as being there until it looks again.
+        dask.config.set(
+            {
+                "coiled.analytics.computation.code.transmit": False,
+                "coiled.adaptive.update-plan-interval": _LOOK,
+            }
+        )
         token = dask.config.get("coiled.token", None)
         self.server = str(dask.config.get("coiled.server"))
         if not token:
@@ -76,6 +83,11 @@ class Account:
                 return int(self.cloud.get_cluster_by_name(name))
             except self.library.errors.DoesNotExist:
                 return None
+
+    def made_by(self, project: str, name: str) -> int | None:
+        """The number of the cluster of this name, if it is up or starting and marked as that project's."""
+        meant = (live for live in self.clusters() if live.name == name)
+        return next((live.id for live in meant if live.tags.get("bt-project") == project), None)
 
     def clusters(self) -> list[Live]:
         """All that are not over."""
@@ -117,11 +129,16 @@ class Account:
                 ) from error
             if isinstance(error, OSError | TimeoutError):
                 raise self.error(f"Coiled does not answer at `{self.server}`", cause=text) from error
-            raise self.error(f"Coiled refuses ({what})", cause=text) from error
+            number = getattr(error, "cluster_id", None)  # of one that did not come up: its page says more
+            page = f"{self.server}/clusters/{number}" if number else ""
+            raise self.error(f"Coiled refuses ({what})", cause=text, page=page) from error
 
-    def error(self, summary: str, *, cause: str = "", hint: str | None = None) -> ExecutorError:
+    def error(
+        self, summary: str, *, cause: str = "", page: str = "", hint: str | None = None
+    ) -> ExecutorError:
         """An error of this executor."""
-        facts = (("executor", self._executor), *((("cause", cause),) if cause else ()))
+        more = (("cause", cause), ("page", page))
+        facts = (("executor", self._executor), *((what, text) for what, text in more if text))
         return ExecutorError(summary, place=self._place, facts=facts, hint=hint)
 
     def _library(self) -> Any:

@@ -84,6 +84,7 @@ class _Start:
                 asked=float(made_with.get("at", self._record.asked)),
                 maker=str(made_with.get("maker", self._record.maker)),
                 environment=drifts.digest(made_with.get("environment", {})),
+                stops_after=self._stops_after(made_with),
             )
         )
         self._doing("")
@@ -100,6 +101,9 @@ class _Start:
             account.close()
             self._tell(Passed(Released(self._wish.name)))
 
+        def refill() -> None:
+            cluster.scale(self._wish.most)
+
         return Cluster(
             client,
             f"cluster {self._wish.name}",
@@ -112,13 +116,18 @@ class _Start:
             remedy="`bt clean --cluster` stops it, and the next build makes a new one",
             again=True,
             renew=renew,
+            refill=refill if self._wish.least == self._wish.most else None,  # else it sees to that itself
         )
 
     # -- having it -------------------------------------------------------------------------------------------
 
     def _make(self, account: Account, here: Mapping[str, Any]) -> tuple[Any, Any, Mapping[str, Any]]:
         """A new cluster; what is half made when that fails is ended."""
-        self._claim(self._record)
+        try:
+            self._claim(self._record)
+        except LeavingError:  # nothing was asked for
+            self._tell(Passed(Released(self._wish.name)))
+            raise
         try:
             return self._attach(account, here, new=True)
         except _TakenError:
@@ -127,7 +136,7 @@ class _Start:
         except BaseException:
             self._doing("ending what is half made")
             with contextlib.suppress(ExecutorError):
-                number = account.find(self._wish.name)
+                number = account.made_by(self._wish.project, self._wish.name)
                 if number is not None:
                     account.end(number, wait=False)
                 self._tell(Passed(Released(self._wish.name)))
@@ -150,13 +159,16 @@ class _Start:
 
     def _open(self, account: Account) -> Any:
         wish = self._wish
+        beside = int(
+            bool(wish.settings.get("extra_worker_on_scheduler"))
+        )  # a worker that nobody can wait for
         with account.telling(f"the cluster `{wish.name}`"), self._patience():
             cluster = account.library.Cluster(
                 name=wish.name,
                 n_workers=max(wish.least, 1 if wish.most else 0),
                 shutdown_on_close=False,
                 idle_timeout=f"{wish.idle:g}s",
-                wait_for_workers=0 if wish.least == 0 else 1,
+                wait_for_workers=1 if wish.least > beside else 0,
                 configure_logging=False,
                 custom_widget=_Progress(self._starting),
                 cloud=account.cloud,
@@ -226,8 +238,15 @@ class _Start:
 
     # -- telling ---------------------------------------------------------------------------------------------
 
+    def _stops_after(self, made_with: Mapping[str, Any]) -> float:
+        """Seconds: a running cluster keeps the time without work that it was made with."""
+        if self._wish.keepalive is not None:
+            return self._wish.keepalive
+        noted = str(made_with.get("settings", {}).get("idle_timeout", self._wish.idle))
+        return float(noted.removesuffix(" s"))
+
     def _settings(self) -> dict[str, Any]:
-        return dict(self._wish.settings)
+        return {**self._wish.settings, "idle_timeout": f"{self._wish.idle:g} s"}
 
     def _claim(self, record: ClusterRecord, *, wait: bool = True) -> None:
         """Have it written down, and wait until that is done."""

@@ -503,6 +503,10 @@ class Courier:
             self._lonely_since = now
         elif now - self._lonely_since >= _PATIENCE:
             self._say(f"`{self._name}` has no workers: its jobs wait until there are some")
+            self._lonely_since = now
+            if self._cluster.refill is not None:
+                with contextlib.suppress(Exception):  # it is asked again
+                    self._cluster.refill()
         self._look_for_resources(known)
 
     def _look_for_resources(self, known: Data) -> None:

@@ -29,6 +29,7 @@ class Cluster(NamedTuple):
     remedy: str = "start its workers anew in the environment of this machine"
     again: bool = False  # whether there may be another one when it is lost
     renew: Callable[[], None] | None = None  # end it, so that connecting makes a new one
+    refill: Callable[[], None] | None = None  # ask for machines in the place of those that are lost
 
 
 # Gives a cluster, given whom to tell of it, and what is set once nobody wants it any more.

@@ -147,13 +147,13 @@ def _range(workers: Any) -> tuple[int, int]:
 def _machine(table: Mapping[str, Any]) -> Mapping[str, Any]:
     """What coiled calls what a machine has."""
     found: dict[str, Any] = {}
-    if "cpus" in table:
-        found["worker_cpu"] = max(_LEAST_CPUS, round(table["cpus"]))
-    if "memory" in table:
-        found["worker_memory"] = f"{table['memory'] / _GIB:.4g} GiB"
-    if "vm_type" in table:
+    if "vm_type" in table:  # the rest tells what such a machine has, and coiled takes either
         types = table["vm_type"]
         found["worker_vm_types"] = [types] if isinstance(types, str) else list(types)
+    if "cpus" in table and "vm_type" not in table:
+        found["worker_cpu"] = max(_LEAST_CPUS, round(table["cpus"]))
+    if "memory" in table and "vm_type" not in table:
+        found["worker_memory"] = f"{table['memory'] / _GIB:.4g} GiB"
     if "gpu" in table:
         found["worker_gpu"] = int(table["gpu"])
     return found

@@ -6,6 +6,7 @@ The checks and the JSON Schema both come from here. Does not read files, and doe
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from buildtool.taskfile import rules
@@ -81,21 +82,50 @@ RESOURCES = Table(
 # --- executors -----------------------------------------------------------------------------------
 
 _WORKERS = Key("workers", Number(whole=True), "How many workers; by default one per CPU.")
-_RANGE = Either((_WORKERS.kind, ListOf(_WORKERS.kind)), "a whole number or two of them")
+_SOME = Number(whole=True, positive=True)
+_RANGE = Either(
+    (_SOME, ListOf(_WORKERS.kind, rule=rules.least_and_most, rules={"minItems": 2, "maxItems": 2})),
+    "a whole number or two of them",
+)
 _SECURITY = Table(tuple(Key(name, TEXT, f"A PEM file: {what}.") for name, what in (
     ("ca", "who is trusted"), ("cert", "who we are"), ("key", "the secret key of `cert`"),
 )))  # fmt: skip
 _FETCH = Key(
     "fetch", Choice(("all", "needed")), "Which outputs come home: all, or those that are needed here.", "all"
 )
+_TYPES = Either((TEXT, ListOf(TEXT, rule=rules.some_item, rules={"minItems": 1})), TEXTS.words)
 _WORKER = Table(
     (
-        Key("cpus", Number(), "CPUs of one worker."),
-        Key("memory", SIZE_OF, "Memory of one worker."),
-        Key("vm_type", TEXTS, "The cloud's name of a machine, or several."),
-        Key("gpu", Number(), "GPUs of one worker."),
+        Key("cpus", Number(positive=True), "CPUs of one worker."),
+        Key("memory", replace(SIZE_OF, positive=True), "Memory of one worker."),
+        Key("vm_type", _TYPES, "The cloud's name of a machine, or several; the rest tells what it has."),
+        Key("gpu", Number(whole=True), "GPUs of one worker."),
     )
 )
+_ANYTHING = TableOf(Anything(), PARAMETER)
+_OPTIONS = Table(
+    tuple(Key(name, _ANYTHING, "As coiled takes it.") for name in ("tags", "environ", "worker_options")),
+    others=Anything(),
+    rule=rules.left_to_us,
+    rules={"propertyNames": {"not": {"enum": list(rules.OURS)}}},
+)
+_CLUSTER = Names("the name of a cluster", re.compile(r"[A-Za-z0-9_-]+"), "write letters, digits, `_` and `-`")
+
+
+class _ClusterName(Text):
+    """A name that Coiled takes."""
+
+    def check(self, value: Any, spot: Spot) -> Any:
+        name = super().check(value, spot)
+        if name is not INVALID and not _CLUSTER.pattern.fullmatch(name):
+            spot.wrong(f"`{printable(name)}` cannot be {_CLUSTER.noun}", _CLUSTER.hint)
+            return INVALID
+        return name
+
+    def schema(self) -> Schema:
+        return {"type": "string"} | _CLUSTER.schema()
+
+
 BACKENDS: dict[str, tuple[Key, ...]] = {
     "local": (),
     "threads": (_WORKERS,),
@@ -113,16 +143,16 @@ BACKENDS: dict[str, tuple[Key, ...]] = {
     ),
     "coiled": (
         Key("mode", Choice(("cluster", "function")), "A cluster, or serverless functions.", "cluster"),
-        Key("name", TEXT, "The cluster's name; a running one is used again."),
+        Key("name", _ClusterName(), "The cluster's name; a running one is used again."),
         Key("workers", _RANGE, "How many, or the least and the most of them."),
         Key("worker", _WORKER, "What each worker has."),
         Key("region", TEXT, "The cloud's region."),
         _FETCH,
-        Key("idle_timeout", SECONDS, "Stop the cluster when it did nothing for so long.", 20 * 60),
+        Key("idle_timeout", MORE_SECONDS, "Stop the cluster when it did nothing for so long.", 20 * 60),
         Key("keepalive", SECONDS, "How long a cluster for functions is kept after the last build that used it.", 30),
         Key("drift", Choice(("warn", "error", "restart", "ignore")),
             "What a difference between the workers and this machine does.", "warn"),
-        Key("options", Anything(), "Passed on to coiled as it is."),
+        Key("options", _OPTIONS, "Passed on to coiled as it is."),
     ),
     "custom": (
         _WORKERS,

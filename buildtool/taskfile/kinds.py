@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from buildtool.errors import BtError, Place, TaskfileError
@@ -300,6 +300,7 @@ class ListOf:
     of: Kind
     words: str = "a list"
     rule: Callable[[list[Any], Spot], None] | None = None  # what must hold among the items
+    rules: Schema = field(default_factory=dict)  # the same, as JSON Schema
 
     def fits(self, value: object) -> bool:
         return isinstance(value, list)
@@ -315,7 +316,7 @@ class ListOf:
         return items if len(spot.errors) == before else INVALID
 
     def schema(self) -> Schema:
-        return {"type": "array", "items": self.of.schema()}
+        return {"type": "array", "items": self.of.schema()} | self.rules
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,13 @@ from buildtool.text import listing, printable
 
 ACTIONS = ("run", "call", "script")  # what a task does; one of them
 SOURCES = ("csv", "lines", "glob", "sh")  # where a variable's values come from; one of them
+OURS = {  # arguments of `coiled.Cluster` that `bt` gives itself, each with the key for it, if there is one
+    "name": "name",
+    "n_workers": "workers",
+    "idle_timeout": "idle_timeout",
+    **dict.fromkeys(("shutdown_on_close", "wait_for_workers", "asynchronous", "cloud"), ""),
+    **dict.fromkeys(("configure_logging", "custom_widget"), ""),
+}
 _WITH_OTHERS = {
     "depfile": ("run", "outputs"),
     "temp": ("outputs",),
@@ -44,6 +51,31 @@ def some_line(lines: list[str], spot: Spot) -> None:
     """A list of lines says something."""
     if not any(line.strip() for line in lines):
         spot.wrong(f"`{printable(spot.label)}` is empty", "write at least one line")
+
+
+def some_item(items: list[Any], spot: Spot) -> None:
+    """A list is not empty."""
+    if not items:
+        spot.wrong(f"`{printable(spot.label)}` is an empty list", "write at least one, or leave it out")
+
+
+def least_and_most(numbers: list[Any], spot: Spot) -> None:
+    """A range is two numbers, the smaller one first, and leaves room for one."""
+    label, hint = f"`{printable(spot.label)}`", "write the least and the most, such as `[0, 4]`"
+    if len(numbers) != 2:
+        spot.wrong(f"{label} must be two numbers, not {len(numbers)}", hint)
+    elif numbers[0] > numbers[1]:
+        spot.wrong(f"{label} has the larger number first", hint)
+    elif numbers[1] == 0:
+        spot.wrong(f"{label} allows none", hint)
+
+
+def left_to_us(options: Mapping[str, Any], spot: Spot) -> None:
+    """What `bt` itself says to coiled cannot be said twice."""
+    for name, ours in OURS.items():
+        if name in options:
+            hint = f"write `{ours}` beside `options`" if ours else "leave it out"
+            spot.key(name).wrong_key(f"`{name}` is for `bt` to say", hint)
 
 
 def one_source(table: Mapping[str, Any], spot: Spot) -> None:

@@ -106,6 +106,14 @@ def test_what_is_asked_for_is_what_the_taskfile_says(farm: Farm, cloud: Cloud) -
     assert any("15 min" in text for text in farm.build().warnings if "is up" in text)
 
 
+def test_a_type_of_machine_decides_and_what_it_has_is_what_jobs_can_take(farm: Farm, cloud: Cloud) -> None:
+    shouting(farm, worker='{ vm_type = "m6i.large", cpus = 2, memory = "8GiB" }')
+    farm.build()
+    asked = cloud.clusters(farm.cluster)[-1].request
+    assert asked["worker_instance_types"] == ["m6i.large"]
+    assert asked["worker_options"]["resources"] == {"cpus": 2.0, "memory": float(8 << 30)}
+
+
 def test_a_cluster_grows_with_the_work_and_is_left_small(farm: Farm, cloud: Cloud, tmp_path: Path) -> None:
     wait = f"while ! test -e {tmp_path}/at1 -a -e {tmp_path}/at2; do sleep 0.1; done"
     farm.write_farm(
@@ -199,6 +207,17 @@ def test_a_cluster_is_ended_by_name_without_the_state(farm: Farm, cloud: Cloud) 
     cloud.wait_for(farm.cluster, "stopped")
 
 
+@pytest.mark.parametrize("how", ["by its name", "by its executor", "all"])
+def test_a_cluster_without_a_table_is_ended_without_the_state(farm: Farm, how: str) -> None:
+    farm.cluster = "bt-project-coiled"
+    farm.taskfile('[bt]\nexecutor = "coiled"\n[tasks.t]\noutputs = "t"\nrun = ": > t"\n')
+    farm.build()
+    for path in (farm.folder / ".bt").glob("state.db*"):
+        path.unlink()
+    names = {"by its name": [farm.cluster], "by its executor": ["coiled"], "all": []}[how]
+    assert f"stopped {farm.cluster}" in farm.bt("clean", "--cluster", *names, "--yes").out
+
+
 def test_one_that_is_gone_already_is_forgotten(farm: Farm, cloud: Cloud) -> None:
     shouting(farm)
     farm.build()
@@ -220,6 +239,37 @@ def test_clusters_of_others_are_left_alone(farm: Farm, cloud: Cloud, tmp_path: P
     assert other.bt("clean", "--cluster", "--yes").out == "there is no cluster\n"
     by_name = other.bt("clean", "--cluster", farm.cluster, "--yes")
     assert (by_name.code, "of the project `project`" in by_name.err) == (2, True)
+    assert cloud.clusters(farm.cluster)[-1].state == "ready"
+
+
+def renamed(farm: Farm, cloud: Cloud, tmp_path: Path) -> Farm:
+    """Another project whose cluster has the name that `farm` gave to its own, which is gone."""
+    other = Farm(tmp_path / "other", cloud)
+    other.folder.mkdir()
+    other.cluster = farm.cluster
+    cloud.stop(farm.cluster)
+    shouting(other)
+    other.build()
+    return other
+
+
+def test_a_name_that_others_have_taken_since_is_theirs(farm: Farm, cloud: Cloud, tmp_path: Path) -> None:
+    shouting(farm)
+    farm.build()
+    renamed(farm, cloud, tmp_path)
+    assert "not up" in farm.bt("status").out
+    assert "was gone already" in farm.bt("clean", "--cluster", "--yes").out
+    assert cloud.clusters(farm.cluster)[-1].state == "ready"
+
+
+def test_what_a_killed_build_had_asked_for_is_not_what_others_have_since(
+    farm: Farm, cloud: Cloud, tmp_path: Path
+) -> None:
+    shouting(farm)
+    interrupted(farm, cloud, signal.SIGKILL)
+    cloud.set(boot_seconds=0)
+    renamed(farm, cloud, tmp_path)
+    assert "stopped" not in str(farm.build("-e", "local").warnings)
     assert cloud.clusters(farm.cluster)[-1].state == "ready"
 
 
@@ -280,6 +330,7 @@ def test_a_refusal_is_shown_and_leaves_nothing(
     run = farm.bt("build")
     assert run.code == 7
     assert words in run.err
+    assert (f"{cloud.url}/clusters/" in run.err) == (fault is fail_start)  # before that there is no page
     assert "cluster" not in farm.bt("status").out
 
 
@@ -312,6 +363,13 @@ def test_a_job_whose_machine_is_lost_runs_elsewhere(farm: Farm, cloud: Cloud) ->
     said = losing(farm, lambda: [cloud.lose_worker(farm.cluster, n) for n in (1,)])
     assert cloud.clusters(farm.cluster)[-1].workers == 1
     assert said.count('"finished"') == 1
+
+
+@pytest.mark.parametrize("workers", ["1", "[0, 1]"])
+def test_the_last_machine_that_is_lost_is_replaced(farm: Farm, cloud: Cloud, workers: str) -> None:
+    farm.write_farm(SLOW, workers=workers)
+    losing(farm, lambda: cloud.lose_worker(farm.cluster))
+    assert len(cloud.clusters(farm.cluster)) == 1
 
 
 @pytest.mark.parametrize("how", ["lost", "stopped"])

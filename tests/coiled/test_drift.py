@@ -77,3 +77,14 @@ def test_settings_and_lock_files_are_compared_with_what_the_cluster_was_made_wit
     assert "uv.lock: changed here, as before there" in told
     assert "worker_memory: 16 GiB here, 8 GiB there" in told
     assert "region: us-west-2 here, not set there" in told
+
+
+def test_a_cluster_stops_when_it_was_made_to(farm: Farm) -> None:
+    task = '[tasks.t]\noutputs = "t"\nrun = ": > t"\n'
+    farm.write_farm(task, idle_timeout='"15m"')
+    farm.build()
+    farm.write_farm(task, idle_timeout='"3m"')
+    run = farm.build("-B")
+    [told] = drifted(run.warnings)
+    assert "idle_timeout: 180 s here, 900 s there" in told
+    assert any("stops after 15 min" in text for text in run.warnings)

@@ -62,6 +62,20 @@ def test_a_decorated_function_runs_where_its_decorator_says(farm: Farm, cloud: C
     cloud.wait_for(farm.cluster, "stopped")
 
 
+def test_functions_on_one_machine(farm: Farm, cloud: Cloud) -> None:
+    farm.write_farm(
+        '[tasks.t]\noutputs = "t.txt"\ncall = "steps:where"\n', mode='"function"', keepalive='"1s"'
+    )
+    farm.write("steps.py", WHERE)
+    farm.build()
+    cloud.wait_for(farm.read("t.txt"), "stopped")
+    farm.taskfile('[tasks.t]\noutputs = "t.txt"\ncall = "steps:where"\n')
+    farm.write("steps.py", DECORATED.format(name=farm.cluster).replace("[0, 1]", "1"))
+    farm.build("-j2")
+    assert farm.read("t.txt") == farm.cluster
+    cloud.wait_for(farm.cluster, "stopped")
+
+
 def test_a_decorator_that_is_not_the_first_is_refused(farm: Farm) -> None:
     farm.taskfile('[tasks.t]\noutputs = "t.txt"\ncall = "steps:where"\n')
     text = DECORATED.format(name="n").replace(

@@ -153,6 +153,7 @@ def test_bom_and_crlf_change_nothing(tmp_path: Path) -> None:
 
 
 T = "[tasks.t]\nrun = 'x'\n"
+FARM = "[executors.farm]\nbackend = 'coiled'\n"
 WRONG: list[tuple[str, list[tuple[int, int, str, str]]]] = [
     # syntax
     ("a = 1\nb", [(2, 2, "expected '=' after a key", "")]),
@@ -228,6 +229,23 @@ WRONG: list[tuple[str, list[tuple[int, int, str, str]]]] = [
     (T + "foreach = { x = '@list', y = '@list' }", [(3, 26, "of one wildcard", "from")]),
     (T + "foreach = { x = '@' }", [(3, 17, "a file behind `@`", "@file")]),
     ("[executors.lab]\nbackend = 'coiled'\ndrift = 'no'", [(3, 9, "drift", "warn")]),
+    (FARM + "workers = [5, 2]", [(3, 11, "larger number first", "[0, 4]")]),
+    (FARM + "workers = [1, 2, 3]", [(3, 11, "must be two numbers, not 3", "[0, 4]")]),
+    (FARM + "workers = [0, 0]", [(3, 11, "allows none", "[0, 4]")]),
+    (FARM + "workers = 0", [(3, 11, "must be more than 0", "")]),
+    (FARM + "name = 'a b'", [(3, 8, "cannot be the name of a cluster", "letters")]),
+    (FARM + "idle_timeout = 0", [(3, 16, "must be more than 0", "")]),
+    (FARM + "worker = { cpus = 0 }", [(3, 19, "must be more than 0", "")]),
+    (FARM + "worker = { memory = 0 }", [(3, 21, "must be more than 0", "")]),
+    (FARM + "worker = { gpu = 1.5 }", [(3, 18, "whole number", "")]),
+    (FARM + "worker = { vm_type = [] }", [(3, 22, "is an empty list", "")]),
+    (FARM + "options = 'x'", [(3, 11, "`executors.farm.options` must be a table", "")]),
+    (FARM + "options = { tags = 'x' }", [(3, 20, "`executors.farm.options.tags` must be a table", "")]),
+    (FARM + "options = { n_workers = 3 }", [(3, 13, "`n_workers` is for `bt` to say", "`workers`")]),
+    (
+        FARM + "options = { shutdown_on_close = true }",
+        [(3, 13, "`shutdown_on_close` is for", "leave it out")],
+    ),
     ("[executors.lab]\nbackend = 'custom'", [(1, 12, "needs `factory`", "")]),
     ("[bt]\nexecutor = 'locl'", [(2, 12, "no executor is called `locl`", "`local`")]),
     ("[bt.cache]\nsize = '4GB'", [(1, 5, "`cache` is not supported yet", "")]),

@@ -10,7 +10,9 @@ from test_load import GOOD, WRONG
 from buildtool.taskfile.keys import TASK_KEYS
 from buildtool.taskfile.schema import json_schema
 
-BEYOND = (  # mistakes that JSON Schema cannot express: NUL, equal names, rows that differ, files
+BEYOND = (
+    "larger number first",  # of two numbers
+    "allows none",  # mistakes that JSON Schema cannot express: NUL, equal names, rows that differ, files
     "NUL", "names an input and an output", "different keys", "`run` is empty", "out of range", "no file",
     "outside the project", "is a directory", "no executor is called",
 )  # fmt: skip
