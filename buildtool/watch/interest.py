@@ -326,8 +326,12 @@ class Interest:
             pending += later
         return found
 
-    def look_again(self, jobs: Iterable[JobId]) -> None:
-        """Take in what jobs turned out to read when they last ran, and the source files of functions."""
+    def look_again(self, jobs: Iterable[JobId]) -> bool:
+        """Take in what jobs turned out to read when they last ran, and the source files of functions.
+
+        Whether they read something that nothing was known of before.
+        """
+        before = self._found.keys() | self._code.keys()
         found = set(jobs)
         named = {task.name for task in self._expander.tasks.values() if task.depfile is not None}
         if named:
@@ -341,3 +345,8 @@ class Interest:
         for task in self._expander.tasks.values():
             for path in self._project.functions.sources(task):
                 self._code.setdefault(path, set()).add(task.name)
+        return not (self._found.keys() | self._code.keys()) <= before
+
+    def found_anew(self) -> set[str]:
+        """What jobs turned out to read (absolute) and that looks different since it was recorded."""
+        return {self._disk.absolute(path) for path in self._found if self._looks_new(path)}

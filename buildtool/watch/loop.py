@@ -223,10 +223,10 @@ class Watch:
         looked = self._again.cone
         still = {} if looked is None else {job: bad for job, bad in self._bad.items() if job not in looked}
         self._bad = still | build.bad
-        if self._interest is not None:
-            self._interest.look_again(
-                looked if looked is not None else [job.id for job in project.graph_jobs]
-            )
+        jobs = looked if looked is not None else [job.id for job in project.graph_jobs]
+        if self._interest is not None and self._interest.look_again(jobs):
+            self._watch(self._interest.directories())
+            self._pending |= self._interest.found_anew()
         for report in build.bad.values():
             if report.failure is not None and report.failure.log is not None:
                 self._last_log = report.failure.log
