@@ -144,11 +144,12 @@ class Build:
     _dirty: bool = False  # something is not committed
     _note_at: float | None = None  # when that must be, for processes that run
     _capacity: dict[str, float] = field(default_factory=dict)
-    _expected: dict[str, float] = field(default_factory=dict)  # seconds, by key
+    _expected: Mapping[str, float] = field(default_factory=dict)  # seconds, by key
     _temporary: dict[JobId, set[JobId]] = field(default_factory=dict)  # consumers that are not settled yet
     _spent: set[JobId] = field(default_factory=set)  # `temp` jobs without such consumers
     _growing: set[JobId] = field(default_factory=set)  # unsettled jobs that may turn out to read anything
     _broken: StateError | None = None
+    _looked: set[JobId] | None = None  # where not all are: the jobs that are looked at
     _as_is: set[JobId] = field(default_factory=set)  # with `--only`: the jobs that are not built
     _forced: set[JobId] = field(default_factory=set)
     _took: dict[str, tuple[int, float]] = field(
@@ -206,11 +207,10 @@ class Build:
             self._capacity,
             keep_going=self.options.keep_going,
         )
-        jobs = self._cone(self.want.roots)
         if self.again is not None and self.again.cone is not None:
-            cone = self.again.cone
-            self._as_is.update(job for job in jobs if job not in cone)
-            jobs = [job for job in jobs if job in cone]
+            jobs = sorted(self.again.cone)
+        else:
+            jobs = self._cone(self.want.roots)
         self.checker.forced = self._forced
         if self.options.force and (self.again is None or self.again.cone is None):
             self._forced.update(jobs)
@@ -222,6 +222,7 @@ class Build:
         """Go on where the last build of this process ended."""
         self.performer.number = again.works
         self._forced.update(again.forced)
+        self._looked = set(again.cone) if again.cone is not None else None
         for job in again.cone if again.cone is not None else list(again.made):
             again.made.pop(job, None)
         self.checker.made = again.made
@@ -360,8 +361,8 @@ class Build:
                 self._absent[job.id] = look  # it is told of at the end, unless somebody needs its outputs
             else:
                 self._came_out(job, look, Status.FRESH)
-        if not self.options.only and (back := self._as_is.intersection(look.absent)):
-            self._as_is -= back  # what they made is not there any more, and is needed after all
+        if self._looked is not None and (back := [j for j in look.absent if j not in self._looked]):
+            self._looked.update(back)  # what they made is not there any more, and is needed after all
             self._want_more(back)
             self._tell(Grown(job.id, frozenset(back)))
             return
@@ -391,7 +392,7 @@ class Build:
         return requires
 
     def _want_more(self, jobs: Iterable[JobId]) -> None:
-        new = [j for j in self._cone(jobs) if self.plan.state(j) is None and not self._is_as_is(j)]
+        new = [j for j in self._cone(jobs) if self.plan.state(j) is None and not self._is_left(j)]
         if self.options.force:
             self._forced.update(new)
         self._count_consumers(new)
@@ -790,15 +791,18 @@ class Build:
 
     # -- what the plan asks ----------------------------------------------------------------------------------
 
-    def _is_as_is(self, job: JobId) -> bool:
-        return not self.options.only and job in self._as_is
+    def _is_left(self, job: JobId) -> bool:
+        """Whether a job is as the last build of this process left it, and is not looked at."""
+        return self._looked is not None and job not in self._looked
 
     def _is_settled(self, job: JobId) -> bool:
-        return self.plan.status(job) is not None or job in self._as_is
+        return self.plan.status(job) is not None or job in self._as_is or self._is_left(job)
 
     def _prerequisites(self, job: JobId) -> Iterable[JobId]:
         found = self.project.expander.graph.prerequisites(self.project.graph_jobs[job])
-        return [p for p in found if p not in self._as_is] if self._as_is else found
+        if self.options.only or self._looked is not None:
+            return [p for p in found if p not in self._as_is and not self._is_left(p)]
+        return found
 
     def _resources(self, job: JobId) -> Mapping[str, float]:
         """What a job takes: more than there is means all there is."""

@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 from buildtool.fingerprint import Item
@@ -155,7 +156,7 @@ class StateReader:
         """The keys of all jobs that have a record."""
         return self._read("SELECT key FROM jobs ORDER BY key", lambda rows: [to_text(key) for (key,) in rows])
 
-    def durations(self) -> dict[str, float]:
+    def durations(self) -> Mapping[str, float]:
         """How many seconds each job took when it last ran, by key."""
         return self._known().seconds
 
@@ -287,9 +288,9 @@ class State(StateReader):
         """Commit and let go of the file; `seal` it as what it is to be found as."""
         self._database.close(seal=seal)
 
-    def durations(self) -> dict[str, float]:
-        """How many seconds each job took when it last ran, by key; as it is now."""
-        return dict(self._known().seconds)
+    def durations(self) -> Mapping[str, float]:
+        """How many seconds each job took when it last ran, by key; as it is at any moment."""
+        return MappingProxyType(self._known().seconds)
 
     def owner(self, path: str) -> str | None:
         """The key of the job that made exactly this path, even if no record tells of it any more."""

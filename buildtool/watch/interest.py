@@ -316,9 +316,10 @@ class Interest:
         """These jobs and all that is made from what they make."""
         found = set(jobs)
         pending = list(found)
+        dependents = self._dependents
         while pending:
             job = pending.pop()
-            later = set(self._dependents.get(job, ()))
+            later = set(dependents.get(job, ()))
             for path in self._graph.paths(self._graph.jobs[job].output_files()) if self._found else ():
                 later |= self._found.get(path, set())
             later -= found

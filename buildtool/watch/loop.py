@@ -88,6 +88,7 @@ class Watch:
     _taskfile: Taskfile | None = None
     _project: Project | None = None
     _want: Wanted | None = None
+    _wanted: set[JobId] = field(default_factory=set)  # and all that they wait for
     _interest: Interest | None = None
     _again: Again = field(init=False)
     _executor: Dispatch | None = None
@@ -147,6 +148,7 @@ class Watch:
         failed = {job for job, report in self._bad.items() if report.status == "failed"}
         forced = failed if why == "failed" else set()
         cone = interest.cone(effect.jobs | forced)
+        cone &= self._wanted
         cone -= interest.cone(failed - cone)  # what reads what failed waits until that is mended
         if cone:
             self.screen.begin(effect.paths, "forced: what failed" if forced else "")
@@ -179,6 +181,7 @@ class Watch:
                     self._again, made={}, cone=None, forced=set(), serving=serving, looks={}
                 )
                 self._want, self._unplanned = want, False
+                self._wanted = set(project.expander.graph.closure(want.roots))
                 gc.collect()
                 gc.freeze()  # the graph stays: no need to go through it again and again
                 self._build(project, want, state, options, complete=True)
@@ -392,6 +395,8 @@ class Watch:
             if not told:
                 told = True
                 self.screen.waiting(*self._watched, _KEYS if keys.is_usable() else "")
+                if self._interest is not None:
+                    self._interest.cone(())  # what it needs is worked out now, while nobody waits for it
             with keys.listening() as typed:
                 word = self._sleep(typed, keys)
             if not self._goes_on():
