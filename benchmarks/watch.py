@@ -7,6 +7,9 @@ For each number of files a project of as many jobs, each of which copies one fil
 takes it as it is). Milliseconds are medians over the edits, `most` the worst; 50 of them are the time without a change
 that ends a burst of changes. `over it` is without them. Then what the watching process holds in memory, and the
 share of one core that it uses while nothing happens for five seconds. Prints a Markdown table.
+
+Beside it go-task (`task -w`), watchfiles and entr, those that are on the PATH: the time to the start of their command,
+which is the same one for all files, as these know no rule for each. They run at most with 1000 files.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -93,6 +97,58 @@ def measure(folder: Path, files: int, edits: int) -> str:
     )
 
 
+GOTASK = """
+version: "3"
+interval: 50ms
+tasks:
+  default:
+    sources: ["in/*.txt"]
+    cmds: ["date +%s.%N > began"]
+"""
+PEERS = {
+    "task": ["task", "-w", "default"],
+    "watchfiles": ["watchfiles", "--ignore-permission-denied", "sh -c 'date +%s.%N > began'", "in"],
+    "entr": ["sh", "-c", "ls -d in/*.txt | entr -n sh -c 'date +%s.%N > began'"],
+}
+
+
+def began(folder: Path, before: str) -> float:
+    """When the command of a peer has started once more, as it says itself."""
+    until = time.time() + 10
+    while time.time() < until:
+        text = (folder / "began").read_text().strip()
+        if text and text != before:
+            return float(text)
+        time.sleep(0.002)
+    raise SystemExit("it did not start")
+
+
+def peer(folder: Path, name: str, files: int, edits: int) -> str:
+    """The line of another tool."""
+    (folder / "in").mkdir(parents=True)
+    for number in range(files):
+        (folder / f"in/{number}.txt").write_text(f"text {number}\n")
+    (folder / "Taskfile.yml").write_text(GOTASK)
+    (folder / "began").write_text("")
+    process = subprocess.Popen(
+        PEERS[name], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    time.sleep(4)
+    taken = []
+    for edit in range(edits):
+        before = (folder / "began").read_text().strip()
+        path = folder / f"in/{edit * 7919 % files}.txt"
+        with path.open("w") as file:
+            file.write(f"edit {edit}\n")
+        closed = time.time()
+        taken.append(began(folder, before) - closed)
+        time.sleep(0.5)
+    os.killpg(process.pid, 15)
+    process.wait()
+    middle = statistics.median(taken)
+    return f"| {name}, {files} | | {middle * 1000:.0f} ms | | {max(taken) * 1000:.0f} ms | | |"
+
+
 def main() -> None:
     """Measure and print."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled modules are kept, as where tools are used
@@ -107,6 +163,9 @@ def main() -> None:
     for files in map(int, given.files.split(",")):
         with tempfile.TemporaryDirectory() as folder:
             print(measure(Path(folder) / "p", files, given.edits), flush=True)
+            for name in PEERS if files <= 1000 else ():
+                if shutil.which(name):
+                    print(peer(Path(folder) / name, name, files, given.edits), flush=True)
 
 
 if __name__ == "__main__":
