@@ -25,6 +25,7 @@ class Rounds(Plain):
         self._title = ""
         self._said = False
         self._waits = False  # the last line says so
+        self._trouble: list[str] = []
 
     def begin(self, paths: Iterable[str], why: str = "") -> None:
         """A round begins because these paths changed, or because of `why`; it is told with its first line."""
@@ -34,10 +35,14 @@ class Rounds(Plain):
 
     def trouble(self, error: BtError) -> None:
         """Why there is no build: the Taskfile is broken, or something is missing."""
-        self._write(*render_error(error, self._paint))
+        lines = render_error(error, self._paint)
+        if lines != self._trouble:  # it is told once, however often it is met
+            self._trouble = lines
+            self._write(*lines)
 
     def end(self, counts: Mapping[str, int], seconds: float, code: int, still: Iterable[JobReport]) -> None:
         """A round is over; `still`: what failed earlier and was not run again."""
+        self._trouble = []
         if self._said or not self._title:
             super().summary(counts, seconds, code)
         for job in still if self._said else ():

@@ -30,6 +30,7 @@ from buildtool.session import Session
 from buildtool.signals import Signals
 from buildtool.state.store import State
 from buildtool.taskfile.specs import Taskfile
+from buildtool.text import printable
 from buildtool.watch.git import Repository
 from buildtool.watch.interest import Effect, Interest
 from buildtool.watch.keys import Keys
@@ -41,6 +42,9 @@ LONGEST = 0.5  # seconds that a burst of changes is waited for at most
 _GIT_LOOKS = 0.02  # seconds between two looks whether git is done
 _GIT_PATIENCE = 10.0  # seconds after which a lock that git holds is taken for a forgotten one
 _NET = 180.0  # seconds after which everything is looked at, should the system have missed to tell
+_ROUNDS = (
+    5  # builds in a row for the same paths, after which these are taken for what the builds themselves write
+)
 _POLL = 1.0  # seconds between two looks where the system does not tell
 _KEYS = " · r rebuild, f force the failed, l last log, q quit"
 
@@ -96,6 +100,11 @@ class Watch:
     _bad: dict[JobId, JobReport] = field(default_factory=dict)
     _pending: set[str] = field(default_factory=set)  # paths that may have changed
     _unplanned: bool = False  # the last plan came to nothing: anything may mend it
+    _outdated: bool = False  # the next build must look at everything
+    _repeats: tuple[tuple[str, ...], int] = (
+        (),
+        0,
+    )  # for which paths the last builds were, and how many of them
     _watches: Watches = field(default_factory=Watches)
     _services: Services | None = None
     _polling: bool = False
@@ -141,7 +150,13 @@ class Watch:
 
     def _round(self, effect: Effect, why: str) -> None:
         interest = self._interest
-        if effect.plan or self._unplanned or interest is None or not interest.is_settled_by_the_plan:
+        if (
+            effect.plan
+            or self._unplanned
+            or self._outdated
+            or interest is None
+            or not interest.is_settled_by_the_plan
+        ):
             self.screen.begin(effect.paths, why)
             self._plan_and_build(self.options)
             return
@@ -180,7 +195,7 @@ class Watch:
                 self._again = replace(
                     self._again, made={}, cone=None, forced=set(), serving=serving, looks={}
                 )
-                self._want, self._unplanned = want, False
+                self._want, self._unplanned, self._outdated = want, False, False
                 self._wanted = set(project.expander.graph.closure(want.roots))
                 gc.collect()
                 gc.freeze()  # the graph stays: no need to go through it again and again
@@ -196,24 +211,31 @@ class Watch:
         try:
             with self.session.writing() as state:
                 if state is not project.reader:
-                    self._unplanned = True  # another `bt` was at work since: what is in memory may be wrong
+                    self._outdated = True  # another `bt` was at work since: what is in memory may be wrong
                 else:
                     project.code_changed()
                     self._again.cone, self._again.forced = cone, forced
                     self._build(project, want, state, self.options, complete=False)
         except BtError as error:
             self._failed_to(error)
-        if self._unplanned:
+        if self._outdated:
             self._plan_and_build(self.options)
 
     def _failed_to(self, error: BtError) -> None:
         if isinstance(error, StateError):
             raise error
-        if isinstance(error, ExecutorError) and self._executor is not None:
+        if isinstance(error, ExecutorError):
+            self._let_go()
+        self.screen.trouble(error)
+
+    def _let_go(self) -> None:
+        """The executors are of no use any more."""
+        if self._executor is not None:
             self._executor.close()
             self._executor = None
-            self._unplanned = True
-        self.screen.trouble(error)
+        self._again.rooms.clear()
+        self._again.drifts.clear()
+        self._outdated = True
 
     def _build(
         self, project: Project, want: Wanted, state: State, options: Options, *, complete: bool
@@ -310,8 +332,16 @@ class Watch:
                 )
 
     def _attend_executor(self) -> None:
-        """What executors have to say while nothing runs."""
-        for event in self._executor.events() if self._executor is not None else ():
+        """What executors have to say while nothing runs; one that is lost is asked for again by the next build."""
+        if self._executor is None:
+            return
+        try:
+            events = self._executor.events()
+        except ExecutorError as error:
+            self.screen.warning(f"{error.summary}; the next build asks for it again")
+            self._let_go()
+            return
+        for event in events:
             match event:
                 case Note(text):
                     self.screen.note(text)
@@ -390,7 +420,7 @@ class Watch:
                 self._debounce()
                 hints, self._pending = self._pending, set()
                 effect = self._judge(hints)
-                if effect:
+                if effect and not self._goes_round(effect, slept=told):
                     return effect, ""
             if not told:
                 told = True
@@ -405,6 +435,20 @@ class Watch:
                 return Effect(plan=True), "rebuild"
             if word == "failed" and self._bad:
                 return Effect(), "failed"
+
+    def _goes_round(self, effect: Effect, *, slept: bool) -> bool:
+        """Whether builds follow each other because of what they write themselves; that is told, and ends here."""
+        paths, times = self._repeats
+        self._repeats = (effect.paths, 1 if slept or effect.paths != paths else times + 1)
+        if self._repeats[1] <= _ROUNDS:
+            return False
+        self._repeats = ((), 0)
+        shown = ", ".join(map(printable, effect.paths[:3])) or "something"
+        self.screen.warning(
+            f"{shown} changed in each of {_ROUNDS} builds in a row: a job that reads it seems to write it, too;"
+            " waiting for another change"
+        )
+        return True
 
     def _judge(self, hints: set[str]) -> Effect:
         """What these changes mean."""

@@ -266,6 +266,18 @@ def test_at_the_limit_of_the_system_it_says_so_and_looks_by_itself(copy: Project
         process.stdout.close()
 
 
+def test_a_job_that_writes_what_it_reads_does_not_go_round_for_ever(project: Project) -> None:
+    project.taskfile(
+        '[tasks.t]\ninputs = "in"\noutputs = "out"\nrun = "date +%s%N >> in; cp {input} {output}; sleep 0.1"\n'
+    )
+    project.write("in", "1")
+    with Watching(project) as watch:
+        told = watch.until("waiting")
+        texts = [event["text"] for event in told if event["event"] == "warning"]
+        assert any("in changed in each of 5 builds in a row" in text for text in texts)
+        assert watch.end() == 130
+
+
 class Terminal:
     """`bt watch` on a terminal."""
 
