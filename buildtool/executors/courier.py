@@ -456,15 +456,19 @@ class Courier:
     def _stop(self, ids: Iterable[int], *, now: bool) -> None:
         """End jobs: what runs is told to, and what waits is taken back."""
         self._stopped.update(ids)
-        wanted = self._stopped
-        waiting = []
-        for sent in self._jobs.values():
-            numbers = {work.id for work, _ in sent.batch.works}
-            if numbers <= wanted and not numbers & self._runs.keys():
-                waiting.append(sent.future)
         known = {work.id for sent in self._jobs.values() for work, _ in sent.batch.works}
         self._tell_stopped(number for number in ids if number not in known and number not in self._brought)
         self._end({f"{self._nonce}-{number}" for number in ids}, now=now)
+        self._take_back()
+
+    def _take_back(self) -> None:
+        """Take jobs back that are to end and run nowhere: no machine will ever answer for them."""
+        waiting = []
+        for sent in self._jobs.values():
+            numbers = {work.id for work, _ in sent.batch.works}
+            machines = {machine for number in numbers for machine in self._runs.get(number, ())}
+            if numbers <= self._stopped and not machines & self._threads.keys():
+                waiting.append(sent.future)
         if waiting:
             self._client.cancel(waiting, force=True)
 
@@ -496,6 +500,7 @@ class Courier:
             self._threads = threads
             self._contents.workers = set(threads)
             self._tell(Sized(float(max(1, sum(threads.values()), self._cluster.most) * _DEEP)))
+            self._take_back()  # what ran on a machine that is gone waits for another one
         now = time.monotonic()
         if threads or not self._jobs:
             self._lonely_since = None
