@@ -58,6 +58,7 @@ from buildtool.state.records import HistoryRecord, Made
 from buildtool.state.store import State
 from buildtool.text import count, printable
 
+RESTARTS = 3  # of a running job because what it reads has changed: more often, it seems to write that itself
 LOST = 3  # runs of a job that may be lost for reasons that are not its own
 NOTED = 0.1  # seconds until a running job's process is known to the state: most jobs are done by then
 SHORT = 0.1  # seconds; of jobs on other machines that take less, many travel together
@@ -293,11 +294,12 @@ class Build:
     def _begin_anew(self, changed: set[str]) -> None:
         """Break off the jobs that read what has changed since: they run once more, the others go on."""
         for number, attempt in self._running.items() if changed else ():
-            if attempt.anew or not self._can_end(attempt):
+            if attempt.anew or attempt.restarts >= RESTARTS or not self._can_end(attempt):
                 continue
             touched = self.performer.touched(attempt, changed)
             if touched is not None:
                 attempt.anew = True
+                attempt.restarts += 1
                 self.reporter.note(f"{attempt.job.name} begins anew: {printable(touched)} changed")
                 self.executor.cancel(number)
 
@@ -355,6 +357,7 @@ class Build:
             attempt = self._attempts[job.id] = Attempt(job, look)
             if known is not None:
                 attempt.repeats, attempt.lost, attempt.alone = known.repeats, known.lost, known.alone
+                attempt.restarts = known.restarts
         else:
             self._remember(job, look.record.outputs if look.record is not None else ())
             if isinstance(look.verdict, Fresh) and look.verdict.absent:

@@ -50,6 +50,7 @@ class Attempt:
     repeats: int = 0  # runs that did not count, because an input changed meanwhile
     lost: int = 0  # runs that did not count, because of what happened where they ran
     anew: bool = False  # what it reads has changed, so that it was told to end and will run again
+    restarts: int = 0  # how often it was, in this build
     alone: bool = False  # to be run where it can hurt no other job
     work: Work | None = None
     command: str = ""
