@@ -42,9 +42,9 @@ LONGEST = 0.5  # seconds that a burst of changes is waited for at most
 _GIT_LOOKS = 0.02  # seconds between two looks whether git is done
 _GIT_PATIENCE = 10.0  # seconds after which a lock that git holds is taken for a forgotten one
 _NET = 180.0  # seconds after which everything is looked at, should the system have missed to tell
-_ROUNDS = (
-    5  # builds in a row for the same paths, after which these are taken for what the builds themselves write
-)
+# Builds in a row for the same paths, after which these are taken for what the builds themselves write: of jobs that
+# failed, as those do whose inputs change while they run, and of others, for which somebody may just be typing fast.
+_ROUNDS, _MANY_ROUNDS = 3, 20
 _POLL = 1.0  # seconds between two looks where the system does not tell
 _KEYS = " · r rebuild, f force the failed, l last log, q quit"
 
@@ -440,12 +440,13 @@ class Watch:
         """Whether builds follow each other because of what they write themselves; that is told, and ends here."""
         paths, times = self._repeats
         self._repeats = (effect.paths, 1 if slept or effect.paths != paths else times + 1)
-        if self._repeats[1] <= _ROUNDS:
+        most = _ROUNDS if effect.jobs & self._bad.keys() else _MANY_ROUNDS
+        if self._repeats[1] <= most:
             return False
         self._repeats = ((), 0)
         shown = ", ".join(map(printable, effect.paths[:3])) or "something"
         self.screen.warning(
-            f"{shown} changed in each of {_ROUNDS} builds in a row: a job that reads it seems to write it, too;"
+            f"{shown} changed in each of {most} builds in a row: a job that reads it seems to write it, too;"
             " waiting for another change"
         )
         return True
