@@ -10,7 +10,7 @@ import threading
 from types import TracebackType
 from typing import Any, Self
 
-from support.project import Project, Run
+from support.project import Project, Run, clean_environment
 
 PATIENCE = 30.0  # seconds; a hang is a failure
 
@@ -19,8 +19,8 @@ class Watching:
     """A running `bt watch --json` in a project."""
 
     def __init__(self, project: Project, *words: str, env: dict[str, str] | None = None) -> None:
-        options = {"env": env} if env is not None else {}
-        self.process: subprocess.Popen[str] = project.start("watch", "--json", *words, **options)
+        env = {"PYTHONFAULTHANDLER": "1", **(clean_environment() if env is None else env)}
+        self.process: subprocess.Popen[str] = project.start("watch", "--json", *words, env=env)
         self._lines: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self.seen: list[dict[str, Any]] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -59,7 +59,11 @@ class Watching:
     def end(self, number: int = signal.SIGINT) -> int:
         """End it with a signal; its exit code."""
         self.process.send_signal(number)
-        return self.process.wait(PATIENCE)
+        try:
+            return self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGABRT)  # tells where it stands
+            raise AssertionError(f"it did not end: {self.process.communicate()[1]}") from None
 
     def __enter__(self) -> Self:
         return self
