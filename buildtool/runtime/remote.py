@@ -30,7 +30,7 @@ import tempfile
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 Data = dict[str, Any]  # plain: text, bytes, numbers, lists and tables of them
@@ -123,15 +123,19 @@ def _run(
             " jobs need 3.11 or newer"
         )
         return [_answer(job, error=text) for job in batch["jobs"]]
-    place = _Place(
-        base,
-        _unpacked(base, batch["kit"], kit),
-        _unpacked(base, batch["code"], code),
-        title,
-        forsaken,
-        inline,
-    )
-    kept = [name for name, pieces in contents.items() if _keep(place, batch["names"][name], pieces)]
+    try:
+        place = _Place(
+            base,
+            _unpacked(base, batch["kit"], kit),
+            _unpacked(base, batch["code"], code),
+            title,
+            forsaken,
+            inline,
+        )
+        kept = [name for name, pieces in contents.items() if _keep(place, batch["names"][name], pieces)]
+    except OSError as error:  # a full disk: another machine may have room
+        text = f"{title} cannot write down what is sent to it: {error.strerror or error}"
+        return [_answer(job, error=text, lacking=True) for job in batch["jobs"]]
     runs = [_Run(job, place, emit, tuple(batch["at_start"])) for job in batch["jobs"]]
     for this in runs:
         _stops[this.id] = this.stop
@@ -212,12 +216,14 @@ def _unpacked(base: str, name: str, data: bytes) -> str:
         return where
     os.makedirs(os.path.dirname(where), exist_ok=True)
     new = tempfile.mkdtemp(dir=os.path.dirname(where))
-    with zipfile.ZipFile(io.BytesIO(data)) as packed:
-        packed.extractall(new)
     try:
+        with zipfile.ZipFile(io.BytesIO(data)) as packed:
+            packed.extractall(new)
         os.rename(new, where)
-    except OSError:  # another thread was faster
+    except OSError:
         shutil.rmtree(new, ignore_errors=True)
+        if not os.path.isdir(where):  # else another thread was faster
+            raise
     return where
 
 
@@ -274,22 +280,36 @@ def _hash(where: str) -> str:
 def _write_down(base: str, folder: str, name: str, text: str) -> None:
     os.makedirs(os.path.join(base, folder), exist_ok=True)
     number, new = tempfile.mkstemp(dir=base)
-    with open(number, "w", encoding="ascii") as file:
-        file.write(text)
-    os.replace(new, os.path.join(base, folder, name))
+    with _or_nothing(new):
+        with open(number, "w", encoding="ascii") as file:
+            file.write(text)
+        os.replace(new, os.path.join(base, folder, name))
+
+
+@contextlib.contextmanager
+def _or_nothing(new: str) -> Iterator[None]:
+    """Remove a file that cannot be finished: on a full disk it would be in the way of all that comes after."""
+    try:
+        yield
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(new)
+        raise
 
 
 def _keep(place: _Place, names: list[str], pieces: list[bytes]) -> bool:
     """Write a content down, unless it is here already, under whichever of its names."""
     known = _find(place.base, names)
     if known is None:
+        _make_room(place.base, sum(map(len, pieces)))
         state = hashlib.blake2b(digest_size=16)
         number, new = tempfile.mkstemp(dir=place.base)
-        with open(number, "wb") as file:
-            for piece in pieces:
-                state.update(piece)
-                file.write(piece)
-        known = _take(place.base, new, state.hexdigest())
+        with _or_nothing(new):
+            with open(number, "wb") as file:
+                for piece in pieces:
+                    state.update(piece)
+                    file.write(piece)
+            known = _take(place.base, new, state.hexdigest())
     _write_down(place.base, "keys", names[0], os.path.basename(known))
     return True
 
@@ -304,21 +324,25 @@ def _take(base: str, file: str, own: str) -> str:
     return where
 
 
-def _copy(source: str, where: str) -> None:
+def _copy(base: str, source: str, where: str) -> None:
     """A file of the job's own: whatever it does to it, no other job sees that. Shares the bytes where the disk can."""
     with open(source, "rb") as old, open(where, "wb") as new:
         try:
             fcntl.ioctl(new.fileno(), _FICLONE, old.fileno())
         except OSError:
+            _make_room(base, os.fstat(old.fileno()).st_size)
             shutil.copyfileobj(old, new, 1 << 20)
 
 
-def _make_room(base: str) -> None:
-    """Drop the contents that were not used for the longest time while the disk is nearly full."""
+def _make_room(base: str, size: int = 0) -> None:
+    """Drop the contents that were not used for the longest time while the disk is nearly full.
+
+    `size`: so many bytes are about to be written.
+    """
     with contextlib.suppress(OSError):
         usage = shutil.disk_usage(base)
-        missing = int(usage.total * ROOM) - usage.free
-        if missing <= 0:
+        missing = int(usage.total * ROOM) + size - usage.free
+        if missing <= 0 or size > usage.total:
             return
         for entry in sorted(os.scandir(os.path.join(base, "proofs")), key=lambda e: e.stat().st_mtime):
             if missing <= 0:
@@ -604,7 +628,7 @@ def _fill(box: str, place: _Place, job: Data) -> str | None:
                 return f"`{path}` did not reach {place.worker}"
             if os.path.basename(source) == names[-1] != names[0]:  # from now on it is known by what it is
                 _write_down(place.base, "keys", names[0], names[-1])
-            _copy(source, where)
+            _copy(place.base, source, where)
         else:
             with open(where, "wb") as file:
                 file.write(data)
