@@ -31,7 +31,7 @@ def dask(name: str, place: Place | None, options: Mapping[str, Any], root: str, 
             ) from None
         hush()
         library: Any = distributed  # it has no types
-        security = _security(library, options.get("security"), root)
+        security = _security(library, options.get("security"), root, place)
         local = None
         address = options.get("address")
         if "scheduler_file" in options:
@@ -111,10 +111,20 @@ def hush() -> None:
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
-def _security(library: Any, files: Mapping[str, str] | None, root: str) -> Any:
+def _security(library: Any, files: Mapping[str, str] | None, root: str, place: Place | None) -> Any:
     if not files:
         return None
     path = {key: os.path.join(root, value) for key, value in files.items()}
+    for key, where in path.items():
+        try:
+            with open(where, "rb"):
+                pass
+        except OSError as error:  # the library would not say which
+            raise ExecutorError(
+                f"`{key}` of `security` cannot be read: {(error.strerror or str(error)).lower()}",
+                place=place,
+                facts=(("file", where),),
+            ) from error
     return library.Security(
         tls_ca_file=path.get("ca"),
         tls_client_cert=path.get("cert"),
@@ -152,7 +162,8 @@ def _local(library: Any, workers: int) -> Any:
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # any free port: by itself it would take one for all to see, and say so
+            scheduler_kwargs={"dashboard": False},
             host="127.0.0.1",
             silence_logs=50,
         )

@@ -126,15 +126,33 @@ class _ClusterName(Text):
         return {"type": "string"} | _CLUSTER.schema()
 
 
+class _Address(Text):
+    """Where a dask scheduler listens: without a port nobody answers, and only after a while that is seen."""
+
+    form = re.compile(r"(?:(?:tcp|tls|ucx|ws|wss)://)?[^/\s]+:\d{1,5}")
+
+    def check(self, value: Any, spot: Spot) -> Any:
+        text = super().check(value, spot)
+        if text is not INVALID and not self.form.fullmatch(text):
+            spot.wrong(
+                f"`{printable(spot.label)}` cannot be `{printable(text)}`", 'write `"tcp://HOST:PORT"`'
+            )
+            return INVALID
+        return text
+
+    def schema(self) -> Schema:
+        return {"type": "string", "pattern": f"^{self.form.pattern}$"}
+
+
 BACKENDS: dict[str, tuple[Key, ...]] = {
     "local": (),
     "threads": (_WORKERS,),
     "processes": (_WORKERS,),
     "loky": (_WORKERS,),
     "dask": (
-        Key("address", TEXT, "The scheduler's address."),
+        Key("address", _Address(), "The scheduler's address."),
         Key("scheduler_file", TEXT, "The file that tells the scheduler's address."),
-        Key("workers", Number(whole=True), "How many workers a local cluster has."),
+        Key("workers", Number(whole=True, positive=True), "How many workers a local cluster has."),
         Key("security", _SECURITY, "TLS files."),
         Key("resources", ListOf(TEXT), "Names of `resources` that workers were started with."),
         _FETCH,
@@ -168,6 +186,8 @@ def _backend(name: str) -> Table:
         (about, *BACKENDS[name]),
         required=("backend", "factory") if name == "custom" else ("backend",),
         marks=lambda v: v.get("backend") == name,
+        rule=rules.one_cluster if name == "dask" else None,
+        rules=rules.one_cluster_schema() if name == "dask" else {},
     )
 
 

@@ -99,6 +99,29 @@ def one_source_schema() -> Schema:
     }
 
 
+_CLUSTERS = ("address", "scheduler_file", "workers")  # of a `dask` executor: what says which one
+
+
+def one_cluster(table: Mapping[str, Any], spot: Spot) -> None:
+    """A `dask` executor is one cluster, and only one that is reached through a network needs to be secure."""
+    found = [name for name in table if name in _CLUSTERS]
+    for extra in found[1:]:
+        spot.key(extra).wrong_key(f"`{found[0]}` and `{extra}` exclude each other", "keep one of the two")
+    if "security" in table and found in ([], ["workers"]):
+        hint = 'add `address = "tls://HOST:PORT"`, or leave `security` out'
+        spot.key("security").wrong_key("`security` needs `address` or `scheduler_file`", hint)
+
+
+def one_cluster_schema() -> Schema:
+    """`one_cluster` as JSON Schema."""
+    pairs = [[one, other] for i, one in enumerate(_CLUSTERS) for other in _CLUSTERS[i + 1 :]]
+    either = {"anyOf": [{"required": [name]} for name in _CLUSTERS[:2]]}
+    return {
+        "not": {"anyOf": [{"required": pair} for pair in pairs]},
+        "dependentSchemas": {"security": either},
+    }
+
+
 def task_rule(usable: Collection[str]) -> Callable[[Mapping[str, Any], Spot], None]:
     """What must hold in a task whose keys may be those in `usable`."""
 
