@@ -52,30 +52,53 @@ def concerns_coiled(taskfile: Taskfile, reader: StateReader) -> bool:
     )
 
 
+def workspaces(taskfile: Taskfile, reader: StateReader) -> list[str | None]:
+    """Where clusters of this project may be; None is the workspace that Coiled takes by itself."""
+    from buildtool.executors.wish import workspace_of
+
+    named = (
+        workspace_of(spec.options.get("options", {}))
+        for spec in taskfile.executors.values()
+        if spec.backend == "coiled"
+    )
+    return list(dict.fromkeys((None, *named, *(record.account for record in reader.clusters()))))
+
+
 def clusters_of(
-    taskfile: Taskfile, reader: StateReader, account: Account, name: str | None = None
+    taskfile: Taskfile, reader: StateReader, accounts: Iterable[Account], name: str | None = None
 ) -> list[Found]:
-    """The clusters of this project, or the one called `name` (or made for the executor `name`).
+    """The clusters of this project, or those called `name` (or made for the executor `name`).
 
     Raises `UsageError` for one that is another project's.
     """
     records = {record.name: record for record in reader.clusters()}
-    known = {cluster.name: cluster for cluster in account.clusters()}
-    live = {n: c for n, c in known.items() if c.tags.get("bt-project") in (None, project_of(taskfile))}
-    ours = dict.fromkeys((*records, *(n for n in live if _has_our_name(taskfile, n))))
-    if name in live and live[name].tags.get("bt-project"):
-        ours[name] = None  # marked as ours, though nothing here gives that name: a decorator may have
+    known = [live for account in accounts for live in account.clusters()]
+    ours: list[Found] = []
+    for live in known:
+        record = records.get(live.name)
+        if record is not None and record.account not in (None, live.workspace):
+            record = None
+        marked = live.tags.get("bt-project")
+        by_name = record is not None or _has_our_name(taskfile, live.name)
+        if marked in (None, project_of(taskfile)) and (by_name or (live.name == name and marked)):
+            ours.append(Found(live.name, record, live))  # what is marked may have its name from a decorator
+    seen = {one.record.name for one in ours if one.record is not None}
+    ours += [Found(record.name, record, None) for record in records.values() if record.name not in seen]
     if name is None:
-        return [Found(one, records.get(one), live.get(one)) for one in ours]
-    meant = [one for one in ours if one == name or _executor(taskfile, one, records) == name]
+        return ours
+    meant = [one for one in ours if one.name == name or _executor(taskfile, one.name, records) == name]
     if meant:
-        return [Found(one, records.get(one), live.get(one)) for one in meant]
-    if name in known:
-        project = known[name].tags.get("bt-project")
-        owner = f"of the project `{printable(project)}`" if project else "not marked as made by `bt`"
-        raise UsageError(f"the cluster `{printable(name)}` is {owner}", hint="end it with coiled's own tools")
+        return meant
+    for live in known:
+        if live.name == name:
+            project = live.tags.get("bt-project")
+            owner = f"of the project `{printable(project)}`" if project else "not marked as made by `bt`"
+            raise UsageError(
+                f"the cluster `{printable(name)}` is {owner}", hint="end it with coiled's own tools"
+            )
     if name not in (*taskfile.executors, "coiled") and ours:
-        raise UsageError(f"no cluster is called `{printable(name)}`", hint=did_you_mean(name, ours))
+        names = [one.name for one in ours]
+        raise UsageError(f"no cluster is called `{printable(name)}`", hint=did_you_mean(name, names))
     return []
 
 

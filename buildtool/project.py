@@ -254,10 +254,9 @@ class Project:
         found = self._decorated.get(task.spec.call)
         if found is None:
             try:
-                function = self.functions.function(task)
+                found = self.functions.is_for_the_cloud(task)
             except BtError:
                 return False  # told elsewhere
-            found = function is not None and function.decorators[:1] == (DECORATED,)
             self._decorated[task.spec.call] = found
         return found
 

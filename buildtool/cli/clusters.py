@@ -10,7 +10,15 @@ from collections.abc import Callable, Mapping
 import click
 
 from buildtool.cli.printing import put
-from buildtool.clusters import Found, clusters_of, concerns_coiled, half_made, project_of, still_up
+from buildtool.clusters import (
+    Found,
+    clusters_of,
+    concerns_coiled,
+    half_made,
+    project_of,
+    still_up,
+    workspaces,
+)
 from buildtool.errors import BtError, UsageError
 from buildtool.paths import STATE
 from buildtool.session import writing
@@ -22,7 +30,7 @@ from buildtool.text import count, duration, printable
 
 def clean_clusters(taskfile: Taskfile, name: str | None, *, dry_run: bool, yes: bool) -> int:
     """Stop the clusters of a project, once somebody has agreed to it, and forget them."""
-    from buildtool.executors.account import Account
+    from buildtool.executors.account import accounts
 
     def tell(text: str) -> None:
         click.echo(text, err=True)
@@ -31,8 +39,9 @@ def clean_clusters(taskfile: Taskfile, name: str | None, *, dry_run: bool, yes: 
         if name is None and not concerns_coiled(taskfile, reader):
             put(["there is no cluster"])
             return 0
-        with Account("coiled") as account:
-            found = clusters_of(taskfile, reader, account, name)
+        where = workspaces(taskfile, reader)
+        with accounts(where) as known:
+            found = clusters_of(taskfile, reader, known.values(), name)
     put(line(one) for one in found)
     if not found:
         put(["there is no cluster"])
@@ -48,13 +57,14 @@ def clean_clusters(taskfile: Taskfile, name: str | None, *, dry_run: bool, yes: 
             return 0
     with (
         writing(taskfile.root, "bt clean --cluster", wait=True, warn=tell, note=tell) as state,
-        Account("coiled") as account,
+        accounts(where) as known,
     ):
         for one in found:
             if one.live is not None:
-                account.end(one.live.id)
-            state.forget_cluster(one.name)
-            state.commit()
+                known[one.live.workspace].end(one.live.id)
+            if one.record is not None:
+                state.forget_cluster(one.name)
+                state.commit()
             put([f"stopped {printable(one.name)}" if one.live else f"{printable(one.name)} was gone already"])
     return 0
 
@@ -77,11 +87,15 @@ def status_lines(taskfile: Taskfile, reader: StateReader) -> list[str]:
     records = reader.clusters()
     if not records:
         return []
-    from buildtool.executors.account import Account
+    from buildtool.executors.account import accounts
 
     try:
-        with Account("coiled") as account:
-            found = {one.name: one for one in clusters_of(taskfile, reader, account)}
+        with accounts(workspaces(taskfile, reader)) as known:
+            found = {
+                one.name: one
+                for one in clusters_of(taskfile, reader, known.values())
+                if one.record is not None
+            }
     except BtError as error:
         return [f"cluster {_from_record(record)}  ({error.summary})" for record in records]
     return [f"cluster {line(found[record.name])}" for record in records]
@@ -103,24 +117,27 @@ def _from_record(record: ClusterRecord) -> str:
 def end_half_made(
     taskfile: Taskfile, state: State, note: Callable[[str], None], warn: Callable[[str], None]
 ) -> None:
-    """Stop what a `bt` has asked for that died before it knew of it: nobody else will."""
+    """Stop what an earlier `bt` has asked for and could not end: nobody else will."""
     records = half_made(state)
     if not records:
         return
     from buildtool.executors.account import Account
 
     try:
-        with Account("coiled") as account:
-            for record in records:
-                number = account.made_by(project_of(taskfile), record.name)
-                if number is not None:
-                    account.end(number, wait=False)
-                    note(f"stopped the cluster `{record.name}`, which a `bt` that was killed had asked for")
-                state.forget_cluster(record.name)
-                state.commit()
+        for workspace in dict.fromkeys(record.account for record in records):
+            with Account("coiled", workspace=workspace) as account:
+                for record in records:
+                    if record.account != workspace:
+                        continue
+                    number = account.made_by(project_of(taskfile), record.name)
+                    if number is not None:
+                        account.end(number, wait=False)
+                        note(f"stopped the cluster `{record.name}`, which an earlier `bt` had left half made")
+                    state.forget_cluster(record.name)
+                    state.commit()
     except BtError as error:
         names = ", ".join(f"`{record.name}`" for record in records)
-        warn(f"a `bt` that was killed has asked for {names}, which may be up: {error.summary}")
+        warn(f"an earlier `bt` has left {names} half made, which may be up: {error.summary}")
 
 
 def mention(state: StateReader, note: Callable[[str], None]) -> None:

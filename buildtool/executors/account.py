@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, Self
 
 from buildtool.errors import ExecutorError, Place
@@ -17,6 +17,8 @@ OVER = ("stopping", "stopped", "error")  # states of a cluster that cannot be us
 _PATIENCE = 30.0  # seconds for the first answer
 _LOOK = "10s"  # between two looks of a cluster that grows at which machines it has
 _STOPPING = 300.0  # seconds that a cluster may take to stop
+_TROUBLE = 60.0  # seconds for which a service that answers with errors of its own is asked again
+_BROKEN = 500  # the status of such an answer; coiled sees to 502, 503 and 504 itself
 
 
 class Live(NamedTuple):
@@ -27,17 +29,32 @@ class Live(NamedTuple):
     state: str
     workers: int
     tags: dict[str, str]
+    workspace: str = ""
 
 
 class Account:
-    """The account that this machine is logged in to. Each method raises `ExecutorError` with what Coiled says."""
+    """The account that this machine is logged in to. Each method raises `ExecutorError` with what Coiled says.
 
-    def __init__(self, executor: str, place: Place | None = None) -> None:
+    `workspace`: of Coiled; None is the usual one. `waits` is told what is waited for, if the service is in trouble,
+    and says whether that is worth while.
+    """
+
+    def __init__(
+        self,
+        executor: str,
+        place: Place | None = None,
+        workspace: str | None = None,
+        waits: Callable[[str], bool] = lambda _: True,
+    ) -> None:
         self._executor = executor
         self._place = place
+        self._wanted = workspace
+        self._waits = waits
+        self._broken = False  # the last answer was an error of the service's own
+        self.patience = _TROUBLE
 
     def __enter__(self) -> Self:
-        self.library = library = self._library()
+        self.library = self._library()
         import asyncio
 
         import dask
@@ -55,18 +72,45 @@ class Account:
         if not token:
             raise self.error("this machine is not logged in to Coiled", hint="run `coiled login`")
         with self.telling("logging in"):
-            # By itself coiled would ask for a new token in a browser and wait for it.
-            asyncio.run(
-                asyncio.wait_for(
-                    library.utils.handle_credentials(
-                        token=token, save=False, retry=False, print_invalid_token_messages=False
-                    ),
-                    _PATIENCE,
-                )
-            )
-            self.cloud = library.Cloud()
+            asyncio.run(self._log_in(token))
+            self.cloud = self._patient()(workspace=self._wanted)
             self.cloud.__enter__()
+            self.workspace = str(self.cloud.default_workspace)
         return self
+
+    async def _log_in(self, token: str) -> None:
+        """Try the token; by itself coiled would ask for a new one in a browser and wait for it."""
+        import asyncio
+
+        waiting = _Waiting(self)
+        while True:
+            asking = self.library.utils.handle_credentials(
+                token=token, save=False, retry=False, print_invalid_token_messages=False
+            )
+            try:
+                await asyncio.wait_for(asking, _PATIENCE)
+            except self.library.errors.ServerError:
+                self._broken = True
+                if not await waiting.again():
+                    raise
+            else:
+                self._broken = False
+                return
+
+    def _patient(self) -> Any:
+        """The connection to Coiled, made to ask again when the service answers with an error of its own."""
+        account = self
+
+        class Patient(self.library.Cloud):  # type: ignore[misc,name-defined,unused-ignore]  # it has no types
+            async def _do_request(self, *given: Any, **named: Any) -> Any:
+                waiting = _Waiting(account)
+                while True:
+                    response = await super()._do_request(*given, **named)
+                    account._broken = response.status >= _BROKEN
+                    if response.status != _BROKEN or not await waiting.again():
+                        return response
+
+        return Patient
 
     def __exit__(self, *exception: object) -> None:
         self.close()
@@ -93,7 +137,8 @@ class Account:
         """All that are not over."""
         with self.telling("listing the clusters"):
             told = self.cloud.list_clusters()
-        return [live for live in map(_live, told) if live.state not in OVER]
+        found = (_live(one)._replace(workspace=self.workspace) for one in told)
+        return [live for live in found if live.state not in OVER]
 
     def end(self, number: int, *, wait: bool = True) -> None:
         """End a cluster, and wait until it is; one that is over is well."""
@@ -131,7 +176,14 @@ class Account:
                 raise self.error(f"Coiled does not answer at `{self.server}`", cause=text) from error
             number = getattr(error, "cluster_id", None)  # of one that did not come up: its page says more
             page = f"{self.server}/clusters/{number}" if number else ""
+            if self._broken and not number:
+                summary = f"Coiled is in trouble ({what})"
+                raise self.error(summary, cause=text, hint="try again in a while") from error
             raise self.error(f"Coiled refuses ({what})", cause=text, page=page) from error
+
+    def keeps_waiting(self) -> bool:
+        """Whether it is worth while to wait for a service that is in trouble."""
+        return self._waits("waiting for Coiled, which is in trouble")
 
     def error(
         self, summary: str, *, cause: str = "", page: str = "", hint: str | None = None
@@ -153,6 +205,39 @@ class Account:
                 hint="pip install 'buildtool[coiled]'",
             ) from None
         return coiled
+
+
+class _Waiting:
+    """For a service that is in trouble: pauses that grow, until patience ends."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._until = time.monotonic() + account.patience
+        self._pause = 0.5
+
+    async def again(self) -> bool:
+        """Wait a little; whether to ask again then."""
+        import asyncio
+
+        left = self._until - time.monotonic()
+        if left <= 0 or not self._account.keeps_waiting():
+            return False
+        await asyncio.sleep(min(self._pause, left))
+        self._pause = min(2 * self._pause, 5.0)
+        return self._account.keeps_waiting()
+
+
+@contextlib.contextmanager
+def accounts(workspaces: Iterable[str | None]) -> Iterator[dict[str, Account]]:
+    """The account in each of these workspaces, by their names. Raises `ExecutorError`."""
+    with contextlib.ExitStack() as stack:
+        found: dict[str, Account] = {}
+        for workspace in dict.fromkeys(workspaces):
+            if workspace not in found:
+                account = Account("coiled", workspace=workspace)
+                stack.enter_context(account)
+                found.setdefault(account.workspace, account)
+        yield found
 
 
 def _live(told: dict[str, Any]) -> Live:

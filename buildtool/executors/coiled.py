@@ -27,6 +27,7 @@ from buildtool.state.records import ClusterRecord
 from buildtool.text import duration
 
 _SILENCE = 5.0  # seconds without a word from Coiled until that is said
+_PARTING = 5.0  # seconds for which a service in trouble is asked to end what is half made
 _PLACE = "bt"  # where on the scheduler it is noted what a cluster was made with
 _PACE = "1s"  # between two looks at how many machines are wanted
 _GROWTH = "1s"  # work for which dask wants a machine: a job that nobody knows counts as half a second
@@ -61,6 +62,7 @@ class _Start:
             f"{getpass.getuser()}@{platform.node()}",
             os.getpid(),
             start_stamp(os.getpid()),
+            account=wish.workspace,
             stops_after=wish.idle if wish.keepalive is None else wish.keepalive,
         )
 
@@ -68,7 +70,9 @@ class _Start:
         """Attach or make."""
         self._doing("asking Coiled")
         with contextlib.ExitStack() as stack:
-            account = stack.enter_context(Account(self._wish.executor, self._wish.place))
+            account = stack.enter_context(
+                Account(self._wish.executor, self._wish.place, self._wish.workspace, self._waits)
+            )
             hush()
             found = account.find(self._wish.name)
             here = drifts.surroundings(self._wish.root)
@@ -135,7 +139,8 @@ class _Start:
             raise
         except BaseException:
             self._doing("ending what is half made")
-            with contextlib.suppress(ExecutorError):
+            account.patience = _PARTING
+            with contextlib.suppress(ExecutorError):  # else the next build sees to it
                 number = account.made_by(self._wish.project, self._wish.name)
                 if number is not None:
                     account.end(number, wait=False)
@@ -265,6 +270,10 @@ class _Start:
             raise LeavingError
         took = duration(time.monotonic() - self._begun)
         self._doing(f"cluster {self._wish.name}: {text} ({took})")
+
+    def _waits(self, text: str) -> bool:
+        self._doing(text)
+        return not self._leaving.is_set()
 
     @contextlib.contextmanager
     def _patience(self) -> Iterator[None]:

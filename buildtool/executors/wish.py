@@ -39,6 +39,11 @@ class Wish(NamedTuple):
     drift: str
     environ: Mapping[str, str] = MappingProxyType({})  # variables that are nobody else's business
 
+    @property
+    def workspace(self) -> str | None:
+        """Of Coiled; None is the usual one."""
+        return workspace_of(self.settings)
+
 
 def wish(spec: ExecutorSpec, root: str, hardware: Mapping[str, float]) -> Wish:
     """What an `[executors.NAME]` table asks for; `hardware` (`cpus`, `memory` in bytes, `gpu`): of one task."""
@@ -135,6 +140,12 @@ def cluster_name(spec: ExecutorSpec, root: str) -> str:
     """What the cluster of an executor is called; those for functions have a mark of their machines behind that."""
     project = os.path.basename(root) or "root"
     return str(spec.options.get("name") or _name(f"bt-{project}-{spec.name}"))
+
+
+def workspace_of(options: Mapping[str, Any]) -> str | None:
+    """The workspace that arguments of `coiled.Cluster` name."""
+    found = options.get("workspace") or options.get("account")  # as it was called earlier
+    return str(found) if found else None
 
 
 def _range(workers: Any) -> tuple[int, int]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 Signature = tuple[int, int, int, int]  # of a file: size, mtime_ns, ctime_ns, inode
 Slot = tuple[str | None, tuple[str, ...], bool]  # name, paths, whether it is a list
+_ALIASES = 5  # names in a row for the same thing
 _PATIENCE = 0.05  # seconds for which the look at source files counts as new
 _KEPT = 1000  # jobs whose paths are remembered between the look at them and their start
 _SHOWN = 3  # paths of a list in a message
@@ -147,10 +148,30 @@ class Functions:
         found = [
             TaskfileError(text, place=place, facts=facts, hint=hint) for text, hint in misfits(task, function)
         ]
-        if DECORATED in function.decorators[1:]:
+        if any(self._stands_for(name, DECORATED) for name in function.decorators[1:]):
             text = f"`@{DECORATED}` of `{task.spec.call}` stands below another decorator"
             found.append(TaskfileError(text, place=place, facts=facts, hint="make it the first one"))
         return list(found)
+
+    def is_for_the_cloud(self, task: Task) -> bool:
+        """Whether `@coiled.function` is the first decorator of a task's function, or made it. Raises as `reach`."""
+        function = self.function(task)
+        if function is None:
+            return False
+        first = function.decorators[0] if function.decorators else function.made_by
+        return self._stands_for(first, DECORATED)
+
+    def _stands_for(self, name: str, meant: str) -> bool:
+        """Whether something is `meant`, or what a call of it gave: `far = coiled.function(…)`, and then `@far`."""
+        for _ in range(_ALIASES):
+            if name in (meant, ""):
+                break
+            module, _, attribute = name.rpartition(".")
+            try:
+                name = self._source().function(f"{module}:{attribute}").made_by if module else ""
+            except BtError:
+                return False
+        return name == meant
 
     def factory_problem(self, spec: ExecutorSpec) -> BtError | None:
         """Why there is no such `factory`, or why what it gives is no executor; or None."""

@@ -44,7 +44,8 @@ class Function(NamedTuple):
     is_generator: bool
     decorators: tuple[
         str, ...
-    ]  # dotted names, where they come from, outermost first; "" where that is not known
+    ]  # where they come from, in dotted text, outermost first; "": that is not known
+    made_by: str = ""  # in the same way, whose call gives the value, if one does
 
 
 class Reach(NamedTuple):

@@ -6,6 +6,8 @@ Does not look names up in other modules.
 from __future__ import annotations
 
 import ast
+import contextlib
+import importlib.util
 
 from buildtool.pycode.encode import children
 from buildtool.pycode.model import Function, Parameter
@@ -35,7 +37,7 @@ def describe(module: Module, qualname: str, node: ast.AST, *, skip_first: bool =
     """What a definition, or a value that is given a name, tells of how it is called."""
     decorators: tuple[str, ...] = ()
     if isinstance(node, DEFINITIONS):
-        decorators = tuple(origin(called(item), module.origins) or "" for item in node.decorator_list)
+        decorators = tuple(_whence(module, item) for item in node.decorator_list)
     routine: Routine | None = None
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
         routine = node
@@ -59,7 +61,20 @@ def describe(module: Module, qualname: str, node: ast.AST, *, skip_first: bool =
         is_async=isinstance(node, ast.AsyncFunctionDef),
         is_generator=told and routine is not None and routine is node and _yields(routine),
         decorators=decorators,
+        made_by=_whence(module, node) if isinstance(node, ast.Call) else "",
     )
+
+
+def _whence(module: Module, node: ast.expr) -> str:
+    """Where what is called, or decorates, comes from, in dotted text; "" if that is not known."""
+    node = called(node)
+    name = origin(node, module.origins)
+    if name is None and isinstance(node, ast.Name) and node.id in module.names:
+        return f"{module.name}.{node.id}"
+    if name is not None and name.startswith("."):
+        with contextlib.suppress(ImportError):
+            return importlib.util.resolve_name(name, module.package)
+    return name or ""
 
 
 def _parameters(module: Module, arguments: ast.arguments) -> tuple[Parameter, ...]:

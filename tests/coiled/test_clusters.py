@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -190,7 +191,7 @@ def test_what_a_killed_build_had_asked_for_is_ended(farm: Farm, cloud: Cloud, ho
         assert f"stopped {farm.cluster}" in farm.bt("clean", "--cluster", farm.cluster, "--yes").out
     else:  # though it needs no cluster
         run = farm.build("-e", "local")
-        assert any("which a `bt` that was killed had asked for" in text for text in run.warnings)
+        assert any("which an earlier `bt` had left half made" in text for text in run.warnings)
     cloud.wait_for(farm.cluster, "stopped")
     assert "cluster" not in farm.bt("status").out
 
@@ -334,6 +335,19 @@ def test_a_refusal_is_shown_and_leaves_nothing(
     assert "cluster" not in farm.bt("status").out
 
 
+def test_a_cluster_in_another_workspace_is_found_and_ended_there(farm: Farm, cloud: Cloud) -> None:
+    shouting(farm, options='{ software = "x", workspace = "others" }')
+    farm.build()
+    farm.write("in.txt", "changed\n")
+    farm.build()
+    assert len(cloud.clusters(farm.cluster)) == 1
+    assert "ready" in farm.bt("status").out
+    shutil.rmtree(farm.folder / ".bt")
+    assert farm.cluster in farm.bt("clean", "--cluster", "-n").out
+    assert f"stopped {farm.cluster}" in farm.bt("clean", "--cluster", "--yes").out
+    cloud.wait_for(farm.cluster, "stopped")
+
+
 # Things that go wrong while jobs run
 
 SLOW = """
@@ -379,6 +393,40 @@ def test_a_cluster_that_is_gone_in_a_build_is_had_again(farm: Farm, cloud: Cloud
     said = losing(farm, lambda: lose(farm.cluster))
     assert "is lost, so another one is had" in said
     assert len(cloud.clusters(farm.cluster)) == 2
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.0])
+def test_a_control_plane_in_trouble_is_asked_again_while_a_cluster_starts(
+    farm: Farm, cloud: Cloud, seconds: float
+) -> None:
+    """Whether the trouble is there when the build begins, or comes when the machines are on their way."""
+    farm.write_farm(SLOW)
+    cloud.set(boot_seconds=2 * seconds)
+    if not seconds:
+        cloud.answer(500, 2)
+    with farm.start("build", "--json") as process:
+        if seconds:
+            cloud.wait_for(farm.cluster, "starting")
+            cloud.answer(500, 3)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, out + err
+    assert len(cloud.clusters(farm.cluster)) == 1
+
+
+def test_what_cannot_be_ended_in_the_trouble_is_ended_after_it(farm: Farm, cloud: Cloud) -> None:
+    farm.write_farm(SLOW)
+    cloud.set(boot_seconds=30.0)
+    with farm.start("build", "--json") as process:
+        cloud.wait_for(farm.cluster, "starting")
+        cloud.answer(500, 60)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode == 130
+    cloud.set(answer_until=0.0, boot_seconds=0.0)
+    assert f"cluster {farm.cluster}" in farm.bt("status").out
+    run = farm.build()
+    assert any("which an earlier `bt` had left half made" in text for text in run.warnings)
+    assert [cluster.state for cluster in cloud.clusters(farm.cluster)][-1] == "ready"
 
 
 def test_a_control_plane_in_trouble_does_not_touch_what_runs(farm: Farm, cloud: Cloud) -> None:

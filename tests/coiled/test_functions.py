@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from support.cloud import Cloud
 from support.farm import Farm
 
@@ -60,6 +62,37 @@ def test_a_decorated_function_runs_where_its_decorator_says(farm: Farm, cloud: C
         assert farm.build("-B", *words).finished["t"]["executor"] == "local"
         assert farm.read("t.txt") == "here"
     cloud.wait_for(farm.cluster, "stopped")
+
+
+WAYS = {  # of saying the same
+    "a name of its own": "far = coiled.function({})\n@far\ndef where",
+    "another module": "from clouds import far\n@far\ndef where",
+    "another package": "from .clouds import far\n@far\ndef where",
+    "a call": "def where",
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_decorator_may_have_another_name(farm: Farm, way: str) -> None:
+    told = f'software="x", n_workers=[0, 1], keepalive="1s", name="{farm.cluster}"'
+    package = "pack/" if way == "another package" else ""
+    target = f"{package}steps:where".replace("/", ".")
+    lines = [
+        "import os, coiled",
+        f"{WAYS[way].format(told)}(output):",
+        '    output.write_text(os.environ.get("COILED_CLUSTER_NAME", "here"))',
+    ]
+    if way == "a call":
+        lines.append(f"there = coiled.function({told})(where)")
+        target = "steps:there"
+    farm.taskfile(f'[tasks.t]\noutputs = "t.txt"\ncall = "{target}"\n')
+    farm.write(f"{package}steps.py", "\n".join(lines) + "\n")
+    farm.write(f"{package}clouds.py", f"import coiled\nfar = coiled.function({told})\n")
+    run = farm.bt("build", "-n", "-j2", "--json")
+    assert run.code == 0, run.err
+    assert farm.build("-j1").finished["t"]["executor"] == "local"
+    assert farm.build("-B", "-j2").finished["t"]["executor"] == "coiled.function"
+    assert farm.read("t.txt") == farm.cluster
 
 
 def test_functions_on_one_machine(farm: Farm, cloud: Cloud) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from support.cloud.machines import Machine, now
 from support.cloud.packages import Environment
-from support.cloud.settings import WORKSPACE, Settings
+from support.cloud.settings import Settings
 from support.cloud.tls import make_certificate
 
 OVER = ("stopping", "stopped", "error")
@@ -24,12 +24,14 @@ class Cluster:
         settings: Settings,
         folder: Path,
         number: int,
+        workspace: str,
         request: dict[str, Any],
         software: Environment | None,
     ) -> None:
         self.settings = settings
         self.folder = folder
         self.id = number
+        self.workspace = workspace
         self.request = request
         self.software = software
         self.name: str = request["name"]
@@ -115,7 +117,7 @@ class Cluster:
         env = {k: v for k, v in os.environ.items() if not k.startswith(("DASK_", "PYTHON", "COILED_"))}
         env |= {
             "COILED_CLUSTER_NAME": self.name,
-            "COILED_WORKSPACE_SLUG": WORKSPACE,
+            "COILED_WORKSPACE_SLUG": self.workspace,
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONPATH": str(self.software.folder) if self.software is not None else "",
             **{k: str(v) for k, v in (self.request.get("environ") or {}).items()},

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from support.cloud.clusters import OVER, Cluster
 from support.cloud.packages import Packages
-from support.cloud.settings import TOKEN, WORKSPACE, Settings
+from support.cloud.settings import TOKEN, WORKSPACE, WORKSPACES, Settings
 
 VM_TYPES = {"m6i.large": (2, 8192), "m6i.xlarge": (4, 16384), "m6i.2xlarge": (8, 32768)}  # cores, MiB
 OPEN = ("/test/", "/api/v1/api-tokens-no-user/")  # calls without a token
@@ -44,9 +44,15 @@ class Server:
         app = web.Application(middlewares=[guard], client_max_size=1 << 30)
         add = app.router.add_route
         add("GET", "/api/v2/user/me", _always({"username": "tester", "default_account": {"slug": WORKSPACE}}))
-        account = {"id": 1, "slug": WORKSPACE, "name": WORKSPACE}
-        member = {"account": account, "is_admin": True, "is_default_account": True}
-        add("GET", "/api/v2/user/me/memberships", _always([member]))
+        members = [
+            {
+                "account": {"id": number, "slug": name, "name": name},
+                "is_admin": True,
+                "is_default_account": name == WORKSPACE,
+            }
+            for number, name in enumerate(WORKSPACES, 1)
+        ]
+        add("GET", "/api/v2/user/me/memberships", _always(members))
         add("GET", "/api/v2/user/account/{ws}/usage", _always({"has_quota": True}))
         add("GET", "/api/v2/user/workspace/{ws}/dask-config-overrides", _always({}))
         add("GET", "/api/v1/{ws}/backend_options/", _always({"backend": "vm_aws", "options": {}}))
@@ -89,16 +95,18 @@ class Server:
 
     def _cluster(self, request: web.Request) -> Cluster:
         found = self.clusters.get(int(request.match_info["id"]))
-        if found is None:
+        if found is None or found.workspace != request.match_info["ws"]:
             text = json.dumps({"message": "no such cluster"})
             raise web.HTTPNotFound(text=text, content_type="application/json")
         return found
 
-    def _live(self, name: str) -> Cluster | None:
-        return next((c for c in self._newest() if c.name == name and c.state not in OVER), None)
+    def _live(self, workspace: str, name: str) -> Cluster | None:
+        found = (c for c in self._newest(workspace) if c.name == name and c.state not in OVER)
+        return next(found, None)
 
-    def _newest(self) -> list[Cluster]:
-        return sorted(self.clusters.values(), key=lambda cluster: -cluster.id)
+    def _newest(self, workspace: str) -> list[Cluster]:
+        found = (c for c in self.clusters.values() if c.workspace == workspace)
+        return sorted(found, key=lambda cluster: -cluster.id)
 
     # -- machines of the cloud -------------------------------------------------------------------------------
 
@@ -121,7 +129,7 @@ class Server:
 
     async def by_name(self, request: web.Request) -> web.Response:
         """The cluster of a name that is up or starting."""
-        found = self._live(request.match_info["name"])
+        found = self._live(request.match_info["ws"], request.match_info["name"])
         if found is None:
             return web.json_response({"detail": "not found"}, status=404)
         return web.json_response(found.json())
@@ -133,11 +141,13 @@ class Server:
             status = int(str(refusal.pop("status")))
             return web.json_response(refusal, status=status)
         body = await request.json()
-        known = self._live(body["name"])
+        workspace = request.match_info["ws"]
+        known = self._live(workspace, body["name"])
         if known is not None:
             return web.json_response({"id": known.id, "existing": True})
         number = len(self.clusters) + 1
-        made = Cluster(self.settings, self.folder / f"cluster-{number}", number, body, self.packages.of(body))
+        folder = self.folder / f"cluster-{number}"
+        made = Cluster(self.settings, folder, number, workspace, body, self.packages.of(body))
         self.clusters[number] = made
         made.later(made.start())
         return web.json_response({"id": number, "existing": False}, status=201)
@@ -147,7 +157,8 @@ class Server:
         offset, limit = (
             int(request.query.get(name, usual)) for name, usual in (("offset", 0), ("limit", 100))
         )
-        return web.json_response([cluster.json() for cluster in self._newest()[offset : offset + limit]])
+        found = self._newest(request.match_info["ws"])[offset : offset + limit]
+        return web.json_response([cluster.json() for cluster in found])
 
     async def details(self, request: web.Request) -> web.Response:
         """All about one."""
@@ -215,7 +226,7 @@ class Server:
 
     async def lose(self, request: web.Request) -> web.Response:
         """Lose a machine."""
-        for cluster in self._newest():
+        for cluster in self.clusters.values():
             for machine in cluster.machines():
                 if machine.name == request.match_info["name"] and machine.state == "started":
                     machine.lose()
@@ -224,7 +235,7 @@ class Server:
 
     async def idle_stop(self, request: web.Request) -> web.Response:
         """Stop a cluster as if it had been idle for too long."""
-        await self._cluster(request).stop("idle timeout")
+        await self.clusters[int(request.match_info["id"])].stop("idle timeout")
         return web.json_response({})
 
     async def close(self, _: web.Application) -> None:

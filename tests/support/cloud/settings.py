@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-WORKSPACE = "tests"
+WORKSPACE = "tests"  # that clusters are made in by themselves
+WORKSPACES = (WORKSPACE, "others")
 TOKEN = "token-for-tests"
 
 
