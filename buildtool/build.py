@@ -107,7 +107,9 @@ class Again:
     serving: frozenset[JobId] = frozenset()  # these are not run, but looked at
     looks: dict[JobId, Look] = field(default_factory=dict)  # and this was seen
     rooms: dict[str, float] = field(default_factory=dict)  # how many jobs executors can use
-    drifts: dict[str, str] = field(default_factory=dict)  # by executor: how its machines differ from this one
+    drifts: dict[str, Differs] = field(
+        default_factory=dict
+    )  # by executor: how its machines differ from this one
 
 
 @dataclass(slots=True)
@@ -129,7 +131,6 @@ class Build:
     bad: dict[JobId, JobReport] = field(
         default_factory=dict
     )  # what failed, or could not run since others failed
-    differing: list[str] = field(default_factory=list)  # how clusters differ from this machine
     checker: Checker = field(init=False)
     plan: Plan = field(init=False)
     performer: Performer = field(init=False)
@@ -462,14 +463,23 @@ class Build:
                 self.reporter.warning(text)
             case Doing(_, text):
                 self.reporter.doing(text)
-            case Differs(name, text, short):
-                self.performer.drifts[name] = short
-                self.differing.append(text)
-                self.reporter.warning(text)
+            case Differs():
+                self._note_drift(event)
             case Claimed() | Released():
                 self._note_cluster(event)
             case _:
                 self._handle_job(event)
+
+    def _note_drift(self, event: Differs) -> None:
+        """Keep how machines differ from this one, or that they do not any more."""
+        self.performer.drifts[event.executor] = event
+        if event.text:
+            self.reporter.warning(event.text)
+
+    @property
+    def differing(self) -> list[str]:
+        """How clusters differ from this machine."""
+        return [differs.text for differs in self.performer.drifts.values() if differs.text]
 
     def _note_cluster(self, event: Claimed | Released) -> None:
         """Write down what becomes of a cluster, before anything else happens with it."""

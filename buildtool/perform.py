@@ -19,7 +19,7 @@ from buildtool.clean import inside, note_inside
 from buildtool.depfile import parse_depfile
 from buildtool.environment import Environment
 from buildtool.errors import BtError, DiskError, StateError, TaskfileError
-from buildtool.executors.protocol import MARK, Call, Ended, Remote, Work
+from buildtool.executors.protocol import MARK, Call, Differs, Ended, Remote, Work
 from buildtool.failures import Failures, glob_paths, log_path
 from buildtool.files import TICK, Disk
 from buildtool.fingerprint import Fingerprint, Item, Stale
@@ -100,7 +100,7 @@ class Performer:
         self._meant = checker.meant
         self._audit = audit
         self._packer = Packer(project)
-        self.drifts: dict[str, str] = {}  # by executor: how its machines differ from this one
+        self.drifts: dict[str, Differs] = {}  # by executor: how its machines differ from this one
         self.number = 0  # of the last run
         self._inside: dict[str, bool] = {}  # folders of outputs: whether they lie in the project
         self.claims: dict[str, JobId] = {}  # files of glob outputs, with the settled job that made them
@@ -596,10 +596,14 @@ class Performer:
                 ended.peak_memory,
                 self.project.executor_of(job),
                 (record.runs if record is not None else 0) + 1,
-                drift=self.drifts.get(self.project.executor_of(job), ""),
+                drift=self._drift(job),
             ),
             self._parts,
         )
+
+    def _drift(self, job: Job) -> str:
+        differs = self.drifts.get(self.project.executor_of(job))
+        return differs.short if differs is not None else ""
 
     def record_failure(self, attempt: Attempt, seconds: float) -> None:
         """Note that the last run failed; what is known of the last success stays."""

@@ -86,7 +86,9 @@ class Courier:
         self._codes: dict[str, Any] = {}
         self._leaving = threading.Event()
         self._connected = False
-        self._compared = self._renewed = False
+        self._compared = self._renewed = self._differs = False
+        self._here: Data = {}  # what this machine was like when they were compared
+        self._looked_here = 0.0
         self._brought: set[int] = set()  # jobs whose outputs are on their way, or came
         self._thread = threading.Thread(target=self._work, name=f"bt {name}", daemon=True)
         self._thread.start()
@@ -250,7 +252,7 @@ class Courier:
     # -- sending ---------------------------------------------------------------------------------------------
 
     def _send(self, batch: Batch) -> None:
-        if not self._compared and self._cluster.drift != "ignore":
+        if self._cluster.drift != "ignore" and self._is_to_be_compared():
             self._compare(luggage(batch.works[0][0]).imports)
         jobs: list[Data] = []
         works: list[tuple[Work, Data]] = []
@@ -297,11 +299,24 @@ class Courier:
         self._jobs[future.key] = sent
         future.add_done_callback(lambda done: self._inbox.put(_Done(done.key)))
 
+    def _is_to_be_compared(self) -> bool:
+        """Whether the machines were not compared with this one yet, or this one may be another since."""
+        if not self._compared:
+            return True
+        if self._jobs or time.monotonic() < self._looked_here + _TICK:  # that costs milliseconds
+            return False
+        self._looked_here = time.monotonic()
+        known, self._here = self._here, drifts.surroundings(self._cluster.root)
+        self._renewed = self._renewed and known == self._here
+        return known != self._here
+
     def _compare(self, imports: tuple[str, ...]) -> None:
         """See whether the machines are like this one; while there are none, what was noted is all there is."""
         cluster = self._cluster
-        self._compared = True
-        here = drifts.surroundings(cluster.root)
+        if not self._compared:
+            self._here = drifts.surroundings(cluster.root)
+        self._compared, here = True, self._here
+        self._looked_here = time.monotonic()
         name = f"bt_environs_{self._kit}"
         probes = [
             self._call(f"{ENVIRONS}.environs()", {"name": name}, workers=[worker])
@@ -316,7 +331,11 @@ class Courier:
             there = [noted]
         found = drifts.differences(here, there, cluster.made_with, cluster.settings, imports)
         if not found:
+            if self._differs:
+                self._tell(Passed(Differs(self._name, "", "")))
+            self._differs = False
             return
+        self._differs = True
         short = ", ".join(one.line() for one in found[:3]) + (", …" if len(found) > 3 else "")
         others = cluster.drift == "restart" and not self._renewed and self._others()
         if cluster.drift == "restart" and not others and not self._renewed and cluster.renew is not None:

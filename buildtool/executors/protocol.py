@@ -147,7 +147,7 @@ class Doing(NamedTuple):
 
 
 class Differs(NamedTuple):
-    """The machines of an executor differ from this one, and run jobs all the same."""
+    """The machines of an executor differ from this one, and run jobs all the same; no text: not any more."""
 
     executor: str
     text: str

@@ -180,14 +180,21 @@ BACKENDS: dict[str, tuple[Key, ...]] = {
 }  # fmt: skip
 
 
+_RULES = {
+    "dask": (rules.one_cluster, rules.one_cluster_schema()),
+    "coiled": (rules.functions_only, rules.functions_only_schema()),
+}
+
+
 def _backend(name: str) -> Table:
+    rule, schema = _RULES.get(name, (None, {}))
     about = Key("backend", Choice((name,)), "What runs the jobs.")
     return Table(
         (about, *BACKENDS[name]),
         required=("backend", "factory") if name == "custom" else ("backend",),
         marks=lambda v: v.get("backend") == name,
-        rule=rules.one_cluster if name == "dask" else None,
-        rules=rules.one_cluster_schema() if name == "dask" else {},
+        rule=rule,
+        rules=schema,
     )
 
 

@@ -112,6 +112,20 @@ def one_cluster(table: Mapping[str, Any], spot: Spot) -> None:
         spot.key("security").wrong_key("`security` needs `address` or `scheduler_file`", hint)
 
 
+def functions_only(table: Mapping[str, Any], spot: Spot) -> None:
+    """What clusters for functions alone can have."""
+    if "keepalive" in table and table.get("mode") != "function":
+        spot.key("keepalive").wrong_key(
+            '`keepalive` needs `mode = "function"`', "say `idle_timeout`, or that `mode`"
+        )
+
+
+def functions_only_schema() -> Schema:
+    """`functions_only` as JSON Schema."""
+    serverless = {"properties": {"mode": {"const": "function"}}, "required": ["mode"]}
+    return {"dependentSchemas": {"keepalive": serverless}}
+
+
 def one_cluster_schema() -> Schema:
     """`one_cluster` as JSON Schema."""
     pairs = [[one, other] for i, one in enumerate(_CLUSTERS) for other in _CLUSTERS[i + 1 :]]

@@ -260,6 +260,8 @@ class Watch:
             project.owned |= dict.fromkeys(made.get(job, ()), project.graph_jobs[job].key)
         self._serve(project, build)
         self.ended(project, state, complete)
+        for text in build.differing if code else ():
+            self.screen.warning(text)
         failed = [report for report in still.values() if report.status == "failed"]
         self.screen.end(build.counts, build.seconds, code, failed)
 
@@ -347,8 +349,10 @@ class Watch:
                     self.screen.note(text)
                 case Doing(_, text):
                     self.screen.doing(text)
-                case Differs(_, text, _):
-                    self.screen.warning(text)
+                case Differs(name, text, _):
+                    self._again.drifts[name] = event
+                    if text:
+                        self.screen.warning(text)
                 case Claimed(cluster):
                     with self.session.writing() as state:
                         state.set_cluster(cluster)

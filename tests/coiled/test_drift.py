@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from support.cloud import Cloud
 from support.farm import Farm
+from support.watching import Watching
 
 TASK = """
     [tasks.version]
@@ -46,6 +49,26 @@ def test_a_package_that_was_upgraded_here_is_named(farm: Farm) -> None:
     assert drifted(farm.build("version", "-B").warnings) == []
     assert farm.read("version.txt") == "2.0"
     assert "differed" not in farm.bt("why", "version.txt").out
+
+
+def test_it_is_looked_at_again_when_this_machine_changes_while_it_is_watched(farm: Farm) -> None:
+    versioned(farm)
+    farm.install("humanlib", "1.0")
+    with Watching(farm, "version") as watch:
+        first = watch.first()
+        assert first.ran == ["version"]
+        assert drifted(first.warnings) == []
+        step = (farm.folder / "steps.py").read_text()
+        for version, lines in (("2.0", 1), ("2.0", 0), ("1.0", 0), ("3.0", 1)):
+            time.sleep(1.0)  # it is not looked at more often
+            farm.install("humanlib", version)
+            step += "    print('again')\n"
+            farm.write("steps.py", step)
+            run = watch.round()
+            assert run.ran == ["version"], (version, run.events)
+            assert len(drifted(run.warnings)) == lines, (version, run.warnings)
+            assert ("differed" in farm.bt("why", "version.txt").out) == (version != "1.0")
+        assert watch.end() == 130
 
 
 @pytest.mark.parametrize("drift", ["error", "restart", "ignore"])

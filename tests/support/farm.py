@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from support.cloud import Cloud, can_hide
-from support.project import Project, Run, clean_environment
+from support.project import Project, Run
 
 
 class Farm(Project):
@@ -34,11 +34,11 @@ class Farm(Project):
         return {**self.cloud.environment, **self.more}
 
     def bt(self, *words: str, env: dict[str, str] | None = None, cwd: Path | None = None) -> Run:
-        return super().bt(*words, env={**self.env, **(env or {})}, cwd=cwd)
+        return super().bt(*words, env=env, cwd=cwd)
 
     def start(self, *words: str, **options: Any) -> Any:
-        options["env"] = {**clean_environment(), **self.env, **(options.get("env") or {})}
-        return super().start(*words, **options)
+        env = {**self.env, **(options.pop("env", None) or {})}
+        return super().start(*words, **options, env=env)
 
     def install(self, package: str, version: str) -> None:
         """Have a package on the import path of this machine, as pip would put it there."""

@@ -114,8 +114,8 @@ class Project:
         return run
 
     def start(self, *words: str, **options: Any) -> subprocess.Popen[str]:
-        """Start `bt` and let it run; its output is a pipe."""
-        options.setdefault("env", clean_environment())
+        """Start `bt` and let it run; its output is a pipe. `env`: more variables."""
+        options["env"] = {**clean_environment(), **(options.get("env") or {})}
         return subprocess.Popen(
             [*BT, *words],
             cwd=options.pop("cwd", self.folder),
@@ -132,7 +132,7 @@ class Project:
         reading = bool(words) and words[0] == "build" and not {"-n", "--dry-run", "--help"} & {*words}
         if reading:
             words = (words[0], "--json", *words[1:])
-        process = self.start(*words, cwd=cwd or self.folder, env={**clean_environment(), **(env or {})})
+        process = self.start(*words, cwd=cwd or self.folder, env=env)
         out, err = process.communicate(timeout=120)
         events = [json.loads(line) for line in out.splitlines()] if reading else []
         return Run(process.returncode, out, err, events)

@@ -10,7 +10,7 @@ import threading
 from types import TracebackType
 from typing import Any, Self
 
-from support.project import Project, Run, clean_environment
+from support.project import Project, Run
 
 PATIENCE = 30.0  # seconds; a hang is a failure
 
@@ -19,7 +19,7 @@ class Watching:
     """A running `bt watch --json` in a project."""
 
     def __init__(self, project: Project, *words: str, env: dict[str, str] | None = None) -> None:
-        env = {"PYTHONFAULTHANDLER": "1", **(clean_environment() if env is None else env)}
+        env = {"PYTHONFAULTHANDLER": "1", **(env or {})}
         self.process: subprocess.Popen[str] = project.start("watch", "--json", *words, env=env)
         self._lines: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self.seen: list[dict[str, Any]] = []

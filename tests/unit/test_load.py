@@ -153,6 +153,7 @@ def test_bom_and_crlf_change_nothing(tmp_path: Path) -> None:
 
 
 T = "[tasks.t]\nrun = 'x'\n"
+LAB = "[executors.lab]\nbackend = 'dask'\n"
 FARM = "[executors.farm]\nbackend = 'coiled'\n"
 WRONG: list[tuple[str, list[tuple[int, int, str, str]]]] = [
     # syntax
@@ -234,6 +235,17 @@ WRONG: list[tuple[str, list[tuple[int, int, str, str]]]] = [
     (FARM + "workers = [0, 0]", [(3, 11, "allows none", "[0, 4]")]),
     (FARM + "workers = 0", [(3, 11, "must be more than 0", "")]),
     (FARM + "name = 'a b'", [(3, 8, "cannot be the name of a cluster", "letters")]),
+    (FARM + "keepalive = '1m'", [(3, 1, 'needs `mode = "function"`', "idle_timeout")]),
+    (LAB + "address = 'lab'", [(3, 11, "cannot be `lab`", "tcp://HOST:PORT")]),
+    (LAB + "workers = 0", [(3, 11, "must be more than 0", "")]),
+    (
+        LAB + "address = 'lab:1'\nworkers = 2",
+        [(4, 1, "`address` and `workers` exclude each other", "keep one")],
+    ),
+    (
+        LAB + "security = { ca = 'a', cert = 'b', key = 'c' }",
+        [(3, 1, "`security` needs `address`", "tls://")],
+    ),
     (FARM + "idle_timeout = 0", [(3, 16, "must be more than 0", "")]),
     (FARM + "worker = { cpus = 0 }", [(3, 19, "must be more than 0", "")]),
     (FARM + "worker = { memory = 0 }", [(3, 21, "must be more than 0", "")]),
