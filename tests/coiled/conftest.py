@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,13 +10,26 @@ import pytest
 
 from support.cloud import Cloud
 from support.farm import Farm
+from support.network import loopback_alone
 
 
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """A control plane that all stories use, each with clusters of its own."""
-    with Cloud(tmp_path_factory.mktemp("cloud") / "c") as found:
+    with loopback_alone():
+        found = Cloud(tmp_path_factory.mktemp("cloud") / "c")
+    with found:
         yield found
+
+
+@pytest.fixture(autouse=True)
+def _nobody_else() -> Iterator[None]:
+    """Not even by mistake does a story about the cloud talk to anybody but the control plane."""
+    if "BT_COILED_LIVE" in os.environ:
+        yield
+        return
+    with loopback_alone():
+        yield
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from support.cloud import Cloud
 from support.farm import Farm
 
@@ -64,35 +62,32 @@ def test_a_decorated_function_runs_where_its_decorator_says(farm: Farm, cloud: C
     cloud.wait_for(farm.cluster, "stopped")
 
 
-WAYS = {  # of saying the same
-    "a name of its own": "far = coiled.function({})\n@far\ndef where",
-    "another module": "from clouds import far\n@far\ndef where",
-    "another package": "from .clouds import far\n@far\ndef where",
-    "a call": "def where",
+STEPS = {  # in each, what says that `where` is for the cloud
+    "own/steps.py": "far = coiled.function({})\n@far\ndef where",
+    "other/steps.py": "from clouds import far\n@far\ndef where",
+    "near/steps.py": "from .clouds import far\n@far\ndef where",
+    "called/steps.py": "def here",
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_decorator_may_have_another_name(farm: Farm, way: str) -> None:
+def test_a_decorator_may_have_another_name(farm: Farm) -> None:
     told = f'software="x", n_workers=[0, 1], keepalive="1s", name="{farm.cluster}"'
-    package = "pack/" if way == "another package" else ""
-    target = f"{package}steps:where".replace("/", ".")
-    lines = [
-        "import os, coiled",
-        f"{WAYS[way].format(told)}(output):",
-        '    output.write_text(os.environ.get("COILED_CLUSTER_NAME", "here"))',
-    ]
-    if way == "a call":
-        lines.append(f"there = coiled.function({told})(where)")
-        target = "steps:there"
-    farm.taskfile(f'[tasks.t]\noutputs = "t.txt"\ncall = "{target}"\n')
-    farm.write(f"{package}steps.py", "\n".join(lines) + "\n")
-    farm.write(f"{package}clouds.py", f"import coiled\nfar = coiled.function({told})\n")
-    run = farm.bt("build", "-n", "-j2", "--json")
-    assert run.code == 0, run.err
-    assert farm.build("-j1").finished["t"]["executor"] == "local"
-    assert farm.build("-B", "-j2").finished["t"]["executor"] == "coiled.function"
-    assert farm.read("t.txt") == farm.cluster
+    tasks = []
+    for path, words in STEPS.items():
+        name = path.partition("/")[0]
+        body = '(output):\n    output.write_text(os.environ.get("COILED_CLUSTER_NAME", "here"))\n'
+        farm.write(path, f"import os, coiled\n{words.format(told)}{body}")
+        farm.write(f"{name}/__init__.py", "")
+        tasks.append(f'[tasks.{name}]\noutputs = "{name}.txt"\ncall = "{name}.steps:where"\n')
+    for path in ("clouds.py", "near/clouds.py"):
+        farm.write(path, f"import coiled\nfar = coiled.function({told})\n")
+    with open(farm.folder / "called/steps.py", "a", encoding="utf-8") as file:
+        file.write(f"where = coiled.function({told})(here)\n")
+    farm.taskfile("".join(tasks))
+    assert {event["executor"] for event in farm.build("-j1").finished.values()} == {"local"}
+    run = farm.build("-B", "-j2")
+    assert {event["executor"] for event in run.finished.values()} == {"coiled.function"}
+    assert {farm.read(f"{path.partition('/')[0]}.txt") for path in STEPS} == {farm.cluster}
 
 
 def test_functions_on_one_machine(farm: Farm, cloud: Cloud) -> None:

@@ -197,5 +197,7 @@ class Growing(RuleBasedStateMachine):
                 assert self.project.read(name) == text, name
 
 
-Growing.TestCase.settings = settings(max_examples=max(1, settings().max_examples // 8), stateful_step_count=6)
+Growing.TestCase.settings = settings(
+    max_examples=max(1, settings().max_examples // 12), stateful_step_count=6
+)
 TestGrowing = Growing.TestCase
