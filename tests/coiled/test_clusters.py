@@ -115,6 +115,14 @@ def test_a_type_of_machine_decides_and_what_it_has_is_what_jobs_can_take(farm: F
     assert asked["worker_options"]["resources"] == {"cpus": 2.0, "memory": float(8 << 30)}
 
 
+def test_a_machine_with_a_gpu(farm: Farm, cloud: Cloud) -> None:
+    shouting(farm, worker="{ gpu = 1 }")
+    farm.build()
+    asked = cloud.clusters(farm.cluster)[-1].request
+    assert asked["worker_instance_types"] == ["g4dn.xlarge"]
+    assert asked["worker_options"]["resources"] == {"gpu": 1.0}
+
+
 def test_a_cluster_grows_with_the_work_and_is_left_small(farm: Farm, cloud: Cloud, tmp_path: Path) -> None:
     wait = f"while ! test -e {tmp_path}/at1 -a -e {tmp_path}/at2; do sleep 0.1; done"
     farm.write_farm(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from support.cloud import Cloud
 from support.farm import Farm
@@ -85,15 +86,24 @@ def test_what_comes_of_a_difference_is_chosen(farm: Farm, cloud: Cloud) -> None:
     assert "differed" not in farm.bt("why", "version.txt").out
 
 
-def test_settings_and_lock_files_are_compared_with_what_the_cluster_was_made_with(farm: Farm) -> None:
+def test_settings_and_lock_files_are_compared_with_what_the_cluster_was_made_with(
+    farm: Farm, tmp_path: Path
+) -> None:
     task = '[tasks.t]\noutputs = "t"\nrun = ": > t"\n'
     farm.write_farm(task, worker='{ memory = "8GiB" }')
     farm.write("uv.lock", "1")
+    near = tmp_path / "near"
+    near.mkdir()
+    (near / "near.py").write_text("VALUE = 1\n")
+    farm.install("near", "1.0", edited=near)
     farm.build()
+    assert drifted(farm.build("-B").warnings) == []
+    (near / "near.py").write_text("VALUE = 2\n")
     farm.write_farm(task, worker='{ memory = "16GiB" }', region='"us-west-2"')
     farm.write("uv.lock", "2")
     [told] = drifted(farm.build("-B").warnings)
     assert "uv.lock: changed here, as before there" in told
+    assert "code of near: changed here, as before there" in told
     assert "worker_memory: 16 GiB here, 8 GiB there" in told
     assert "region: us-west-2 here, not set there" in told
 

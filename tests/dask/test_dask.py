@@ -559,8 +559,10 @@ def test_another_python_on_the_machines(project: Project, tmp_path: Path) -> Non
         lab(project, cluster, SHOUT)
         project.write("steps.py", "import sys\ndef shout(output):\n    output.write_text(sys.version)\n")
         project.write("in/1.txt", "")
-        project.build()
+        run = project.build()
         assert not project.read("out/1.txt").startswith("3.11")
+        here, there = platform.python_version(), project.read("out/1.txt").split()[0]
+        assert any(f"Python: {here} here, {there} there" in text for text in run.warnings)
     finally:
         cluster.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,8 @@ class Farm(Project):
         env = {**self.env, **(options.pop("env", None) or {})}
         return super().start(*words, **options, env=env)
 
-    def install(self, package: str, version: str) -> None:
-        """Have a package on the import path of this machine, as pip would put it there."""
+    def install(self, package: str, version: str, edited: Path | None = None) -> None:
+        """Have a package on the import path of this machine, as pip would put it there; `edited`: with `-e`."""
         site = self.folder.parent / "site"
         self.more["PYTHONPATH"] = os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
         for old in site.glob(f"{package}-*.dist-info"):
@@ -55,6 +56,9 @@ class Farm(Project):
             f"{info}/INSTALLER": "pip\n",
             f"{info}/RECORD": f"{package}/__init__.py,,\n{info}/METADATA,,\n{info}/RECORD,,\n",
         }
+        if edited is not None:
+            about = {"url": edited.as_uri(), "dir_info": {"editable": True}}
+            files[f"{info}/direct_url.json"] = json.dumps(about)
         for name, text in files.items():
             path = site / name
             path.parent.mkdir(parents=True, exist_ok=True)

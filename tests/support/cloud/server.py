@@ -18,7 +18,12 @@ from support.cloud.clusters import OVER, Cluster
 from support.cloud.packages import Packages
 from support.cloud.settings import TOKEN, WORKSPACE, WORKSPACES, Settings
 
-VM_TYPES = {"m6i.large": (2, 8192), "m6i.xlarge": (4, 16384), "m6i.2xlarge": (8, 32768)}  # cores, MiB
+VM_TYPES = {  # cores, MiB, GPUs
+    "m6i.large": (2, 8192, 0),
+    "m6i.xlarge": (4, 16384, 0),
+    "m6i.2xlarge": (8, 32768, 0),
+    "g4dn.xlarge": (4, 16384, 1),
+}
 OPEN = ("/test/", "/api/v1/api-tokens-no-user/")  # calls without a token
 _PR_SET_PDEATHSIG = 1  # of Linux's <sys/prctl.h>
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -114,14 +119,15 @@ class Server:
         """Which machines there are that fit."""
         asked = request.query
         rows = []
-        for name, (cores, memory) in VM_TYPES.items():
+        for name, (cores, memory, gpus) in VM_TYPES.items():
             fits = (
                 cores == int(asked.get("cores", cores))
                 and int(asked.get("cores__gte", 0)) <= cores <= int(asked.get("cores__lte", 1 << 20))
                 and float(asked.get("memory__gte", 0)) <= memory <= float(asked.get("memory__lte", 1 << 40))
             )
             if fits:
-                about = {"gpus": 0, "gpu_name": None, "backend_type": "vm_aws", "coiled_credits": 1.0}
+                about = {"gpus": gpus, "gpu_name": "T4" if gpus else None}
+                about |= {"backend_type": "vm_aws", "coiled_credits": 1.0}
                 rows.append({"name": name, "cores": cores, "memory": memory, **about})
         return web.json_response({"results": rows, "next": None})
 
