@@ -43,6 +43,7 @@ from buildtool.runtime.job import Data
 
 _TICK = 1.0  # seconds between two looks at the cluster
 _PATIENCE = 10.0  # seconds without a machine, or one with the resources, before that is said
+_INVENTORY = 3.0  # seconds that machines may take to say what they keep
 # Ends jobs wherever they are, whichever text of `remote` runs them; those that have not begun never will.
 _STOP = (
     "(lambda known: known.setdefault('_bt_unwanted', set()).update({ids}) or [stop({now}) for one, stop in"
@@ -187,9 +188,10 @@ class Courier:
         inventory = {
             worker: self._call(f"{BOOT}.kept_names()", {}, workers=[worker]) for worker in self._threads
         }
+        until = time.monotonic() + _INVENTORY
         for worker, future in inventory.items():
-            with contextlib.suppress(Exception):
-                self._contents.kept(worker, future.result(timeout=_PATIENCE))
+            with contextlib.suppress(Exception):  # it is busy, or gone: what it keeps is sent once more
+                self._contents.kept(worker, future.result(timeout=max(0.0, until - time.monotonic())))
 
     def _serve(self) -> None:
         looked = time.monotonic()
@@ -243,6 +245,11 @@ class Courier:
             retries=0,
             **options,
         )
+
+    def _ask(self, text: str, names: Data, workers: list[str]) -> Data:
+        """What these machines say to an expression, at once, even if they are busy; one that is gone says nothing."""
+        told = self._client.run(eval, text, names, workers=workers, on_error="return") if workers else {}
+        return {worker: answer for worker, answer in told.items() if not isinstance(answer, BaseException)}
 
     def _read(self, names: list[str], index: int, worker: str) -> Any:
         return self._call(
@@ -317,15 +324,8 @@ class Courier:
             self._here = drifts.surroundings(cluster.root)
         self._compared, here = True, self._here
         self._looked_here = time.monotonic()
-        name = f"bt_environs_{self._kit}"
-        probes = [
-            self._call(f"{ENVIRONS}.environs()", {"name": name}, workers=[worker])
-            for worker in list(self._threads)[:_ASKED]
-        ]
-        there = []
-        for probe in probes:
-            with contextlib.suppress(Exception):  # it is gone: then it runs no jobs either
-                there.append(probe.result(timeout=_PATIENCE))
+        names = {"name": f"bt_environs_{self._kit}", "kit": runtime().data}
+        there = list(self._ask(f"{ENVIRONS}.environs()", names, list(self._threads)[:_ASKED]).values())
         noted = (cluster.made_with or {}).get("environment")
         if not there and noted is not None:
             there = [noted]
