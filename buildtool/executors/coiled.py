@@ -94,9 +94,11 @@ class _Start:
         self._doing("")
 
         def close() -> None:
+            is_up = client.status == "running"
             workers = self._let_go(cluster, client)
             account.close()
-            self._claim(replace(self._record, used=time.time(), workers=workers), wait=False)
+            if is_up:  # else somebody may have ended it, and forgotten it
+                self._claim(replace(self._record, used=time.time(), workers=workers), wait=False)
 
         def renew() -> None:
             client.close(timeout=2)

@@ -85,6 +85,7 @@ class Courier:
         self._lonely_since: float | None = None
         self._said: set[str] = set()
         self._codes: dict[str, Any] = {}
+        self._held_back: Batch | None = None  # a job for which a cluster was asked for again
         self._leaving = threading.Event()
         self._connected = False
         self._compared = self._renewed = self._differs = False
@@ -136,9 +137,28 @@ class Courier:
             if not isinstance(lost, LostError) or not cluster.again or again == 0 or self._leaving.is_set():
                 self._tell(Trouble(lost))
                 return
-            again -= 1
-            self._say(f"{cluster.title} is lost, so another one is had: what ran there runs once more")
+            if self._jobs:
+                again -= 1
+                self._say(f"{cluster.title} is lost, so another one is had: what ran there runs once more")
+                self._forget()
+                continue
+            self._tell(Said(f"{cluster.title} is gone; the next job asks for another one"))
             self._forget()
+            again = _AGAIN
+            if not self._is_needed_again():
+                return
+
+    def _is_needed_again(self) -> bool:
+        """Wait until there is a job, which may be long: nobody pays for a cluster that does nothing. False: never."""
+        while True:
+            match self._inbox.get():
+                case None:
+                    return False
+                case Batch() as batch:
+                    self._held_back = batch
+                    return True
+                case _:
+                    pass  # of jobs that are gone with the cluster
 
     def _use(self, cluster: Cluster) -> BtError | None:
         """Run jobs there until nobody wants that any more; why it cannot be used otherwise."""
@@ -195,6 +215,9 @@ class Courier:
 
     def _serve(self) -> None:
         looked = time.monotonic()
+        if self._held_back is not None:
+            self._inbox.put(self._held_back)
+            self._held_back = None
         while True:
             try:
                 message = self._inbox.get(timeout=max(0.0, looked + _TICK - time.monotonic()))
