@@ -45,6 +45,7 @@ class Functions:
         self._code: Code | None = None
         self._reached: dict[str, Reach] = {}
         self._signatures: dict[str, Signature | None] = {}
+        self._read: dict[str, dict[str, Signature | None]] = {}  # the last time, whatever came of it
         self._looked = 0.0
         self._slots: dict[JobId, tuple[Job, tuple[tuple[Slot, ...], tuple[Slot, ...]]]] = {}
 
@@ -74,11 +75,21 @@ class Functions:
         if found is None:
             code = self._source()
             look = code.reach if task.spec.script is None else code.reach_script
-            found = self._reached[key] = _placed(task, lambda: look(key))
-            for path in (*found.files, *found.absent):
-                if path not in self._signatures:
-                    self._signatures[path] = self._signature(path)
+            try:
+                found = _placed(task, lambda: look(key))
+            except BtError:
+                self._remember(key, (*code.looked(), *self._read.get(key, ())))
+                raise
+            self._reached[key] = found
+            self._remember(key, (*found.files, *found.absent))
         return found
+
+    def _remember(self, key: str, paths: Iterable[str]) -> None:
+        """Note what was looked at for a target, and how it was."""
+        for path in paths:
+            if path not in self._signatures:
+                self._signatures[path] = self._signature(path)
+        self._read[key] = {path: self._signatures[path] for path in paths}
 
     def signatures(self, task: Task) -> tuple[tuple[str, Signature], ...]:
         """The source files that `reach` has read, absolute, as they were then."""
@@ -88,12 +99,12 @@ class Functions:
 
     def files(self, task: Task) -> list[tuple[str, bool]]:
         """The source files that were read for a task, and whether each is still as it was then; asks the disk."""
-        return [(p, self._signature(p) == self._signatures.get(p)) for p in self.sources(task)]
+        read = self._read.get(task.spec.script or task.spec.call or "", {})
+        return [(path, self._signature(path) == known) for path, known in read.items()]
 
-    def sources(self, task: Task) -> tuple[str, ...]:
-        """The source files that were looked at for a task, there or not; nothing if none was yet."""
-        found = self._reached.get(task.spec.script or task.spec.call or "")
-        return (*found.files, *found.absent) if found is not None else ()
+    def sources(self, task: Task) -> Iterable[str]:
+        """The source files that were looked at for a task when it was last read, there or not."""
+        return self._read.get(task.spec.script or task.spec.call or "", {}).keys()
 
     def _source(self) -> Code:
         """What reads source, made when it is first needed: few builds have functions."""

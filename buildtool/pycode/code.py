@@ -65,6 +65,11 @@ class Code:
         where = os.path.join(self._root, path)
         return self._graph((os.path.dirname(where), *self._folders)).script(where, self._sources)
 
+    def looked(self) -> list[str]:
+        """All that was looked at so far (canonical), there or not; a folder ends in `/`."""
+        found = [*self._sources.looked(), *(path for g in self._graphs.values() for path in g.absent())]
+        return list(dict.fromkeys(found))
+
     def _graph(self, folders: Iterable[str]) -> _Graph:
         key = tuple(dict.fromkeys(folders))
         found = self._graphs.get(key)
@@ -86,6 +91,10 @@ class _Graph:
         self.targets = Targets(self.resolver, [canonical(folder, root) for folder in folders])
         self._links = Links(self.resolver)
         self._pieces = Pieces(self.resolver, packages, disk)
+
+    def absent(self) -> list[str]:
+        """What was not there (canonical) for any module that was looked for."""
+        return [canonical(path, self._root) for path in self.resolver.finder.absent()]
 
     def script(self, where: str, sources: Sources) -> Reach:
         """What a script reaches."""

@@ -71,6 +71,11 @@ class Finder:
             self._known[name] = found
         return found
 
+    def absent(self) -> Iterator[str]:
+        """What was not there (absolute), and would have been found instead of what was; a folder ends in `/`."""
+        for found in self._known.values():
+            yield from found.absent
+
     def names(self, package: str) -> list[str]:
         """The dotted names of the modules right below a package of the project (`""`: at the top), for a hint."""
         folders = self.find(package).folders or () if package else self.folders

@@ -43,6 +43,10 @@ class Sources:
             raise TaskfileError(found.summary, facts=found.facts, hint=found.hint)
         return found
 
+    def looked(self) -> list[str]:
+        """The files that were asked for (canonical)."""
+        return [canonical(where, self._root) for where in self._known]
+
 
 def _read(path: str, where: str) -> bytes:
     try:

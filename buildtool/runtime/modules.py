@@ -110,8 +110,10 @@ def refuse_stale(code: list[tuple[str, Signature]]) -> None:
 
 
 def _stem(path: str) -> str:
-    """What `a.py` and `a/__init__.py` have in common."""
-    return path.removesuffix(".py").removesuffix("/__init__")
+    """What files of one module have in common: `a.py`, `a/__init__.py`, and both in another folder of the path."""
+    folders = (f"{folder.rstrip('/')}/" for folder in _path)
+    folder = max((f for f in folders if path.startswith(f)), key=len, default="")
+    return path[len(folder) :].removesuffix(".py").removesuffix("/__init__")
 
 
 def load(target: str) -> Callable[..., Any]:

@@ -112,13 +112,16 @@ class Interest:
         shown: dict[str, None] = {}
         plan = False
         pending = list(hints)
-        for where in pending:
-            if where == ANYTHING:
+        for hint in pending:
+            if hint == ANYTHING:
                 plan = True
                 continue
-            path = self.canonical(where)
+            path = self.canonical(hint)
             if path == STATE or path.startswith(STATE + "/"):
                 continue
+            if hint.endswith("/"):  # it is gone, or another one now, with all that is in it
+                pending += self.differing(path)
+            where, path = hint.rstrip("/"), path.rstrip("/")
             listing = "" if where == self._prefix.rstrip("/") else path + "/"
             if listing in self._disk.listed():
                 pending += self._flipped(listing)
@@ -151,10 +154,17 @@ class Interest:
                 found.update(self._flipped(listing))
         return found
 
-    def differing(self) -> set[str]:
-        """The sources (absolute) that do not look as they did when they were last read; a stat of each."""
-        found = self.flips({self._absolute(name) for name in self._disk.listed()})
-        for path in (*(p for p, _ in self._sources()), *self._found):
+    def differing(self, below: str = "") -> set[str]:
+        """The sources (absolute) that do not look as they did when they were last read; a stat of each.
+
+        `below`: only those in this directory, which ends in `/`.
+        """
+
+        def meant(paths: Iterable[str]) -> list[str]:
+            return [path for path in paths if path.startswith(below)]
+
+        found = self.flips({self._absolute(name) for name in meant(self._disk.listed())})
+        for path in meant((*(p for p, _ in self._sources()), *self._found)):
             stamp = self._disk.memory.get(path)
             where = self._disk.absolute(path)
             if path.endswith("/"):
@@ -166,13 +176,12 @@ class Interest:
                     found.add(where)
             elif self._looks_new(path):
                 found.add(where)
-        for path in (*self._project.taskfile.sources, *self._disk.texts):
+        for path in meant((*self._project.taskfile.sources, *self._disk.texts)):
             if self._looks_new(path):
                 found.add(self._disk.absolute(path))
         for task in self._expander.tasks.values():
-            found.update(
-                self._disk.absolute(path) for path, same in self._project.functions.files(task) if not same
-            )
+            code = (path for path, same in self._project.functions.files(task) if not same)
+            found.update(map(self._disk.absolute, meant(code)))
         return found
 
     def _looks_new(self, path: str) -> bool:

@@ -36,7 +36,7 @@ from buildtool.watch.interest import Effect, Interest
 from buildtool.watch.keys import Keys
 from buildtool.watch.mounts import silent_kind
 from buildtool.watch.serve import Services
-from buildtool.watch.watches import ANYTHING, LimitError, Watches
+from buildtool.watch.watches import LimitError, Watches
 
 LONGEST = 0.5  # seconds that a burst of changes is waited for at most
 _GIT_LOOKS = 0.02  # seconds between two looks whether git is done
@@ -393,7 +393,7 @@ class Watch:
             self._poll()
             return
         try:
-            new = self._watches.watch(directories)
+            new = self._watches.watch(directories, self._project.taskfile.root)
         except LimitError as error:
             self.screen.warning(f"{error}: looking every second or so instead")
             self._poll()
@@ -459,9 +459,8 @@ class Watch:
         """What these changes mean."""
         if self._interest is None:
             return Effect(plan=True)
-        for hint in hints:
-            if hint != ANYTHING and not os.path.isdir(hint):
-                self._watches.lost(hint)
+        if self._watches.is_broken:
+            self._watch(self._interest.directories())
         effect = self._interest.effect(hints)
         if not effect and self._interest.has_come():
             self._watch(self._interest.directories())

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 ANYTHING = ""  # the hint that something was missed: all must be looked at
+_IN_MASK_ADD = 0x20000000  # of Linux's <sys/inotify.h>
 _FULL = (errno.ENOSPC, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
@@ -30,46 +31,66 @@ class Watches:
         self._read, self._write = os.pipe()
         os.set_blocking(self._read, False)
         os.set_blocking(self._write, False)
-        self._watched: dict[str, Any] = {}
+        self._watched: dict[str, Any] = {}  # for what comes and goes in them
+        self._above: dict[str, Any] = {}  # for being moved themselves, with all that is in them
         self._system: _System | None = None
+        self.is_broken = False  # some are gone, or others now: `watch` is to be called again
 
     def fileno(self) -> int:
         """Readable when there are hints."""
         return self._read
 
     def take(self) -> set[str]:
-        """The paths (absolute) that may have changed since the last call; ANYTHING may be among them."""
+        """The paths (absolute) that may have changed since the last call; ANYTHING may be among them.
+
+        A directory that is gone, or another one now, with all that is in it, ends in `/`.
+        """
         with contextlib.suppress(BlockingIOError):
             while os.read(self._read, 4096):
                 pass
         with self._lock:
             found, self._hints = self._hints, set()
+        for hint in found:
+            if hint[-1:] == "/":
+                self._lose(hint)
         return found
 
-    def watch(self, directories: Iterable[str]) -> set[str]:
+    def watch(self, directories: Iterable[str], root: str = "/") -> set[str]:
         """Watch these (absolute) and no others; those that are new and were not there any more are left out.
 
-        Returns the new ones, of which changes may have been missed. Raises LimitError.
+        That a directory above one of them, but below `root`, or `root` itself, is moved is told, too. Returns the new
+        ones, of which changes may have been missed. Raises LimitError.
         """
         wanted = set(directories)
+        above = _above(wanted, root)
         if self._system is None:
             self._system = _start(self._hint)
-        for path in self._watched.keys() - wanted:
-            self._system.remove(self._watched.pop(path))
+        for known, still in ((self._watched, wanted), (self._above, above)):
+            for path in known.keys() - still:
+                self._system.remove(known.pop(path))
         new = wanted - self._watched.keys()
+        for path in sorted(above - self._above.keys()):
+            self._add(self._system, self._above, path, whole=False)
         for path in sorted(new):
-            try:
-                self._watched[path] = self._system.add(path)
-            except OSError as error:
-                if error.errno in _FULL:
-                    raise LimitError(limit(error)) from error
+            self._add(self._system, self._watched, path, whole=True)
+        self.is_broken = False
         return new & self._watched.keys()
 
-    def lost(self, directory: str) -> None:
-        """The directory is gone, or another one now: it is to be watched anew when it is wanted."""
-        found = self._watched.pop(directory, None)
-        if found is not None and self._system is not None:
-            self._system.remove(found)
+    def _add(self, system: _System, known: dict[str, Any], path: str, *, whole: bool) -> None:
+        try:
+            known[path] = system.add(path, whole=whole)
+        except OSError as error:
+            if error.errno in _FULL:
+                raise LimitError(limit(error)) from error
+
+    def _lose(self, folder: str) -> None:
+        """What was watched there is gone, or elsewhere: it is to be watched anew when it is wanted."""
+        self.is_broken = True
+        for known in (self._watched, self._above):
+            for path in [path for path in known if f"{path}/".startswith(folder)]:
+                watch = known.pop(path)
+                if self._system is not None:
+                    self._system.remove(watch)
 
     def close(self) -> None:
         """Watch nothing any more."""
@@ -77,6 +98,7 @@ class Watches:
             self._system.close()
             self._system = None
         self._watched.clear()
+        self._above.clear()
         for descriptor in (self._read, self._write):
             os.close(descriptor)
 
@@ -98,11 +120,25 @@ def limit(error: OSError) -> str:
     return f"the system cannot watch directories: {(error.strerror or str(error)).lower()}"
 
 
+def _above(directories: Iterable[str], root: str) -> set[str]:
+    """The directories that hold others, from `root` down."""
+    found: set[str] = set()
+    for path in directories:
+        while (path := os.path.dirname(path)) not in found and f"{path}/".startswith(f"{root.rstrip('/')}/"):
+            if path == "/":
+                break
+            found.add(path)
+    return found
+
+
 class _System(Protocol):
     """What the operating system has for this."""
 
-    def add(self, directory: str) -> Any:
-        """Watch a directory, not what is below it; what `remove` wants. OSError if that cannot be."""
+    def add(self, directory: str, *, whole: bool) -> Any:
+        """Watch a directory, not what is below it; what `remove` wants. OSError if that cannot be.
+
+        Unless `whole`, only that it is moved or removed itself.
+        """
 
     def remove(self, watch: Any) -> None:
         """Watch it no more."""
@@ -128,50 +164,64 @@ class _Inotify:
         from watchdog.observers.inotify_c import InotifyConstants, InotifyFD
 
         self._hint = hint
-        self._paths: dict[int, str] = {}
-        self._mask = (
-            InotifyConstants.IN_CLOSE_WRITE
+        itself = InotifyConstants.IN_DELETE_SELF | InotifyConstants.IN_MOVE_SELF | InotifyConstants.IN_ONLYDIR
+        self._itself = itself | _IN_MASK_ADD  # another path may lead to the same directory
+        self._whole = (
+            itself
+            | InotifyConstants.IN_CLOSE_WRITE
             | InotifyConstants.IN_ATTRIB
             | InotifyConstants.IN_CREATE
             | InotifyConstants.IN_DELETE
-            | InotifyConstants.IN_DELETE_SELF
-            | InotifyConstants.IN_MOVE_SELF
             | InotifyConstants.IN_MOVED_FROM
             | InotifyConstants.IN_MOVED_TO
-            | InotifyConstants.IN_ONLYDIR
         )
         self._events: Any = InotifyFD()
         self._events.start()
 
-    def add(self, directory: str) -> int:
-        watch: int = self._events.add_callback(os.fsencode(directory), self._mask, self, id(self))
-        self._paths[watch] = directory
-        return watch
+    def add(self, directory: str, *, whole: bool) -> tuple[int, _Folder]:
+        folder = _Folder(directory, self._hint)
+        mask = self._whole if whole else self._itself
+        watch: int = self._events.add_callback(os.fsencode(directory), mask, folder, id(folder))
+        if watch < 0:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), directory)
+        return watch, folder
 
-    def remove(self, watch: int) -> None:
-        if self._paths.pop(watch, None) is not None:
-            with contextlib.suppress(OSError):
-                self._events.remove_callbacks([(watch, id(self))])
+    def remove(self, watch: tuple[int, _Folder]) -> None:
+        number, folder = watch
+        folder.is_wanted = False
+        with contextlib.suppress(OSError):
+            self._events.remove_callbacks([(number, id(folder))])
 
     def close(self) -> None:
-        self._paths.clear()
         self._events.stop()
         self._events.join()
 
-    def on_event(self, event: Any) -> None:
-        """Something happened to a name in a watched directory, or to the directory itself."""
-        folder = self._paths.get(event.wd)
-        if folder is None:
-            self._hint(ANYTHING)  # it came before its watch was known by its path
-            return
-        name = os.fsdecode(event.name) if event.name else ""
-        self._hint(os.path.join(folder, name) if name else folder)
 
-    def on_watch_deleted(self, watch: int) -> None:
-        """A watched directory is gone."""
-        folder = self._paths.get(watch)
-        if folder is not None:
-            self._hint(folder)
+class _Folder:
+    """A watched directory, as watchdog calls it back in its thread."""
+
+    __slots__ = ("_hint", "_path", "is_wanted")
+
+    def __init__(self, path: str, hint: Any) -> None:
+        self._path = path
+        self._hint = hint
+        self.is_wanted = True
+
+    def on_event(self, event: Any) -> None:
+        """Something happened to a name in the directory, or to the directory itself."""
+        if not self.is_wanted:
+            return
+        if event.name:
+            self._hint(os.path.join(self._path, os.fsdecode(event.name)))
+        elif event.is_move_self or event.is_delete_self:
+            self._hint(self._path + "/")
+        else:
+            self._hint(self._path)
+
+    def on_watch_deleted(self, _watch: int) -> None:
+        """The directory is gone, or was unmounted."""
+        if self.is_wanted:
+            self._hint(self._path + "/")
 
     def on_queue_overflow(self) -> None:
         """The system had more to tell than it could keep."""
@@ -188,12 +238,13 @@ class _Observed:
         self._observer: Any = Observer()
         self._observer.start()
 
-    def add(self, directory: str) -> Any:
-        return self._observer.schedule(self, directory, recursive=False)
+    def add(self, directory: str, *, whole: bool) -> Any:
+        return None if not whole else self._observer.schedule(self, directory, recursive=False)
 
     def remove(self, watch: Any) -> None:
         with contextlib.suppress(KeyError, OSError):
-            self._observer.unschedule(watch)
+            if watch is not None:
+                self._observer.unschedule(watch)
 
     def close(self) -> None:
         self._observer.stop()

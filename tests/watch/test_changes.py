@@ -190,6 +190,76 @@ def test_an_edit_of_a_helper_runs_the_functions_that_reach_it(project: Project) 
     settled(project)
 
 
+def test_each_function_is_followed_though_another_was_edited_before(project: Project) -> None:
+    project.taskfile('[tasks.f]\ncall = "m:f"\noutputs = "f"\n[tasks.g]\ncall = "k:f"\noutputs = "g"\n')
+    text = "def f(output): output.write_text('{}')\n"
+    project.write("m.py", text.format(0))
+    project.write("k.py", text.format(0))
+    with Watching(project) as watch:
+        watch.first()
+        for version in (1, 2):
+            for module, job in (("m", "f"), ("k", "g")):
+                project.write(f"{module}.py", text.format(version))
+                assert watch.round().ran == [job]
+
+
+def test_source_that_is_broken_is_mended(project: Project) -> None:
+    """Also where the break is in what was not read before, or is that something is missing."""
+    project.taskfile('[tasks.t]\ncall = "m:f"\noutputs = "o"\n')
+    with Watching(project) as watch:
+        assert "there is no module `m`" in str(watch.first().events)
+        project.write("m.py", "import q\ndef f(output): output.write_text(q.v)\n")
+        project.write("q.py", "v = '1'\n")
+        assert watch.round().ran == ["t"]
+        for name, broken, good in (
+            ("m.py", "def f(output)\n", "import q, r\ndef f(output): output.write_text(q.v + r.v)\n"),
+            ("r.py", "v =\n", "v = '2'\n"),
+            ("q.py", "v =\n", "v = '3'\n"),
+        ):
+            project.write(name, broken)
+            assert watch.round().failed == ["t"]
+            project.write(name, good)
+            run = watch.round()
+        assert run.ran == ["t"]
+        assert project.read("o") == "32"
+
+
+def test_a_module_that_comes_from_elsewhere_now(project: Project) -> None:
+    """A warm worker has the other one of that name."""
+    project.taskfile('[bt]\npython_path = ["src"]\n[tasks.t]\ncall = "m:f"\noutputs = "o"\n')
+    project.write("m.py", "import n\ndef f(output): output.write_text(n.v)\n")
+    project.write("src/n.py", "v = '1'\n")
+    with Watching(project) as watch:
+        assert watch.first().ran == ["t"]
+        project.write("n.py", "v = '2'\n")
+        assert watch.round().ran == ["t"]
+        assert project.read("o") == "2"
+        (project.folder / "n.py").unlink()
+        assert watch.round().ran == ["t"]
+        assert project.read("o") == "1"
+
+
+@pytest.mark.parametrize("above", ["", "data/"])
+def test_a_directory_that_is_another_one_now(project: Project, above: str) -> None:
+    """A switch of releases: what is watched has another name then."""
+    project.taskfile(
+        f'[tasks.t]\ninputs = "{above}in/a.txt"\noutputs = "o"\nrun = "cat {{input}} > {{output}}"\n'
+    )
+    top = (above or "in").rstrip("/")
+    project.write(f"{above}in/a.txt", "a")
+    project.write(f"next/{'in/' if above else ''}a.txt", "b")
+    with Watching(project) as watch:
+        watch.first()
+        os.rename(project.folder / top, project.folder / "old")
+        os.rename(project.folder / "next", project.folder / top)
+        assert watch.round().ran == ["t"]
+        assert project.read("o") == "b"
+        project.write(f"old/{'in/' if above else ''}a.txt", "nothing of this counts")
+        project.write(f"{above}in/a.txt", "c")
+        assert watch.round().ran == ["t"]
+        assert project.read("o") == "c"
+
+
 def test_what_jobs_make_is_no_reason_to_build(letters: Project) -> None:
     with Watching(letters) as watch:
         watch.first()
