@@ -503,7 +503,8 @@ class Build:
                 elif attempt.work is not None and attempt.work.remote is not None:
                     self._tell_started(attempt)
             case Output(_, data):
-                self.reporter.output(self._report(attempt.job, attempt.look, Status.RAN), data)
+                if not attempt.anew:  # how it takes its end is of no interest
+                    self.reporter.output(self._report(attempt.job, attempt.look, Status.RAN), data)
             case Held(_, why):
                 self.reporter.warning(f"fewer jobs at a time from now on: {why}")
             case Ended():
@@ -520,6 +521,7 @@ class Build:
                 return
         broken_off = ended.code or ended.signal or ended.repeat
         if attempt.anew and (ended.cancelled or broken_off) and not self.signals.count:
+            self.project.code_changed()
             self.performer.put_back(attempt)
             self.state.stop(job.key)
             self._touch()
@@ -543,6 +545,7 @@ class Build:
         if outcome.again:
             for note in attempt.notes:
                 self.reporter.note(f"{job.name}: {note}")
+            self.project.code_changed()
             self._touch()
             self.state.stop(job.key)
             if outcome.requires:

@@ -219,6 +219,7 @@ class Project:
         """Forget what was concluded from the source of functions."""
         self._imports = None
         self._decorated.clear()
+        self.functions.look_again()
 
     def imports(self) -> tuple[str, ...]:
         """The packages from outside that functions and scripts of the project import."""

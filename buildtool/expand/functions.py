@@ -46,7 +46,7 @@ class Functions:
         self._reached: dict[str, Reach] = {}
         self._signatures: dict[str, Signature | None] = {}
         self._read: dict[str, dict[str, Signature | None]] = {}  # the last time, whatever came of it
-        self._looked = 0.0
+        self._looked = -_PATIENCE
         self._slots: dict[JobId, tuple[Job, tuple[tuple[Slot, ...], tuple[Slot, ...]]]] = {}
 
     # -- source ----------------------------------------------------------------------------------------------
@@ -112,6 +112,10 @@ class Functions:
 
         self._code = self._code or Code(self._root, self._python_path)
         return self._code
+
+    def look_again(self) -> None:
+        """Take nothing for new any more that was looked at."""
+        self._looked = -_PATIENCE
 
     def _refresh(self) -> None:
         """Forget what was read if a file of it has changed since."""

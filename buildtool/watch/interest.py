@@ -43,6 +43,7 @@ class Interest:
         self._aliases: dict[str, str] = {}  # what links lead to: the path of the link
         self._patterns = list(self._source_patterns())
         self._absent: set[str] = set()  # directories that are wanted and not there
+        self._listed: set[str] = set()
         self._found: dict[str, set[JobId]] = {}
         self._code: dict[str, set[str]] = {}
         self.look_again([job.id for job in self._graph.jobs])
@@ -341,7 +342,7 @@ class Interest:
 
         Whether they read something that nothing was known of before.
         """
-        before = self._found.keys() | self._code.keys()
+        before = self._found.keys() | self._code.keys() | self._listed
         found = set(jobs)
         named = {task.name for task in self._expander.tasks.values() if task.depfile is not None}
         if named:
@@ -355,7 +356,8 @@ class Interest:
         for task in self._expander.tasks.values():
             for path in self._project.functions.sources(task):
                 self._code.setdefault(path, set()).add(task.name)
-        return not (self._found.keys() | self._code.keys()) <= before
+        self._listed = set(self._disk.listed())
+        return not (self._found.keys() | self._code.keys() | self._listed) <= before
 
     def found_anew(self) -> set[str]:
         """What jobs turned out to read (absolute) and that looks different since it was recorded."""

@@ -203,6 +203,19 @@ def test_each_function_is_followed_though_another_was_edited_before(project: Pro
                 assert watch.round().ran == [job]
 
 
+def test_tracked_files_of_a_pattern(project: Project) -> None:
+    project.taskfile(
+        '[tasks.t]\ntrack = { files = ["tools/*.sh"] }\noutputs = "o"\nrun = "sh tools/x.sh > {output}"\n'
+    )
+    project.write("tools/x.sh", "echo 1")
+    with Watching(project) as watch:
+        watch.first()
+        project.write("tools/x.sh", "echo 2")
+        assert watch.round().ran == ["t"]
+        project.write("tools/y.sh", "")
+        assert watch.round().ran == ["t"]
+
+
 def test_source_that_is_broken_is_mended(project: Project) -> None:
     """Also where the break is in what was not read before, or is that something is missing."""
     project.taskfile('[tasks.t]\ncall = "m:f"\noutputs = "o"\n')

@@ -142,6 +142,21 @@ def test_a_running_job_whose_input_changes_begins_anew_and_the_others_go_on(proj
         assert len(project.read("pids").split()) == len(first) + 1
 
 
+def test_a_running_function_whose_code_changes_begins_anew(project: Project, tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    os.mkfifo(begun)
+    project.taskfile('[tasks.t]\ncall = "m:f"\noutputs = "o"\n[tasks.u]\ncall = "m:g"\noutputs = "p"\n')
+    text = "import time\ndef f(output):\n    open('{}', 'w').close()\n    {}\ndef g(output): output.write_text('')\n"
+    project.write("m.py", text.format(begun, "time.sleep(600)"))
+    with Watching(project, "-j", "2") as watch:
+        begun.read_text()
+        project.write("m.py", text.format(begun, "output.write_text('new')"))
+        begun.read_text()
+        watch.until("finished", job="t", status="ran")
+        assert project.read("o") == "new"
+        assert not [told for told in watch.seen if told["event"] == "output"], "no traceback of the first"
+
+
 def test_a_worker_stays_warm_between_builds(project: Project) -> None:
     project.taskfile('[tasks.f]\ninputs = "in"\noutputs = "out"\ncall = "steps:f"\n')
     project.write("steps.py", "import os\ndef f(output): output.write_text(str(os.getpid()))\n")
