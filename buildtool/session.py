@@ -40,20 +40,25 @@ class Session:
         warn: Callable[[str], None],
         note: Callable[[str], None],
         wait: bool = True,
+        pause: Callable[[], bool] | None = None,
     ) -> None:
         self._root = root
         self._command = command
         self._warn = warn
         self._note = note
         self._wait = wait
+        self._pause = pause
         self._state: State | None = None
         self._ours = b""  # what we wrote into the lock
 
     @contextmanager
     def writing(self) -> Iterator[State]:
-        """Hold the lock. It is the same state as last time if nobody else held it meanwhile, else a new one."""
+        """Hold the lock. It is the same state as last time if nobody else held it meanwhile, else a new one.
+
+        Raises LockedError if it is not to be waited for (see `acquire`).
+        """
         directory = os.path.join(self._root, STATE)
-        with acquire(directory, self._command, self._wait, self._tell_wait) as lock:
+        with acquire(directory, self._command, self._wait, self._tell_wait, self._pause) as lock:
             if self._state is not None and (lock.before != self._ours or not self._state.is_in_place()):
                 self._state.close(seal=False)
                 self._state = None

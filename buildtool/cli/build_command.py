@@ -24,7 +24,7 @@ from buildtool.report.model import Reporter
 from buildtool.report.plain import Plain
 from buildtool.session import writing
 from buildtool.signals import Signals
-from buildtool.state.store import State
+from buildtool.state.store import State, StateReader
 from buildtool.taskfile.specs import Taskfile
 from buildtool.text import count, printable
 
@@ -173,7 +173,7 @@ def build(taskfile: Taskfile, request: Request, options: Options, reporter: Repo
         return int(ExitCode.CLOSED if reporter.gone is not None and code is ExitCode.DONE else code)
 
 
-def mention_clusters(state: State, reporter: Reporter) -> None:
+def mention_clusters(state: StateReader, reporter: Reporter) -> None:
     """Say which clusters are up, so that none is forgotten."""
     if state.clusters():
         from buildtool.cli.clusters import mention

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import shlex
 import sys
 
@@ -14,13 +15,16 @@ from buildtool.cli.complete import complete_target
 from buildtool.cli.context import Context, settings, usable_cpus
 from buildtool.errors import UsageError
 from buildtool.executors.choose import check_executor
+from buildtool.paths import STATE
 from buildtool.project import Project, Request
 from buildtool.report.rounds import JsonRounds, Rounds
 from buildtool.session import Session
 from buildtool.signals import Signals
-from buildtool.state.store import State
+from buildtool.state.store import State, StateReader
 from buildtool.taskfile.load import load_taskfile
 from buildtool.watch.loop import Habits, Screen, Watch
+
+_LOOK = 0.05  # seconds between two looks whether another `bt` has ended
 
 
 @click.command("watch", cls=Behind)
@@ -83,7 +87,14 @@ def command(  # one parameter an option: click's way
         audit=audit,
         command=title,
     )
-    session = Session(taskfile.root, title, warn=screen.warning, note=screen.note)
+    signals = Signals()
+
+    def pause() -> bool:
+        """While another `bt` is at work: a moment, or not any more."""
+        select.select([signals.fileno()], [], [], _LOOK)
+        return signals.code is None
+
+    session = Session(taskfile.root, title, warn=screen.warning, note=screen.note, pause=pause)
 
     told: list[str] = []
 
@@ -98,7 +109,7 @@ def command(  # one parameter an option: click's way
 
     path = context.taskfile_path()
     os.chdir(taskfile.root)  # jobs that run in the root start faster when this process is there, too
-    with Signals() as signals:
+    with signals:
         watch = Watch(
             lambda: load_taskfile(path),
             request,
@@ -110,7 +121,6 @@ def command(  # one parameter an option: click's way
             ended,
         )
         code = watch.run()
-    with session.writing() as state:
-        mention_clusters(state, screen)
-        state.close()
+    with StateReader.open(os.path.join(taskfile.root, STATE)) as reader:
+        mention_clusters(reader, screen)
     return code

@@ -18,19 +18,20 @@ _SHOWN = 3  # changed paths that are named
 
 
 class Rounds(Plain):
-    """Plain lines; a round in which nothing was worth a line leaves none."""
+    """Plain lines; a round in which nothing was worth a line leaves none, unless somebody asked for it."""
 
     def __init__(self, stream: TextIO, paint: Paint, *, quiet: bool = False, verbose: bool = False) -> None:
         super().__init__(stream, paint, quiet=quiet, verbose=verbose)
         self._title = ""
         self._said = False
+        self._asked = False
         self._waits = False  # the last line says so
         self._trouble: list[str] = []
 
     def begin(self, paths: Iterable[str], why: str = "") -> None:
         """A round begins because these paths changed, or because of `why`; it is told with its first line."""
         self._title = self._paint.bold(why or f"changed: {named(list(paths))}")
-        self._said = False
+        self._said, self._asked = False, bool(why)
         self._failed.clear()
 
     def trouble(self, error: BtError) -> None:
@@ -43,7 +44,7 @@ class Rounds(Plain):
     def end(self, counts: Mapping[str, int], seconds: float, code: int, still: Iterable[JobReport]) -> None:
         """A round is over; `still`: what failed earlier and was not run again."""
         self._trouble = []
-        if self._said or not self._title:
+        if self._said or self._asked or not self._title:
             super().summary(counts, seconds, code)
         for job in still if self._said else ():
             cause = job.failure.cause if job.failure is not None else "failed"

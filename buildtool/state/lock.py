@@ -66,11 +66,18 @@ class Lock:
         self.release()
 
 
-def acquire(directory: str, command: str, wait: bool, on_wait: Callable[[Holder], None]) -> Lock:
+def acquire(
+    directory: str,
+    command: str,
+    wait: bool,
+    on_wait: Callable[[Holder], None],
+    pause: Callable[[], bool] | None = None,
+) -> Lock:
     """Take the lock of the state folder `directory`, which is made if need be.
 
     If another process has it, `on_wait` is called once and this one sleeps until it is free; a signal handler
-    that raises ends the sleep. With `wait=False`, LockedError instead.
+    that raises ends the sleep. With `pause`, that is called between two tries instead, and says whether there is to be
+    another. With `wait=False`, or when there is none, LockedError.
     """
     prepare(directory)
     path = os.path.join(directory, NAME)
@@ -81,7 +88,7 @@ def acquire(directory: str, command: str, wait: bool, on_wait: Callable[[Holder]
             if not _try_often(descriptor, path):
                 _tell(_introduction(descriptor), wait, None if told else on_wait)
                 told = True
-                _flock(descriptor, path, fcntl.LOCK_EX)
+                _wait(descriptor, path, pause)
             if (words := _introduce(descriptor, path, command)) is not None:
                 return Lock(descriptor, *words)
         except BaseException:
@@ -133,6 +140,15 @@ def _try_often(descriptor: int, path: str) -> bool:
         if _flock(descriptor, path, fcntl.LOCK_EX | fcntl.LOCK_NB):
             return True
     return False
+
+
+def _wait(descriptor: int, path: str, pause: Callable[[], bool] | None) -> None:
+    if pause is None:
+        _flock(descriptor, path, fcntl.LOCK_EX)
+        return
+    while not _flock(descriptor, path, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        if not pause():
+            raise _locked(_introduction(descriptor))
 
 
 def _introduce(descriptor: int, path: str, command: str) -> tuple[bytes, bytes] | None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from buildtool.build import Again, Build, Options
-from buildtool.errors import BtError, ExecutorError, ExitCode, StateError
+from buildtool.errors import BtError, ExecutorError, ExitCode, LockedError, StateError
 from buildtool.executors.choose import executors_of
 from buildtool.executors.dispatch import Dispatch
 from buildtool.executors.protocol import Claimed, Differs, Doing, Ended, Note, Output, Released
@@ -222,6 +222,8 @@ class Watch:
             self._plan_and_build(self.options)
 
     def _failed_to(self, error: BtError) -> None:
+        if isinstance(error, LockedError):
+            return  # the waiting for another `bt` was broken off
         if isinstance(error, StateError):
             raise error
         if isinstance(error, ExecutorError):
@@ -353,17 +355,21 @@ class Watch:
                     self._again.drifts[name] = event
                     if text:
                         self.screen.warning(text)
-                case Claimed(cluster):
-                    with self.session.writing() as state:
-                        state.set_cluster(cluster)
-                        state.commit()
-                    event.written.set()
-                case Released(name):
-                    with self.session.writing() as state:
-                        state.forget_cluster(name)
-                        state.commit()
+                case Claimed() | Released():
+                    with contextlib.suppress(LockedError):  # it is over, and another `bt` is at work
+                        self._note_cluster(event)
                 case _:
                     pass
+
+    def _note_cluster(self, event: Claimed | Released) -> None:
+        with self.session.writing() as state:
+            if isinstance(event, Claimed):
+                state.set_cluster(event.cluster)
+            else:
+                state.forget_cluster(event.name)
+            state.commit()
+        if isinstance(event, Claimed):
+            event.written.set()
 
     # -- waiting ---------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -233,6 +234,40 @@ def test_another_build_may_run_while_it_waits(copy: Project) -> None:
         assert watch.round().ran == ["t"]
         assert watch.end() == 130
     assert copy.build().ran == []
+
+
+def test_it_ends_at_once_while_another_build_runs(project: Project, tmp_path: Path) -> None:
+    """Whether it waits for a change then, or for that build."""
+    begun, go = tmp_path / "begun", tmp_path / "go"
+    os.mkfifo(begun)
+    os.mkfifo(go)
+    project.taskfile(
+        '[tasks.t]\ninputs = "in"\noutputs = "o"\nrun = "cp {input} {output}"\n'
+        f'[tasks.long]\nrun = "echo > {begun}; read x < {go}"\n'
+    )
+    project.write("in", "1")
+    with Watching(project, "t") as watch, Watching(project, "t") as other:
+        watch.first()
+        other.first()
+        with project.start("build", "long") as build:
+            begun.read_text()
+            assert watch.end() == 130
+            project.write("in", "2")
+            assert "waiting for `bt build long`" in other.until("warning")[-1]["text"]
+            assert other.end() == 130
+            go.write_text("on\n")
+            build.communicate(timeout=PATIENCE)
+    assert project.build("t").ran == ["t"]
+
+
+def test_a_project_that_is_deleted_is_told_of(project: Project) -> None:
+    project.taskfile('[tasks.t]\ninputs = "in/a"\noutputs = "o"\nrun = "cp {input} {output}"\n')
+    project.write("in/a", "1")
+    with Watching(project) as watch:
+        watch.first()
+        shutil.rmtree(project.folder)
+        assert watch.until("error")[-1]["text"] == "cannot read `Taskfile.toml`: no such file or directory"
+        assert watch.end() == 130
 
 
 def test_the_state_may_be_removed_while_it_waits(copy: Project) -> None:
