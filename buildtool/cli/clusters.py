@@ -27,20 +27,30 @@ from buildtool.state.store import State, StateReader
 from buildtool.taskfile.specs import Taskfile
 from buildtool.text import count, duration, printable
 
+_SHORT = 3.0  # seconds for which a service in trouble is asked again by who can do without an answer
+
 
 def clean_clusters(taskfile: Taskfile, name: str | None, *, dry_run: bool, yes: bool) -> int:
     """Stop the clusters of a project, once somebody has agreed to it, and forget them."""
     from buildtool.executors.account import accounts
 
+    said: set[str] = set()
+
     def tell(text: str) -> None:
-        click.echo(text, err=True)
+        if text not in said:
+            said.add(text)
+            click.echo(text, err=True)
+
+    def waits(text: str) -> bool:
+        tell(text)
+        return True
 
     with StateReader.open(os.path.join(taskfile.root, STATE)) as reader:
         if name is None and not concerns_coiled(taskfile, reader):
             put(["there is no cluster"])
             return 0
         where = workspaces(taskfile, reader)
-        with accounts(where) as known:
+        with accounts(where, waits) as known:
             found = clusters_of(taskfile, reader, known.values(), name)
     put(line(one) for one in found)
     if not found:
@@ -57,7 +67,7 @@ def clean_clusters(taskfile: Taskfile, name: str | None, *, dry_run: bool, yes: 
             return 0
     with (
         writing(taskfile.root, "bt clean --cluster", wait=True, warn=tell, note=tell) as state,
-        accounts(where) as known,
+        accounts(where, waits) as known,
     ):
         for one in found:
             if one.live is not None:
@@ -90,7 +100,7 @@ def status_lines(taskfile: Taskfile, reader: StateReader) -> list[str]:
     from buildtool.executors.account import accounts
 
     try:
-        with accounts(workspaces(taskfile, reader)) as known:
+        with accounts(workspaces(taskfile, reader), patience=_SHORT) as known:
             found = {
                 one.name: one
                 for one in clusters_of(taskfile, reader, known.values())
@@ -125,7 +135,7 @@ def end_half_made(
 
     try:
         for workspace in dict.fromkeys(record.account for record in records):
-            with Account("coiled", workspace=workspace) as account:
+            with Account("coiled", workspace=workspace, patience=_SHORT) as account:
                 for record in records:
                     if record.account != workspace:
                         continue

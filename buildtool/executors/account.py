@@ -17,7 +17,7 @@ OVER = ("stopping", "stopped", "error")  # states of a cluster that cannot be us
 _PATIENCE = 30.0  # seconds for the first answer
 _LOOK = "10s"  # between two looks of a cluster that grows at which machines it has
 _STOPPING = 300.0  # seconds that a cluster may take to stop
-_TROUBLE = 60.0  # seconds for which a service that answers with errors of its own is asked again
+TROUBLE = 60.0  # seconds for which a service that answers with errors of its own is asked again
 _BROKEN = 500  # the status of such an answer; coiled sees to 502, 503 and 504 itself
 
 
@@ -36,7 +36,7 @@ class Account:
     """The account that this machine is logged in to. Each method raises `ExecutorError` with what Coiled says.
 
     `workspace`: of Coiled; None is the usual one. `waits` is told what is waited for, if the service is in trouble,
-    and says whether that is worth while.
+    for `patience` seconds, and says whether that is worth while.
     """
 
     def __init__(
@@ -45,13 +45,14 @@ class Account:
         place: Place | None = None,
         workspace: str | None = None,
         waits: Callable[[str], bool] = lambda _: True,
+        patience: float = TROUBLE,
     ) -> None:
         self._executor = executor
         self._place = place
         self._wanted = workspace
         self._waits = waits
         self._broken = False  # the last answer was an error of the service's own
-        self.patience = _TROUBLE
+        self.patience = patience
 
     def __enter__(self) -> Self:
         self.library = self._library()
@@ -172,7 +173,7 @@ class Account:
                 raise self.error(
                     "Coiled does not accept the token of this machine", cause=text, hint="run `coiled login`"
                 ) from error
-            if isinstance(error, OSError | TimeoutError):
+            if isinstance(error, OSError | TimeoutError) and not isinstance(error, PermissionError):
                 raise self.error(f"Coiled does not answer at `{self.server}`", cause=text) from error
             number = getattr(error, "cluster_id", None)  # of one that did not come up: its page says more
             page = f"{self.server}/clusters/{number}" if number else ""
@@ -228,13 +229,20 @@ class _Waiting:
 
 
 @contextlib.contextmanager
-def accounts(workspaces: Iterable[str | None]) -> Iterator[dict[str, Account]]:
-    """The account in each of these workspaces, by their names. Raises `ExecutorError`."""
+def accounts(
+    workspaces: Iterable[str | None],
+    waits: Callable[[str], bool] = lambda _: True,
+    patience: float = TROUBLE,
+) -> Iterator[dict[str, Account]]:
+    """The account in each of these workspaces, by their names; for `waits` and `patience` see `Account`.
+
+    Raises `ExecutorError`.
+    """
     with contextlib.ExitStack() as stack:
         found: dict[str, Account] = {}
         for workspace in dict.fromkeys(workspaces):
             if workspace not in found:
-                account = Account("coiled", workspace=workspace)
+                account = Account("coiled", None, workspace, waits, patience)
                 stack.enter_context(account)
                 found.setdefault(account.workspace, account)
         yield found

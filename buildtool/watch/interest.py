@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property
 from typing import NamedTuple
 
@@ -17,6 +17,8 @@ from buildtool.paths import STATE, parents
 from buildtool.project import Project
 from buildtool.taskfile.pattern import Pattern, PatternError, parse_pattern
 from buildtool.watch.watches import ANYTHING
+
+_MANY = 100  # directories; to look for what is in any of more takes longer than to look at everything
 
 
 class Effect(NamedTuple):
@@ -155,10 +157,17 @@ class Interest:
                 found.update(self._flipped(listing))
         return found
 
-    def differing(self, below: str = "") -> set[str]:
+    def differing_in(self, directories: Collection[str]) -> set[str]:
+        """As `differing`, of what is in any of these directories (absolute)."""
+        if len(directories) > _MANY:
+            return self.differing()
+        below = tuple(self.canonical(where + "/") for where in directories)
+        return self.differing(below) if below else set()
+
+    def differing(self, below: str | tuple[str, ...] = "") -> set[str]:
         """The sources (absolute) that do not look as they did when they were last read; a stat of each.
 
-        `below`: only those in this directory, which ends in `/`.
+        `below`: only those in these directories, which end in `/`.
         """
 
         def meant(paths: Iterable[str]) -> list[str]:
@@ -177,7 +186,8 @@ class Interest:
                     found.add(where)
             elif self._looks_new(path):
                 found.add(where)
-        for path in meant((*self._project.taskfile.sources, *self._disk.texts)):
+        tracked = (path for path in self._disk.memory if any(p.match(path) for _, p in self._tracked))
+        for path in meant((*self._project.taskfile.sources, *self._disk.texts, *tracked)):
             if self._looks_new(path):
                 found.add(self._disk.absolute(path))
         for task in self._expander.tasks.values():
@@ -358,7 +368,3 @@ class Interest:
                 self._code.setdefault(path, set()).add(task.name)
         self._listed = set(self._disk.listed())
         return not (self._found.keys() | self._code.keys() | self._listed) <= before
-
-    def found_anew(self) -> set[str]:
-        """What jobs turned out to read (absolute) and that looks different since it was recorded."""
-        return {self._disk.absolute(path) for path in self._found if self._looks_new(path)}

@@ -11,7 +11,7 @@ import gc
 import os
 import select
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -111,6 +111,7 @@ class Watch:
     _next_look: float = 0.0
     _last_log: str | None = None
     _watched: tuple[int, int] = (0, 0)
+    _directories: set[str] = field(default_factory=set)  # that are watched
 
     def run(self) -> int:
         """Watch until somebody ends it; the exit code."""
@@ -251,9 +252,9 @@ class Watch:
         still = {} if looked is None else {job: bad for job, bad in self._bad.items() if job not in looked}
         self._bad = still | build.bad
         jobs = looked if looked is not None else [job.id for job in project.graph_jobs]
-        if self._interest is not None and self._interest.look_again(jobs):
-            self._watch(self._interest.directories())
-            self._pending |= self._interest.found_anew()
+        if self._interest is not None and (self._interest.look_again(jobs) or complete):
+            new = self._watch(self._interest.directories())
+            self._pending |= self._interest.differing_in(new)  # the build looked before there was a watch
         for report in build.bad.values():
             if report.failure is not None and report.failure.log is not None:
                 self._last_log = report.failure.log
@@ -376,20 +377,19 @@ class Watch:
     def _take_interest(self, project: Project) -> None:
         """Watch what the project reads, from before the build looks at it."""
         interest = Interest(project)
-        directories = interest.directories()
-        if self._unplanned and self._interest is not None and not project.graph_jobs:
-            directories |= self._interest.directories()
         self._interest = interest
-        self._watch(directories)
-        self._watched = (
-            sum(1 for file in project.expander.graph.files if file.producer is None),
-            len(directories),
-        )
+        # What was watched until now may matter again: the build tells.
+        self._watch(interest.directories() | self._directories)
 
-    def _watch(self, directories: set[str]) -> None:
-        """Be told of changes there, or look by ourselves."""
-        if self._polling or self._interest is None or self._project is None:
-            return
+    def _watch(self, directories: set[str]) -> Collection[str]:
+        """Be told of changes there, or look by ourselves; the directories of which changes may have been missed."""
+        if self._interest is None or self._project is None:
+            return ()
+        self._directories = directories
+        sources = (file for file in self._project.expander.graph.files if file.producer is None)
+        self._watched = (sum(1 for _ in sources), len(directories))
+        if self._polling:
+            return ()
         kind = silent_kind(self._project.taskfile.root)
         if self.habits.poll or kind is not None:
             if kind is not None and not self.habits.poll:
@@ -397,15 +397,16 @@ class Watch:
                     f"{kind} file systems do not tell of changes: looking every second or so instead"
                 )
             self._poll()
-            return
+            return ()
         try:
             new = self._watches.watch(directories, self._project.taskfile.root)
         except LimitError as error:
             self.screen.warning(f"{error}: looking every second or so instead")
             self._poll()
-            return
+            return ()
         self._next_look = time.monotonic() + _NET
         self._pending |= self._interest.flips(new)  # what came between the look at a directory and its watch
+        return new
 
     def _poll(self) -> None:
         self._polling = True

@@ -158,6 +158,29 @@ def test_a_running_function_whose_code_changes_begins_anew(project: Project, tmp
         assert not [told for told in watch.seen if told["event"] == "output"], "no traceback of the first"
 
 
+def test_a_tracked_file_that_changes_while_another_job_runs(project: Project, tmp_path: Path) -> None:
+    """Its job was found fresh in this build, which was planned anew."""
+    begun, go = tmp_path / "begun", tmp_path / "go"
+    os.mkfifo(begun)
+    os.mkfifo(go)
+    project.taskfile(
+        '[tasks.t]\ntrack = { files = ["tools/*.sh"] }\noutputs = "o"\nrun = "sh tools/x.sh > {output}"\n'
+        f'[tasks.held]\ninputs = "in/{{n}}"\noutputs = "out/{{n}}"\nrun = "cp {{input}} {{output}}; echo > {begun}; read x < {go}"\n'
+    )
+    project.write("tools/x.sh", "echo 1")
+    project.write("in/a", "")
+    with Watching(project, "-j", "2") as watch:
+        begun.read_text()
+        go.write_text("on\n")
+        watch.first()
+        project.write("in/b", "")
+        begun.read_text()
+        project.write("tools/x.sh", "echo 2")
+        go.write_text("on\n")
+        watch.until("finished", job="t", status="ran")
+        assert project.read("o") == "2\n"
+
+
 def test_a_worker_stays_warm_between_builds(project: Project) -> None:
     project.taskfile('[tasks.f]\ninputs = "in"\noutputs = "out"\ncall = "steps:f"\n')
     project.write("steps.py", "import os\ndef f(output): output.write_text(str(os.getpid()))\n")
