@@ -165,7 +165,8 @@ def test_a_tracked_file_that_changes_while_another_job_runs(project: Project, tm
     os.mkfifo(go)
     project.taskfile(
         '[tasks.t]\ntrack = { files = ["tools/*.sh"] }\noutputs = "o"\nrun = "sh tools/x.sh > {output}"\n'
-        f'[tasks.held]\ninputs = "in/{{n}}"\noutputs = "out/{{n}}"\nrun = "cp {{input}} {{output}}; echo > {begun}; read x < {go}"\n'
+        '[tasks.held]\ninputs = "in/{n}"\noutputs = "out/{n}"\n'
+        f'run = "cp {{input}} {{output}}; echo > {begun}; read x < {go}"\n'
     )
     project.write("tools/x.sh", "echo 1")
     project.write("in/a", "")
