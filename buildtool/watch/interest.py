@@ -115,7 +115,11 @@ class Interest:
         shown: dict[str, None] = {}
         plan = False
         pending = list(hints)
+        seen: set[str] = set()
         for hint in pending:
+            if hint in seen:
+                continue
+            seen.add(hint)
             if hint == ANYTHING:
                 plan = True
                 continue
@@ -192,7 +196,7 @@ class Interest:
                 found.add(self._disk.absolute(path))
         for task in self._expander.tasks.values():
             code = (path for path, same in self._project.functions.files(task) if not same)
-            found.update(map(self._disk.absolute, meant(code)))
+            found.update(self._disk.absolute(path).rstrip("/") for path in meant(code))
         return found
 
     def _looks_new(self, path: str) -> bool:

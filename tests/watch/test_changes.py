@@ -237,6 +237,21 @@ def test_source_that_is_broken_is_mended(project: Project) -> None:
         assert project.read("o") == "32"
 
 
+def test_a_package_that_is_replaced(project: Project) -> None:
+    """As when a release is put in its place: for a moment it is not there."""
+    project.taskfile('[tasks.t]\ncall = "pack.m:f"\noutputs = "o"\n')
+    for folder, value in (("pack", 1), ("next", 2)):
+        project.write(f"{folder}/m.py", "from .n import v\ndef f(output): output.write_text(str(v))\n")
+        project.write(f"{folder}/n.py", f"v = {value}\n")
+    with Watching(project) as watch:
+        watch.first()
+        os.rename(project.folder / "pack", project.folder / "old")
+        assert watch.round().failed == ["t"]
+        os.rename(project.folder / "next", project.folder / "pack")
+        assert watch.round().ran == ["t"]
+        assert project.read("o") == "2"
+
+
 def test_a_module_that_comes_from_elsewhere_now(project: Project) -> None:
     """A warm worker has the other one of that name."""
     project.taskfile('[bt]\npython_path = ["src"]\n[tasks.t]\ncall = "m:f"\noutputs = "o"\n')
