@@ -436,6 +436,8 @@ class Courier:
 
     def _answered(self, work: Work, answer: Data) -> None:
         worker = answer.get("worker", "")
+        if worker and worker not in self._threads:  # it has come since the last look
+            self._look()
         self._contents.kept(worker, answer.pop("kept", ()))
         if answer.get("lacking"):
             for _, key in luggage(work).inputs:

@@ -43,11 +43,36 @@ def chain(project: Project, tmp_path: Path) -> Iterator[tuple[Project, DaskClust
     project.taskfile(CHAIN.format(address=cluster.address))
     project.write("in.txt", "t\n")
     project.write("words.txt", "one\n")
-    assert project.build().ran == ["first", "second", "third"]
-    assert project.read("third.txt") == "one\n100000\nTTTT"
-    assert [name for name in project.files() if name.endswith(".bin")] == []
-    yield project, cluster
-    cluster.close()
+    try:
+        assert project.build().ran == ["first", "second", "third"]
+        assert project.read("third.txt") == "one\n100000\nTTTT"
+        assert [name for name in project.files() if name.endswith(".bin")] == []
+        yield project, cluster
+    finally:
+        cluster.close()
+
+
+def test_what_a_machine_made_that_has_just_come_is_there(project: Project, tmp_path: Path) -> None:
+    cluster = DaskCluster(tmp_path / "cluster", 1)
+    try:
+        text = CHAIN.format(address=cluster.address)
+        text = text.replace('fetch = "needed"', 'fetch = "needed"\n    resources = ["NEW"]')
+        project.taskfile(
+            text.replace(
+                '"first.bin"\n    executor', '"first.bin"\n    resources = { NEW = 1 }\n    executor', 1
+            )
+        )
+        project.write("in.txt", "t\n")
+        project.write("words.txt", "one\n")
+        with project.start("build", "--json") as process:
+            assert process.stdout is not None
+            assert any("no worker of `lab` offers NEW" in line for line in process.stdout)
+            cluster.add_worker("NEW=1")
+            out, err = process.communicate(timeout=60)
+        assert process.returncode == 0, out + err
+        assert "not on any machine" not in out
+    finally:
+        cluster.close()
 
 
 def test_what_is_away_is_fresh_and_is_used_where_it_is(chain: tuple[Project, DaskCluster]) -> None:
