@@ -5,9 +5,11 @@ Scripts of tasks find their job here: `from buildtool import job`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # `typing` takes as long to import as all that a build with nothing to do needs
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from buildtool.runtime.job import Job
 
     job: Job

@@ -159,6 +159,11 @@ class Build:
     )  # by task: runs and their seconds, in all
     _faults: set[ExitCode] = field(default_factory=set)  # what the jobs failed of
 
+    @property
+    def has_rested(self) -> bool:
+        """Whether nothing was to be done."""
+        return not +(self.counts - Counter({Status.FRESH.value: self.counts[Status.FRESH.value]}))
+
     def run(self) -> ExitCode:
         """Build everything wanted; what a failing job means for the exit code is decided here."""
         begun = time.monotonic()

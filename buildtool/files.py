@@ -72,6 +72,9 @@ class Disk:
             str, str
         ] = {}  # digests of files that are on other machines, unless there is one here
         self._prefix = root.rstrip("/") + "/"
+        self.found: set[str] = set()  # what was looked at and is there
+        self.missed: set[str] = set()  # and what is not
+        self.folders: dict[str, bool] = {}  # and whether what may be a directory is one
         self.texts: set[str] = set()  # files whose text says which jobs there are, or what is in them
         self._listings: dict[str, list[Entry]] = {}
 
@@ -95,9 +98,11 @@ class Disk:
         try:
             st = os.lstat(where)
         except (FileNotFoundError, NotADirectoryError):
+            self.missed.add(path)
             return self.away.get(path)
         except OSError as error:
             raise _trouble("cannot look at", path, error) from error
+        self.found.add(path)
         if stat.S_ISLNK(st.st_mode):
             return self._link_digest(path, where)
         return self._content_digest(path, where, st)
@@ -179,11 +184,15 @@ class Disk:
 
     def exists(self, path: str) -> bool:
         """Whether anything, a dangling link included, is at `path`."""
-        return os.path.lexists(self.absolute(path.rstrip("/")))
+        path = path.rstrip("/")
+        is_there = os.path.lexists(self.absolute(path))
+        (self.found if is_there else self.missed).add(path)
+        return is_there
 
     def is_directory(self, path: str) -> bool:
         """Whether `path` is a directory or a link to one."""
-        return os.path.isdir(self.absolute(path))
+        is_one = self.folders[path] = os.path.isdir(self.absolute(path))
+        return is_one
 
     def below(self, path: str, *, directories: bool = False) -> Iterator[str]:
         """Every file below the directory `path`, sorted by name; links are not followed.

@@ -44,6 +44,7 @@ class Remembered:
 
     def __init__(self, reader: StateReader) -> None:
         self._reader = reader
+        self.asked: dict[str, str | None] = {}  # environment variables that were asked for
 
     def shell_variable(self, name: str, text: str) -> str | None:
         """What the command of `vars.NAME.sh` printed last."""
@@ -59,7 +60,8 @@ class Remembered:
 
     def variable(self, name: str) -> str | None:
         """An environment variable of this process."""
-        return os.environ.get(name)
+        value = self.asked[name] = os.environ.get(name)
+        return value
 
 
 class Project:

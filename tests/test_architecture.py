@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "buildtool"
 
 FLOORS: tuple[set[str], ...] = (
     {"errors", "text", "runtime"},
-    {"paths"},
+    {"paths", "door", "mounts"},
     {"graph", "files", "depfile", "signals"},
     {"taskfile", "fingerprint", "pycode"},
     {"expand", "state", "plan", "meaning"},
@@ -21,7 +21,7 @@ FLOORS: tuple[set[str], ...] = (
     {"project", "recover", "report"},
     {"audit", "clean", "clusters", "failures", "foresee", "luggage", "outside"},
     {"accept", "perform", "ready"},
-    {"build", "session"},
+    {"build", "session", "rest"},
     {"watch"},
     {"cli"},
 )

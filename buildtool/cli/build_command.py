@@ -21,7 +21,7 @@ from buildtool.project import Project, Request
 from buildtool.ready import mask, opened, planned
 from buildtool.report.jsonl import JsonLines
 from buildtool.report.model import Reporter
-from buildtool.report.plain import Plain
+from buildtool.report.plain import Plain, counted
 from buildtool.session import writing
 from buildtool.signals import Signals
 from buildtool.state.store import State, StateReader
@@ -121,7 +121,9 @@ def command(  # one parameter an option: click's way
             audit,
             shlex.join(["bt", "build", *targets]),
         )
-        return build(taskfile, request, options, reporter, wait=not no_wait)
+        unusual = (given, behind, rehash, audit, verbose, executor, force, only, as_json)
+        words = sys.argv[1:] if context.is_usual and not any(unusual) else None
+        return build(taskfile, request, options, reporter, wait=not no_wait, words=words)
     except (BtError, OSError) as error:
         if isinstance(error, BrokenPipeError) or not isinstance(reporter, JsonLines):
             raise
@@ -139,8 +141,16 @@ def own_stdout() -> TextIO:
     return stream
 
 
-def build(taskfile: Taskfile, request: Request, options: Options, reporter: Reporter, *, wait: bool) -> int:
-    """Build with the lock held; the exit code."""
+def build(
+    taskfile: Taskfile,
+    request: Request,
+    options: Options,
+    reporter: Reporter,
+    *,
+    wait: bool,
+    words: list[str] | None = None,
+) -> int:
+    """Build with the lock held; the exit code. `words`: the command, if it may be answered without us next time."""
     with (
         writing(
             taskfile.root, options.command, wait=wait, warn=reporter.warning, note=reporter.note
@@ -167,10 +177,22 @@ def build(taskfile: Taskfile, request: Request, options: Options, reporter: Repo
             for text in done.differing:
                 reporter.warning(text)
         mention_clusters(state, reporter)
+        if words is not None and not code and done.has_rested and not getattr(reporter, "has_spoken", True):
+            rest_now(project, state, words, done)
         reporter.summary(done.counts, done.seconds, code)
         if isinstance(reporter.gone, DiskError):
             raise reporter.gone
         return int(ExitCode.CLOSED if reporter.gone is not None and code is ExitCode.DONE else code)
+
+
+def rest_now(project: Project, state: State, words: list[str], done: Build) -> None:
+    """Note that there was nothing to do, so that the next build can tell at once if there still is not."""
+    from buildtool.rest import put, saw
+
+    noted = saw(project, words, counted(done.counts))
+    if noted is not None:
+        state.close()
+        put(project.taskfile.root, noted)
 
 
 def mention_clusters(state: StateReader, reporter: Reporter) -> None:

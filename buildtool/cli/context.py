@@ -27,6 +27,11 @@ class Context:
     file: str | None
     color: str
 
+    @property
+    def is_usual(self) -> bool:
+        """Whether nothing was said of where to look and how to show it."""
+        return self.directory is None and self.file is None and self.color == "auto"
+
     def start(self) -> str:
         """The directory that `bt` works from, absolute and without links. Raises `UsageError`."""
         where = os.path.realpath(self.directory or ".")

@@ -34,6 +34,7 @@ class Plain:
         self._live = stream.isatty()
         self._over = False  # the last line is to be written over
         self._again_at = 0.0
+        self.has_spoken = False
 
     @property
     def gone(self) -> BtError | None:
@@ -123,6 +124,7 @@ class Plain:
         return max(20, shutil.get_terminal_size().columns - 1)
 
     def _write(self, *lines: str) -> None:
+        self.has_spoken = True
         if self._over:
             self._over = False
             self._outlet.write("\r\x1b[K")
@@ -146,9 +148,14 @@ def _because(job: JobReport) -> str:
 
 def closing(counts: Mapping[str, int], seconds: float, exit_code: int = 0) -> str:
     """The sentence at the end: `12 ran, 3 unchanged after running, 985 fresh, 1 failed in 4.2 s`."""
-    words = [f"{counts[status]} {WORDS.get(status, status)}" for status in ORDER if counts.get(status)]
     broken_off = f"{BROKEN_OFF[exit_code]}: " if exit_code in BROKEN_OFF else ""
-    return f"{broken_off}{', '.join(words) or 'nothing to do'} in {duration(seconds)}"
+    return f"{broken_off}{counted(counts)} in {duration(seconds)}"
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """How many jobs came out how: `12 ran, 985 fresh`."""
+    words = [f"{counts[status]} {WORDS.get(status, status)}" for status in ORDER if counts.get(status)]
+    return ", ".join(words) or "nothing to do"
 
 
 def render_failure(job: JobReport, paint: Paint) -> list[str]:

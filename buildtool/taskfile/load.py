@@ -65,7 +65,15 @@ def read_taskfile(path: str) -> tuple[Taskfile, list[BtError]]:
     if reader.unread:
         raise_all(reader.errors)
     wrong = frozenset(reader.wrong)
-    found = Taskfile(root, name, tuple(reader.sources), reader.settings, **reader.merged, wrong=wrong)
+    found = Taskfile(
+        root,
+        name,
+        tuple(reader.sources),
+        reader.settings,
+        **reader.merged,
+        is_open=reader.is_open,
+        wrong=wrong,
+    )
     return found, reader.errors
 
 
@@ -75,6 +83,7 @@ class _Reader:
     def __init__(self, root: str) -> None:
         self.root = root
         self.errors: list[BtError] = []
+        self.is_open = False  # patterns say what is included
         self.unread = False  # something that nobody knows is missing
         self.wrong: set[tuple[str, str]] = set()
         self.sources: list[str] = []
@@ -182,6 +191,7 @@ class _Reader:
             )
             return []
         if glob.has_magic(name):
+            self.is_open = True
             found = sorted(glob.glob(name, root_dir=self.root, recursive=True))
             return [path for path in found if not os.path.isdir(os.path.join(self.root, path))]
         if os.path.lexists(os.path.join(self.root, name)):

@@ -158,6 +158,7 @@ class Taskfile:
     env: Mapping[str, str] = field(default_factory=dict)
     executors: Mapping[str, ExecutorSpec] = field(default_factory=dict)
     tasks: Mapping[str, TaskSpec] = field(default_factory=dict)
+    is_open: bool = False  # patterns say what is included: other files may come
     wrong: frozenset[tuple[str, str]] = frozenset()  # names, each with its table, of which nothing passed
 
     def is_remote(self, name: str) -> bool:

@@ -22,6 +22,7 @@ from buildtool.executors.dispatch import Dispatch
 from buildtool.executors.protocol import Claimed, Differs, Doing, Ended, Note, Output, Released
 from buildtool.expand.targets import Wanted
 from buildtool.graph import JobId
+from buildtool.mounts import silent_kind
 from buildtool.perform import Attempt
 from buildtool.project import Project, Request
 from buildtool.ready import mask, opened, planned
@@ -34,7 +35,6 @@ from buildtool.text import printable
 from buildtool.watch.git import Repository
 from buildtool.watch.interest import Effect, Interest
 from buildtool.watch.keys import Keys
-from buildtool.watch.mounts import silent_kind
 from buildtool.watch.serve import Services
 from buildtool.watch.watches import LimitError, Watches
 

@@ -1,0 +1,137 @@
+"""The front door: answers a build that finds everything as the last one left it, before the rest of `bt` is imported.
+
+It compares what a build in which nothing was to be done has noted (see `rest`) with the disk: a `stat` of each path. Any
+difference at all, in the words of the command, the environment or a file, and the whole house is asked.
+Imports nothing that costs time.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import sys
+import time
+import zlib
+
+from buildtool import __version__
+
+TYPE_CHECKING = False  # `typing` costs time
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+TASKFILE = "Taskfile.toml"
+STATE = ".bt"
+NOTE = "rest"  # of the state folder: what the last build saw, if it had nothing to do
+SEAL = "state.sum"  # and the checksum of all else that is known there, as long as nobody writes to it
+DATABASE = "state.db"
+BEGUN = time.time_ns()
+_LONGEST = 9.95  # seconds; more are told in another way
+
+
+def main() -> None:
+    """Run `bt` and end the process with its exit code."""
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["build"] and _answers(arguments):
+        return
+    from buildtool.cli.main import main as house
+
+    house()
+
+
+def _answers(arguments: list[str]) -> bool:
+    """Whether a build with these words has nothing to do and that is told; False: that is for others to say."""
+    try:
+        here = os.getcwd()
+    except OSError:
+        return False
+    try:
+        closing = answer(here, arguments)
+        if closing is not None:
+            sys.stdout.write(closing + "\n")
+            sys.stdout.flush()
+            return True
+    except (OSError, ValueError):
+        pass
+    os.chdir(here)
+    return False
+
+
+def answer(here: str, arguments: list[str]) -> str | None:
+    """What a build in this directory has to say, if it has nothing to do; None: that is not known here.
+
+    Afterwards the project root may be the working directory. Raises OSError and ValueError where something is missing.
+    """
+    note = _read(here, arguments)
+    if note is None or not _holds(note):
+        return None
+    seconds = (time.time_ns() - BEGUN) / 1e9
+    return f"{note['closing']} in {seconds:.1f} s" if seconds < _LONGEST else None
+
+
+def words(root: str, here: str, arguments: list[str]) -> tuple[Any, ...]:
+    """What a note is for: it holds for nothing else."""
+    return (root, here, tuple(arguments), __version__, sys.version, tuple(sys.path))
+
+
+def _read(here: str, arguments: list[str]) -> dict[str, Any] | None:
+    root = here
+    while not os.path.lexists(f"{root}/{TASKFILE}"):
+        root, before = os.path.dirname(root), root
+        if root == before:
+            return None
+    os.chdir(root)
+    with open(f"{STATE}/{NOTE}", "rb") as file:
+        data = file.read()
+    if checksum(data[4:]) != data[:4]:
+        return None
+    found: dict[str, Any] = marshal.loads(data[4:])  # noqa: S302  ours, and whole
+    return found if found["words"] == words(root, here, arguments) else None
+
+
+def _holds(note: dict[str, Any]) -> bool:
+    """Whether everything is as it was noted. The project root is the working directory."""
+    if any(os.environ.get(name) != value for name, value in note["environment"]):
+        return False
+    with open(f"{STATE}/{SEAL}", "rb") as file:
+        if file.read() != note["seal"]:
+            return False
+    st = os.stat(f"{STATE}/{DATABASE}")
+    if (st.st_size, st.st_mtime_ns, st.st_ino) != note["database"]:
+        return False
+    return (
+        not any(map(os.path.lexists, note["absent"]))
+        and _are(note["files"], note["signatures"], os.lstat)
+        and _are(note["followed"], note["targets"], os.stat)
+        and all(_lists(*directory) for directory in note["directories"])
+    )
+
+
+def _are(paths: bytes, signatures: bytes, look: Callable[[bytes], os.stat_result]) -> bool:
+    """Whether all these files look as they did."""
+    numbers = iter(memoryview(signatures).cast("q").tolist())
+    names = paths.split(b"\0") if paths else []
+    for path, size, mtime, ctime, inode in zip(names, numbers, numbers, numbers, numbers, strict=True):
+        st = look(path)
+        if st.st_ctime_ns != ctime or st.st_mtime_ns != mtime or st.st_size != size or st.st_ino != inode:
+            return False
+    return True
+
+
+def _lists(path: bytes, mtime: int, inode: int, names: int) -> bool:
+    """Whether a directory still holds the same names."""
+    st = os.stat(path)
+    return st.st_ino == inode and (st.st_mtime_ns == mtime or listing(path) == names)
+
+
+def listing(path: bytes) -> int:
+    """A checksum of the names in a directory, with what kind of thing each is."""
+    with os.scandir(path) as found:
+        names = sorted((e.name, e.is_dir(), e.is_symlink()) for e in found)
+    return zlib.crc32(repr(names).encode())
+
+
+def checksum(data: bytes) -> bytes:
+    """What tells whether a note is whole."""
+    return zlib.crc32(data).to_bytes(4, "big")
