@@ -1,6 +1,6 @@
 """The front door: answers a build that finds everything as the last one left it, before the rest of `bt` is imported.
 
-It compares what a build in which nothing was to be done has noted (see `rest`) with the disk: a `stat` of each path. Any
+It compares what a build that had nothing to do has noted (see `rest`) with the disk: a `stat` of each path. Any
 difference at all, in the words of the command, the environment or a file, and the whole house is asked.
 Imports nothing that costs time.
 """
@@ -28,34 +28,6 @@ SEAL = "state.sum"  # and the checksum of all else that is known there, as long 
 DATABASE = "state.db"
 BEGUN = time.time_ns()
 _LONGEST = 9.95  # seconds; more are told in another way
-
-
-def main() -> None:
-    """Run `bt` and end the process with its exit code."""
-    arguments = sys.argv[1:]
-    if arguments[:1] == ["build"] and _answers(arguments):
-        return
-    from buildtool.cli.main import main as house
-
-    house()
-
-
-def _answers(arguments: list[str]) -> bool:
-    """Whether a build with these words has nothing to do and that is told; False: that is for others to say."""
-    try:
-        here = os.getcwd()
-    except OSError:
-        return False
-    try:
-        closing = answer(here, arguments)
-        if closing is not None:
-            sys.stdout.write(closing + "\n")
-            sys.stdout.flush()
-            return True
-    except (OSError, ValueError):
-        pass
-    os.chdir(here)
-    return False
 
 
 def answer(here: str, arguments: list[str]) -> str | None:

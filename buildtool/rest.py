@@ -1,7 +1,7 @@
 """Notes what a build saw that had nothing to do, so that the next one needs to look for differences only (see `door`).
 
-Nothing is noted where more decides than files, directories and the environment: commands that tell something, jobs whose
-outputs turn out while they run, directories as a whole, clusters, file systems whose times are not this machine's.
+Nothing is noted where more decides than files, directories and the environment: commands that tell something, jobs
+whose outputs turn out while they run, directories as a whole, clusters, file systems with times of other machines.
 """
 
 from __future__ import annotations
@@ -24,12 +24,6 @@ from buildtool.project import Project
 
 class _UnsureError(Exception):
     """Something may have changed since it was looked at, or is no plain file."""
-
-
-def forget(root: str) -> None:
-    """A note that is there holds no more."""
-    with contextlib.suppress(OSError):
-        os.unlink(os.path.join(root, door.STATE, door.NOTE))
 
 
 def saw(project: Project, arguments: list[str], closing: str) -> bytes | None:
