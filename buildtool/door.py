@@ -18,7 +18,7 @@ from buildtool import __version__
 TYPE_CHECKING = False  # `typing` costs time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
 TASKFILE = "Taskfile.toml"
@@ -35,8 +35,14 @@ def answer(here: str, arguments: list[str]) -> str | None:
 
     Afterwards the project root may be the working directory. Raises OSError and ValueError where something is missing.
     """
-    note = _read(here, arguments)
-    if note is None or not _holds(note):
+    root = here
+    while not os.path.lexists(f"{root}/{TASKFILE}"):
+        root, before = os.path.dirname(root), root
+        if root == before:
+            return None
+    os.chdir(root)
+    note = read()
+    if note is None or note["words"] != words(root, here, arguments) or not holds(note, os.environ):
         return None
     seconds = (time.time_ns() - BEGUN) / 1e9
     return f"{note['closing']} in {seconds:.1f} s" if seconds < _LONGEST else None
@@ -47,24 +53,19 @@ def words(root: str, here: str, arguments: list[str]) -> tuple[Any, ...]:
     return (root, here, tuple(arguments), __version__, sys.version, tuple(sys.path))
 
 
-def _read(here: str, arguments: list[str]) -> dict[str, Any] | None:
-    root = here
-    while not os.path.lexists(f"{root}/{TASKFILE}"):
-        root, before = os.path.dirname(root), root
-        if root == before:
-            return None
-    os.chdir(root)
+def read() -> dict[str, Any] | None:
+    """The note of the project whose root is the working directory, if it is whole. Raises OSError and ValueError."""
     with open(f"{STATE}/{NOTE}", "rb") as file:
         data = file.read()
     if checksum(data[4:]) != data[:4]:
         return None
     found: dict[str, Any] = marshal.loads(data[4:])  # noqa: S302  ours, and whole
-    return found if found["words"] == words(root, here, arguments) else None
+    return found
 
 
-def _holds(note: dict[str, Any]) -> bool:
-    """Whether everything is as it was noted. The project root is the working directory."""
-    if any(os.environ.get(name) != value for name, value in note["environment"]):
+def holds(note: dict[str, Any], environment: Mapping[str, str]) -> bool:
+    """Whether everything is as it was noted. The project root is the working directory. Raises OSError."""
+    if any(environment.get(name) != value for name, value in note["environment"]):
         return False
     with open(f"{STATE}/{SEAL}", "rb") as file:
         if file.read() != note["seal"]:

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from buildtool import door
+import buildtool.door as front
 from buildtool.files import granularity
 from buildtool.graph import Form
 from buildtool.mounts import silent_kind
@@ -86,7 +86,7 @@ def _saw(project: Project, arguments: list[str], closing: str) -> dict[str, Any]
             targets.add(where)
     prefix = disk.root.rstrip("/") + "/"
     return {
-        "words": door.words(
+        "words": front.words(
             disk.root, os.path.join(disk.root, project.request.folder).rstrip("/"), arguments
         ),
         "closing": closing,
@@ -126,12 +126,12 @@ def _directory(path: str, prefix: str) -> tuple[bytes, int, int, int]:
     _be_sure(st)
     if not stat.S_ISDIR(st.st_mode):
         raise _UnsureError
-    return _short(path, prefix), st.st_mtime_ns, st.st_ino, door.listing(os.fsencode(path))
+    return _short(path, prefix), st.st_mtime_ns, st.st_ino, front.listing(os.fsencode(path))
 
 
 def _be_sure(st: os.stat_result) -> None:
     """It has not changed since this process began, so that it is as it was when it was looked at."""
-    if st.st_ctime_ns >= door.BEGUN - granularity(st.st_ctime_ns):
+    if st.st_ctime_ns >= front.BEGUN - granularity(st.st_ctime_ns):
         raise _UnsureError
 
 
@@ -142,14 +142,14 @@ def _short(where: str, prefix: str) -> bytes:
 
 def put(root: str, noted: bytes) -> None:
     """Note that. The state is closed and sealed, and nobody else writes to it: the lock is held."""
-    where = os.path.join(root, door.STATE)
+    where = os.path.join(root, front.STATE)
     with contextlib.suppress(OSError):
-        with open(os.path.join(where, door.SEAL), "rb") as file:
+        with open(os.path.join(where, front.SEAL), "rb") as file:
             found = marshal.loads(noted) | {"seal": file.read()}  # noqa: S302  made above
-        st = os.stat(os.path.join(where, door.DATABASE))
+        st = os.stat(os.path.join(where, front.DATABASE))
         found["database"] = (st.st_size, st.st_mtime_ns, st.st_ino)
         data = marshal.dumps(found)
-        fresh = os.path.join(where, door.NOTE + ".new")
+        fresh = os.path.join(where, front.NOTE + ".new")
         with open(fresh, "wb") as file:
-            file.write(door.checksum(data) + data)
-        os.replace(fresh, os.path.join(where, door.NOTE))
+            file.write(front.checksum(data) + data)
+        os.replace(fresh, os.path.join(where, front.NOTE))

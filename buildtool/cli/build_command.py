@@ -121,8 +121,9 @@ def command(  # one parameter an option: click's way
             audit,
             shlex.join(["bt", "build", *targets]),
         )
-        unusual = (given, behind, rehash, audit, verbose, executor, force, only, as_json)
-        words = sys.argv[1:] if context.is_usual and not any(unusual) else None
+        unusual = (given, behind, rehash, audit, verbose, executor, force, only)
+        words = [word for word in sys.argv[1:] if word != "--json"]  # the answer is for who reads it
+        words = words if context.is_usual and not any(unusual) else []
         return build(taskfile, request, options, reporter, wait=not no_wait, words=words)
     except (BtError, OSError) as error:
         if isinstance(error, BrokenPipeError) or not isinstance(reporter, JsonLines):
@@ -148,9 +149,9 @@ def build(
     reporter: Reporter,
     *,
     wait: bool,
-    words: list[str] | None = None,
+    words: list[str],
 ) -> int:
-    """Build with the lock held; the exit code. `words`: the command, if it may be answered without us next time."""
+    """Build with the lock held; the exit code. `words`: the command, if it may be answered at the door next time."""
     with (
         writing(
             taskfile.root, options.command, wait=wait, warn=reporter.warning, note=reporter.note
@@ -177,7 +178,7 @@ def build(
             for text in done.differing:
                 reporter.warning(text)
         mention_clusters(state, reporter)
-        if words is not None and not code and done.has_rested and not getattr(reporter, "has_spoken", True):
+        if words and not code and done.has_rested and not reporter.has_remarked:
             rest_now(project, state, words, done)
         reporter.summary(done.counts, done.seconds, code)
         if isinstance(reporter.gone, DiskError):

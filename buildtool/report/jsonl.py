@@ -20,6 +20,7 @@ class JsonLines:
 
     def __init__(self, stream: TextIO) -> None:
         self._outlet = Outlet(stream)
+        self.has_remarked = False
 
     @property
     def gone(self) -> BtError | None:
@@ -67,11 +68,12 @@ class JsonLines:
 
     def warning(self, text: str) -> None:
         """`warning`: something to know."""
+        self.has_remarked = True
         self._write("warning", text=text)
 
     def note(self, text: str) -> None:
         """A remark is told as a warning: programs that do not care can pass it over."""
-        self._write("warning", text=text)
+        self.warning(text)
 
     def doing(self, text: str) -> None:
         """Programs are told of what has happened."""

@@ -42,6 +42,8 @@ class JobReport:
 class Reporter(Protocol):
     """Somebody who wants to know how a build goes."""
 
+    has_remarked: bool  # something was told besides how jobs came out
+
     @property
     def gone(self) -> BtError | None:
         """Why nobody can be told any more, so that the build should stop."""

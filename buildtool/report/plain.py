@@ -34,7 +34,7 @@ class Plain:
         self._live = stream.isatty()
         self._over = False  # the last line is to be written over
         self._again_at = 0.0
-        self.has_spoken = False
+        self.has_remarked = False
 
     @property
     def gone(self) -> BtError | None:
@@ -97,10 +97,12 @@ class Plain:
 
     def warning(self, text: str) -> None:
         """A warning, on a line of its own."""
+        self.has_remarked = True
         self._write(f"{self._paint.yellow('warning:')} {text}")
 
     def note(self, text: str) -> None:
         """A remark, unless quiet."""
+        self.has_remarked = True
         if not self._quiet:
             self._write(f"{self._paint.cyan('note:')} {text}")
 
@@ -124,7 +126,6 @@ class Plain:
         return max(20, shutil.get_terminal_size().columns - 1)
 
     def _write(self, *lines: str) -> None:
-        self.has_spoken = True
         if self._over:
             self._over = False
             self._outlet.write("\r\x1b[K")

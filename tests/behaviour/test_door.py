@@ -1,0 +1,167 @@
+"""The front door: a build with nothing to do is answered by looking alone, and never when something may be to do."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from support.project import BT, Project, clean_environment
+
+TASKS = """
+    [tasks.up]
+    inputs = "in/{n}.txt"
+    outputs = "out/{n}.txt"
+    run = "tr a-z A-Z < {input} > {output}"
+    track = { env = ["LEVEL"], files = ["tools/*.sh"] }
+
+    [tasks.count]
+    inputs = "out/*.txt"
+    outputs = "count.txt"
+    call = "steps:count"
+"""
+STEPS = "from helper import width\ndef count(input, output): output.write_text(str(len(input) * width))\n"
+
+
+@pytest.fixture
+def resting(project: Project) -> Project:
+    """A project in which nothing is to be done, and that is noted."""
+    project.taskfile(TASKS)
+    project.write("in/a.txt", "a\n")
+    project.write("tools/x.sh", "")
+    project.write("steps.py", STEPS)
+    project.write("helper.py", "width = 3\n")
+    project.write("../real.txt", "z")
+    os.symlink("../../real.txt", project.folder / "in/link.txt")
+    settle(project)
+    return project
+
+
+def settle(project: Project, *words: str) -> None:
+    """Build until a build has had nothing to do with files that are older than itself."""
+    for _ in range(20):
+        if at_the_door(project, *words):
+            return
+        project.build(*words)
+    raise AssertionError("it never rests")
+
+
+def at_the_door(project: Project, *words: str, **env: str) -> bool:
+    return project.rests("build", *words, cwd=project.folder, env=env)
+
+
+def touch_back(path: Path) -> None:
+    """Another content of the same size and time."""
+    st = path.stat()
+    path.write_text(path.read_text().swapcase())
+    os.utime(path, ns=(st.st_atime_ns, st.st_mtime_ns))
+
+
+def add(path: Path, text: str) -> None:
+    with path.open("a") as file:
+        file.write(text)
+
+
+def package(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "__init__.py").write_text("width = 5\n")
+
+
+EDITS: dict[str, Callable[[Path], object]] = {
+    "an input": lambda root: (root / "in/a.txt").write_text("b\n"),
+    "an input, with the time of before": lambda root: touch_back(root / "in/a.txt"),
+    "an input that is replaced": lambda root: os.replace(root / "../real.txt", root / "in/a.txt"),
+    "a new input": lambda root: (root / "in/b.txt").write_text("b"),
+    "an input that is gone": lambda root: (root / "in/a.txt").unlink(),
+    "what a link leads to": lambda root: (root / "../real.txt").write_text("y"),
+    "an output": lambda root: (root / "out/a.txt").write_text("edited"),
+    "an output that is gone": lambda root: (root / "count.txt").unlink(),
+    "its folder": lambda root: os.rename(root / "out", root / "out2"),
+    "the Taskfile": lambda root: add(root / "Taskfile.toml", "# more\n"),
+    "a function": lambda root: (root / "steps.py").write_text(STEPS.replace("*", "+")),
+    "a helper": lambda root: (root / "helper.py").write_text("width = 4\n"),
+    "a module that stands before it": lambda root: package(root / "helper"),
+    "a tracked file": lambda root: (root / "tools/x.sh").write_text("# more\n"),
+    "a new tracked file": lambda root: (root / "tools/y.sh").write_text(""),
+    "the state": lambda root: add(root / ".bt/state.db", "x"),
+    "its seal": lambda root: (root / ".bt/state.sum").unlink(),
+    "the note": lambda root: (root / ".bt/rest").write_bytes((root / ".bt/rest").read_bytes()[:-1]),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_any_difference_is_for_the_house(resting: Project, edit: str) -> None:
+    EDITS[edit](resting.folder)
+    assert not at_the_door(resting)
+    resting.bt("build")  # which asserts that the door was right
+
+
+def test_what_is_no_difference_is_answered(resting: Project) -> None:
+    assert at_the_door(resting)
+    (resting.folder / "in/a.txt").read_text()
+    (resting.folder / "in/other").write_text("")
+    (resting.folder / "in/other").unlink()
+    assert at_the_door(resting), "a name that came and went"
+    assert not at_the_door(resting, LEVEL="2")
+    assert at_the_door(resting, OTHER="2")
+    assert not at_the_door(resting, "up")
+
+
+def test_other_commands_that_write_are_noticed(resting: Project) -> None:
+    resting.bt("clean")
+    assert not at_the_door(resting)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        '[vars]\nv = { sh = "date +%N" }\n',
+        '[tasks.c]\noutputs = "c"\nrun = ": > c"\ntrack = { cmd = ["date +%N"] }\n',
+        '[tasks.c]\noutputs = "c"\nrun = ": > c"\nmax_age = "1h"\n',
+        '[tasks.c]\noutputs = "c/"\nrun = "mkdir -p c"\n',
+        '[tasks.c]\ninputs = "in/"\noutputs = "c"\nrun = ": > c"\n',
+        '[tasks.c]\ninputs = "in/a.txt"\noutputs = "c"\nhash = "text"\nrun = ": > c"\n',
+    ],
+)
+def test_where_more_than_files_decides_nothing_is_noted(project: Project, more: str) -> None:
+    project.taskfile(more)
+    project.write("in/a.txt", "")
+    for _ in range(3):
+        project.bt("build")
+    assert not (project.folder / ".bt/rest").exists()
+
+
+def test_an_include_that_may_grow_is_not_noted(project: Project) -> None:
+    project.taskfile('include = ["more*.toml"]\n[tasks.c]\noutputs = "c"\nrun = ": > c"\n')
+    for _ in range(3):
+        project.build()
+    assert not (project.folder / ".bt/rest").exists()
+
+
+def test_it_says_what_a_build_would_say_and_imports_nothing(resting: Project) -> None:
+    command = [*BT, "build"]
+    house = subprocess.run(
+        [*command, "-q"], cwd=resting.folder, capture_output=True, env=clean_environment(), check=True
+    )
+    settle(resting)
+    program = (
+        "import sys; del sys.path[0]; before = set(sys.modules); sys.argv[1:] = ['build']\n"
+        "from buildtool.__main__ import main; main()\n"
+        "print(*sorted(set(sys.modules) - before))"
+    )
+    for _ in range(2):  # the first one notes it for this way to start
+        door = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=resting.folder,
+            capture_output=True,
+            text=True,
+            env=clean_environment(),
+            check=True,
+        )
+    said, modules = door.stdout.splitlines()
+    assert said.rpartition(" in ")[0] == house.stdout.decode().rpartition(" in ")[0] == "3 fresh"
+    assert set(modules.split()) <= {"buildtool", "buildtool.__main__", "buildtool.door", "__future__", "zlib"}
