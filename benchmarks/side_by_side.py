@@ -5,7 +5,8 @@
 
 In each round every tool does, one tool after the other, in turn:
   full   a first build, two jobs at a time
-  null   nothing changed
+  first  nothing changed, just after that build
+  null   nothing changed, again
   one    one source changed
 Figures are wall seconds of the whole process, medians over the rounds, and the ratio to ninja, taken round by round so
 that a machine whose speed drifts does not matter. Tools that are not installed are left out. Prints a Markdown table.
@@ -23,7 +24,7 @@ import tempfile
 import time
 from pathlib import Path
 
-SCENARIOS = ("full", "null", "one")
+SCENARIOS = ("full", "first", "null", "one")
 BT = """
 [tasks.cp]
 inputs = "src/{i}"
@@ -98,8 +99,8 @@ def measure(tools: list[str], jobs: int, rounds: int) -> dict[str, dict[str, lis
 def table(found: dict[str, dict[str, list[float]]], jobs: int) -> str:
     """The figures as Markdown."""
     lines = [
-        f"| {jobs} `cp` jobs | full build | nothing changed | one source changed |",
-        "| --- | --: | --: | --: |",
+        f"| {jobs} `cp` jobs | full build | nothing changed | and again | one source changed |",
+        "| --- | --: | --: | --: | --: |",
     ]
     for tool, by_scenario in found.items():
         cells = []
