@@ -18,7 +18,7 @@ from buildtool import __version__
 TYPE_CHECKING = False  # `typing` costs time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
 TASKFILE = "Taskfile.toml"
@@ -27,6 +27,7 @@ NOTE = "rest"  # of the state folder: what the last build saw, if it had nothing
 SEAL = "state.sum"  # and the checksum of all else that is known there, as long as nobody writes to it
 DATABASE = "state.db"
 BEGUN = time.time_ns()
+_IDLE = ("-q", "--quiet", "-k", "--keep-going")  # options of `bt build` that matter to jobs that run
 _LONGEST = 9.95  # seconds; more are told in another way
 
 
@@ -50,7 +51,21 @@ def answer(here: str, arguments: list[str]) -> str | None:
 
 def words(root: str, here: str, arguments: list[str]) -> tuple[Any, ...]:
     """What a note is for: it holds for nothing else."""
-    return (root, here, tuple(arguments), __version__, sys.version, tuple(sys.path))
+    return (root, here, meant(arguments), __version__, sys.version, tuple(sys.path))
+
+
+def meant(arguments: Sequence[str]) -> tuple[str, ...]:
+    """The words without those that make no difference if there is nothing to do."""
+    if "--" in arguments:
+        return tuple(arguments)
+    found = []
+    rest = iter(arguments)
+    for word in rest:
+        if word in ("-j", "--jobs"):
+            next(rest, None)
+        elif word not in _IDLE and not (word[:2] == "-j" and word[2:].isdecimal()) and word[:7] != "--jobs=":
+            found.append(word)
+    return tuple(found)
 
 
 def read() -> dict[str, Any] | None:

@@ -109,6 +109,10 @@ def test_what_is_no_difference_is_answered(resting: Project) -> None:
     assert not at_the_door(resting, LEVEL="2")
     assert at_the_door(resting, OTHER="2")
     assert not at_the_door(resting, "up")
+    assert at_the_door(resting, "-q", "-j", "3", "-k")
+    assert at_the_door(resting, "-j2", "--jobs=4", "--quiet")
+    assert not at_the_door(resting, "--", "-q")
+    assert not at_the_door(resting, "-B")
 
 
 def test_other_commands_that_write_are_noticed(resting: Project) -> None:

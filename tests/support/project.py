@@ -148,7 +148,7 @@ class Project:
         try:
             os.chdir(self.folder)
             note = door.read()
-            meant = (str(self.folder), str(cwd), tuple(word for word in words if word != "--json"))
+            meant = (str(self.folder), str(cwd), door.meant([word for word in words if word != "--json"]))
             environment = {**clean_environment(), **(env or {})}
             return note is not None and note["words"][:3] == meant and door.holds(note, environment)
         except (OSError, ValueError):
