@@ -116,7 +116,8 @@ def _packages(
 
 
 def _lock_files(root: str) -> list[str]:
-    return sorted(name for name in os.listdir(root) if _LOCK_FILES.fullmatch(name))
+    names = sorted(name for name in os.listdir(root) if _LOCK_FILES.fullmatch(name))
+    return [name for name in names if os.path.isfile(os.path.join(root, name))]
 
 
 def _edited(root: str) -> Iterator[tuple[str, str]]:
@@ -150,8 +151,12 @@ def _code_digest(folder: str) -> str:
 
 
 def _file_digest(path: str) -> str:
-    with open(path, "rb") as file:
-        return xxhash.xxh3_128_hexdigest(file.read())
+    """Of its content; of one that cannot be read, nothing."""
+    try:
+        with open(path, "rb") as file:
+            return xxhash.xxh3_128_hexdigest(file.read())
+    except OSError:
+        return ""
 
 
 def _both(here: str | None, there: str | None) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -117,3 +118,11 @@ def test_a_cluster_stops_when_it_was_made_to(farm: Farm) -> None:
     [told] = drifted(run.warnings)
     assert "idle_timeout: 180 s here, 900 s there" in told
     assert any("stops after 15 min" in text for text in run.warnings)
+
+
+def test_what_is_called_like_a_lock_file_and_cannot_be_read_is_none(farm: Farm) -> None:
+    farm.write_farm('[tasks.t]\noutputs = "t"\nrun = ": > t"\n')
+    (farm.folder / "environment.yml").mkdir()
+    (farm.folder / "uv.lock").symlink_to("nowhere")
+    os.mkfifo(farm.folder / "requirements.txt")
+    assert farm.build().ran == ["t"]
