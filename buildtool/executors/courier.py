@@ -122,7 +122,7 @@ class Courier:
             except BtError as error:
                 self._tell(Trouble(error))
                 return
-            except Exception as error:  # noqa: BLE001  somebody waits: whatever a library raises must be told
+            except BaseException as error:  # noqa: BLE001  somebody waits: whatever a library raises must be told
                 cause = " ".join(f"{type(error).__name__}: {error}".split())
                 self._tell(Trouble(ExecutorError(f"`{self._name}` cannot be reached: {cause}")))
                 return

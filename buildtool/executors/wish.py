@@ -98,9 +98,12 @@ def wish_of(target: str, root: str) -> Wish:
     try:
         told = vars(modules.find(target))
         given = dict(told["_cluster_kwargs"])
-        local, name, keepalive = told["_local"], told["_name"], told["keepalive"]
+        local, name = told["_local"], told["_name"]
+        idle = _seconds(given.pop("idle_timeout", None)) or IDLE
+        keepalive = _seconds(told["keepalive"]) or KEEPALIVE
+        least, most = _range(given.pop("n_workers"))
         environ = dict(told["_environ"] or {})
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         cause = " ".join(f"{type(error).__name__}: {error}".split())
         raise ExecutorError(f"`{target}` does not say where it runs: {cause}") from error
     if local:
@@ -108,8 +111,6 @@ def wish_of(target: str, root: str) -> Wish:
             f"`{target}` has `local=True`", hint="run it here with `-e local`, or take `local` away"
         )
     project = os.path.basename(root) or "root"
-    least, most = _range(given.pop("n_workers"))
-    idle = given.pop("idle_timeout", None)
     given.pop("shutdown_on_close", None)
     options = given.get("worker_options") or {}
     return Wish(
@@ -120,8 +121,8 @@ def wish_of(target: str, root: str) -> Wish:
         root,
         least,
         most,
-        _seconds(idle) or IDLE,
-        _seconds(keepalive) or KEEPALIVE,
+        idle,
+        keepalive,
         {**given, "tags": {**(given.get("tags") or {}), "bt-project": project}},
         int(options.get("nthreads") or 1),
         "warn",

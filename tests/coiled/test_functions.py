@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from support.cloud import Cloud
 from support.farm import Farm
 
@@ -113,3 +115,23 @@ def test_a_decorator_that_is_not_the_first_is_refused(farm: Farm) -> None:
     run = farm.bt("build", "-j2")
     assert run.code == 2
     assert "`@coiled.function` of `steps:where` stands below another decorator" in run.err
+
+
+@pytest.mark.parametrize(
+    ("before", "more", "cause"),
+    [
+        ("raise SystemExit('no')", "", "SystemExit: no"),
+        ("raise KeyboardInterrupt", "", "KeyboardInterrupt"),
+        ("", ', idle_timeout="3 moons"', "Invalid time unit: moons"),
+    ],
+)
+def test_a_module_that_does_not_say_where_it_runs_is_trouble(
+    farm: Farm, before: str, more: str, cause: str
+) -> None:
+    farm.taskfile('[tasks.t]\noutputs = "t.txt"\ncall = "steps:where"\n')
+    text = DECORATED.format(name="n").replace("    import coiled", f"    {before}\n    import coiled")
+    farm.write("steps.py", text.replace(', name="n"', f', name="n"{more}'))
+    run = farm.bt("build", "-j2")
+    assert run.code == 7
+    assert cause in run.err
+    assert "Traceback" not in run.err
