@@ -94,10 +94,13 @@ class _Start:
         self._doing("")
 
         def close() -> None:
-            is_up = client.status == "running"
+            lost = client.status != "running"
             workers = self._let_go(cluster, client)
+            gone = lost and self._is_gone(account)
             account.close()
-            if is_up:  # else somebody may have ended it, and forgotten it
+            if gone:
+                self._tell(Passed(Released(self._wish.name)))
+            else:
                 self._claim(replace(self._record, used=time.time(), workers=workers), wait=False)
 
         def renew() -> None:
@@ -242,6 +245,13 @@ class _Start:
         with contextlib.suppress(Exception):
             cluster.close()
         return workers
+
+    def _is_gone(self, account: Account) -> bool:
+        """Whether Coiled says that there is no cluster of that name any more."""
+        account.patience = _PARTING
+        with contextlib.suppress(ExecutorError):
+            return account.find(self._wish.name) is None
+        return False
 
     # -- telling ---------------------------------------------------------------------------------------------
 

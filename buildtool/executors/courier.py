@@ -85,7 +85,6 @@ class Courier:
         self._lonely_since: float | None = None
         self._said: set[str] = set()
         self._codes: dict[str, Any] = {}
-        self._held_back: Batch | None = None  # a job for which a cluster was asked for again
         self._leaving = threading.Event()
         self._connected = False
         self._compared = self._renewed = self._differs = False
@@ -134,31 +133,36 @@ class Courier:
                 continue
             if lost is None:
                 return
-            if not isinstance(lost, LostError) or not cluster.again or again == 0 or self._leaving.is_set():
+            idle = not self._jobs and self._inbox.empty()
+            used_up = again == 0 and not idle
+            if not isinstance(lost, LostError) or not cluster.again or used_up or self._leaving.is_set():
                 self._tell(Trouble(lost))
                 return
-            if self._jobs:
+            if idle:
+                self._tell(Said(f"{cluster.title} is gone: another one is had when there is work for it"))
+            else:
                 again -= 1
-                self._say(f"{cluster.title} is lost, so another one is had: what ran there runs once more")
-                self._forget()
-                continue
-            self._tell(Said(f"{cluster.title} is gone; the next job asks for another one"))
+                self._tell(
+                    Said(f"{cluster.title} is lost, so another one is had: what ran there runs once more")
+                )
             self._forget()
-            again = _AGAIN
-            if not self._is_needed_again():
+            if not self._has_work():
                 return
 
-    def _is_needed_again(self) -> bool:
-        """Wait until there is a job, which may be long: nobody pays for a cluster that does nothing. False: never."""
+    def _has_work(self) -> bool:
+        """Wait until there is something to run: until then nobody needs a cluster. False: nothing will come."""
         while True:
-            match self._inbox.get():
+            match message := self._inbox.get():
                 case None:
                     return False
-                case Batch() as batch:
-                    self._held_back = batch
+                case Batch():
+                    self._inbox.put(message)
                     return True
-                case _:
-                    pass  # of jobs that are gone with the cluster
+                case Stop(ids):
+                    self._stopped.update(ids)
+                    self._tell_stopped(ids)
+                case _Done():
+                    pass  # of what is lost
 
     def _use(self, cluster: Cluster) -> BtError | None:
         """Run jobs there until nobody wants that any more; why it cannot be used otherwise."""
@@ -215,9 +219,6 @@ class Courier:
 
     def _serve(self) -> None:
         looked = time.monotonic()
-        if self._held_back is not None:
-            self._inbox.put(self._held_back)
-            self._held_back = None
         while True:
             try:
                 message = self._inbox.get(timeout=max(0.0, looked + _TICK - time.monotonic()))

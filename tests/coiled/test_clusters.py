@@ -12,6 +12,7 @@ import pytest
 
 from support.cloud import Cloud, can_hide
 from support.farm import Farm
+from support.watching import Watching
 
 STEPS = """
     import helpers
@@ -441,3 +442,26 @@ def test_a_control_plane_in_trouble_does_not_touch_what_runs(farm: Farm, cloud: 
     farm.write_farm(SLOW)
     losing(farm, lambda: cloud.answer(500, 2))
     assert len(cloud.clusters(farm.cluster)) == 1
+
+
+@pytest.mark.parametrize("how", ["stops for want of work", "is stopped by hand"])
+def test_a_watch_that_waits_does_not_have_a_cluster_again_that_is_gone(
+    farm: Farm, cloud: Cloud, how: str
+) -> None:
+    """Only work does; until then there is none, nor is one said to be up."""
+    farm.write_farm('[tasks.t]\ninputs = "in"\noutputs = "t"\nrun = "cp in t"\n')
+    farm.write("in", "1")
+    with Watching(farm) as watch:
+        watch.first()
+        if how == "stops for want of work":
+            cloud.stop(farm.cluster)
+        else:
+            assert farm.bt("clean", "--cluster", "--yes").code == 0
+        told = f"cluster {farm.cluster} is gone: another one is had when there is work for it"
+        watch.until("warning", text=told)
+        assert "cluster" not in farm.bt("status").out
+        assert len(cloud.clusters(farm.cluster)) == 1
+        farm.write("in", "2")
+        assert watch.round().ran == ["t"]
+        assert len(cloud.clusters(farm.cluster)) == 2
+        assert watch.end() == 130
