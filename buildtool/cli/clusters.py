@@ -69,7 +69,10 @@ def clean_clusters(taskfile: Taskfile, name: str | None, *, dry_run: bool, yes: 
         writing(taskfile.root, "bt clean --cluster", wait=True, warn=tell, note=tell) as state,
         accounts(where, waits) as known,
     ):
-        for one in found:
+        agreed = {one.name for one in found}
+        for one in clusters_of(taskfile, state, known.values(), name):  # a build may have ended since
+            if one.name not in agreed:
+                continue
             if one.live is not None:
                 known[one.live.workspace].end(one.live.id)
             if one.record is not None:

@@ -173,7 +173,10 @@ class Account:
                 raise self.error(
                     "Coiled does not accept the token of this machine", cause=text, hint="run `coiled login`"
                 ) from error
-            if isinstance(error, OSError | TimeoutError) and not isinstance(error, PermissionError):
+            refusal = (
+                isinstance(error, PermissionError) and error.errno is None
+            )  # coiled's own, not the system's
+            if isinstance(error, OSError | TimeoutError) and not refusal:
                 raise self.error(f"Coiled does not answer at `{self.server}`", cause=text) from error
             number = getattr(error, "cluster_id", None)  # of one that did not come up: its page says more
             page = f"{self.server}/clusters/{number}" if number else ""

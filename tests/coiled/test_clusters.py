@@ -344,6 +344,14 @@ def test_a_refusal_is_shown_and_leaves_nothing(
     assert "cluster" not in farm.bt("status").out
 
 
+def test_a_workspace_that_is_not_there_is_named(farm: Farm) -> None:
+    farm.write_farm('[tasks.t]\noutputs = "t"\nrun = ": > t"\n', options='{ workspace = "nobodys" }')
+    run = farm.bt("build")
+    assert run.code == 7
+    assert "Coiled refuses" in run.err
+    assert "Workspace not found: 'nobodys'" in run.err
+
+
 def test_a_cluster_in_another_workspace_is_found_and_ended_there(farm: Farm, cloud: Cloud) -> None:
     shouting(farm, options='{ software = "x", workspace = "others" }')
     farm.build()
@@ -465,3 +473,26 @@ def test_a_watch_that_waits_does_not_have_a_cluster_again_that_is_gone(
         assert watch.round().ran == ["t"]
         assert len(cloud.clusters(farm.cluster)) == 2
         assert watch.end() == 130
+
+
+def test_what_a_build_has_had_since_is_stopped_too(farm: Farm, cloud: Cloud, tmp_path: Path) -> None:
+    """Whoever stops clusters waits for a build, which may come to have another one under the same name."""
+    gate = tmp_path / "gate"
+    farm.write_farm(
+        f"""
+        [tasks.t]
+        outputs = "t"
+        run = "echo begun; while [ ! -e {gate} ]; do sleep 0.05; done; echo > t"
+        """
+    )
+    with farm.start("build", "--json", "-v") as build:
+        next(line for line in build.stdout if "begun" in line)
+        with farm.start("clean", "--cluster", "--yes") as clean:
+            assert "waiting for `bt build`" in clean.stderr.readline()
+            cloud.stop(farm.cluster)
+            next(line for line in build.stdout if "begun" in line)
+            gate.touch()
+            assert build.wait(30) == 0
+            assert clean.wait(30) == 0
+    assert [cluster.state for cluster in cloud.clusters(farm.cluster)] == ["stopped", "stopped"]
+    assert "cluster" not in farm.bt("status").out
