@@ -50,20 +50,30 @@ class Session:
         self._pause = pause
         self._state: State | None = None
         self._ours = b""  # what we wrote into the lock
+        self._holding = False  # the lock
 
     @contextmanager
     def writing(self) -> Iterator[State]:
         """Hold the lock. It is the same state as last time if nobody else held it meanwhile, else a new one.
 
-        Raises LockedError if it is not to be waited for (see `acquire`).
+        Inside of another `with` of this session it is the same state still. Raises LockedError if the lock is not to be
+        waited for (see `acquire`).
         """
+        if self._holding and self._state is not None:
+            yield self._state
+            return
         directory = os.path.join(self._root, STATE)
         with acquire(directory, self._command, self._wait, self._tell_wait, self._pause) as lock:
             if self._state is not None and (lock.before != self._ours or not self._state.is_in_place()):
                 self._state.close(seal=False)
                 self._state = None
             self._ours = lock.introduction
-            yield self._state or self._open(directory)
+            state = self._state or self._open(directory)
+            self._holding = True
+            try:
+                yield state
+            finally:
+                self._holding = False
 
     def close(self) -> None:
         """Let go of the state, which only who holds the lock may seal; a second call does nothing."""

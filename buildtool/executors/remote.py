@@ -28,7 +28,7 @@ from buildtool.executors.messages import (
     Told,
     Trouble,
 )
-from buildtool.executors.protocol import Ended, Event, Note, Room, Started, Work
+from buildtool.executors.protocol import Claimed, Ended, Event, Note, Released, Room, Started, Work
 from buildtool.runtime.job import Data
 
 SHORT = 0.1  # seconds; jobs that take less travel together
@@ -134,7 +134,9 @@ class RemoteExecutor:
 
     def _last(self) -> list[Event]:
         """What is still to be said of the cluster itself."""
-        told = [message.event for message in self._messages if isinstance(message, Passed)]
+        told: list[Event] = [event for event in self._told if isinstance(event, Claimed | Released)]
+        told += [message.event for message in self._messages if isinstance(message, Passed)]
+        self._told.clear()
         self._messages.clear()
         return told
 

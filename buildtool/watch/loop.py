@@ -19,7 +19,7 @@ from buildtool.build import Again, Build, Options
 from buildtool.errors import BtError, ExecutorError, ExitCode, LockedError, StateError
 from buildtool.executors.choose import executors_of
 from buildtool.executors.dispatch import Dispatch
-from buildtool.executors.protocol import Claimed, Differs, Doing, Ended, Note, Output, Released
+from buildtool.executors.protocol import Claimed, Differs, Doing, Ended, Event, Note, Output, Released
 from buildtool.expand.targets import Wanted
 from buildtool.graph import JobId
 from buildtool.mounts import silent_kind
@@ -141,10 +141,7 @@ class Watch:
         self._watches.close()
         if self._services is not None:
             self._services.close()
-        if self._executor is not None:
-            self._executor.close()
-            self._attend_executor()
-            self._executor = None
+        self._close_executor()
         self.session.close()
 
     # -- building --------------------------------------------------------------------------------------------
@@ -233,12 +230,19 @@ class Watch:
 
     def _let_go(self) -> None:
         """The executors are of no use any more."""
-        if self._executor is not None:
-            self._executor.close()
-            self._executor = None
+        self._close_executor()
         self._again.rooms.clear()
         self._again.drifts.clear()
         self._outdated = True
+
+    def _close_executor(self) -> None:
+        """Close the executors, and hear their last words: which clusters are still up."""
+        if self._executor is None:
+            return
+        executor, self._executor = self._executor, None
+        executor.close()
+        with contextlib.suppress(ExecutorError):  # that it is lost is nobody's concern any more
+            self._hear(executor.events())
 
     def _build(
         self, project: Project, want: Wanted, state: State, options: Options, *, complete: bool
@@ -276,9 +280,7 @@ class Watch:
             mask(taskfile),
         )
         if self._executor is not None and wanted != self._executor_of:
-            self._executor.close()
-            self._attend_executor()
-            self._executor = None
+            self._close_executor()
             self._again.rooms.clear()
             self._again.drifts.clear()
         if self._executor is None:
@@ -346,6 +348,9 @@ class Watch:
             self.screen.warning(f"{error.summary}; the next build asks for it again")
             self._let_go()
             return
+        self._hear(events)
+
+    def _hear(self, events: list[Event]) -> None:
         for event in events:
             match event:
                 case Note(text):

@@ -496,3 +496,20 @@ def test_what_a_build_has_had_since_is_stopped_too(farm: Farm, cloud: Cloud, tmp
             assert clean.wait(30) == 0
     assert [cluster.state for cluster in cloud.clusters(farm.cluster)] == ["stopped", "stopped"]
     assert "cluster" not in farm.bt("status").out
+
+
+def test_a_watch_takes_the_cluster_that_the_taskfile_names_now(farm: Farm) -> None:
+    task = '[tasks.t]\ninputs = "in"\noutputs = "t"\nrun = "echo $COILED_CLUSTER_NAME | cat - in > t"\n'
+    farm.write_farm(task)
+    farm.write("in", "1")
+    with Watching(farm) as watch:
+        watch.first()
+        first, farm.cluster = farm.cluster, f"{farm.cluster[:48]}-b"
+        farm.write_farm(task)
+        farm.write("in", "2")
+        assert watch.round().ran == ["t"]
+        assert farm.read("t") == f"{farm.cluster}\n2"
+        assert watch.end() == 130
+    run = farm.bt("clean", "--cluster", "--yes")
+    assert f"stopped {first}\n" in run.out
+    assert f"stopped {farm.cluster}\n" in run.out
