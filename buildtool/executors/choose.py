@@ -6,6 +6,7 @@ Does not know which task goes where.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -110,11 +111,16 @@ def _decorated(taskfile: Taskfile, mask: tuple[bytes, ...]) -> Executor:
     """Where functions with `@coiled.function` run: each says itself on which cluster."""
     from buildtool.executors.kinds import ByKind
     from buildtool.executors.wish import wish_of
+    from buildtool.runtime import modules
+
+    asking = threading.Lock()  # each is asked in a thread of its own, and the modules are the same
 
     def cluster(target: str) -> Executor:
         def wish() -> Wish:
-            _set_path(taskfile)
-            return wish_of(target, taskfile.root)
+            with asking:
+                _set_path(taskfile)
+                modules.forget()  # they may have been edited since
+                return wish_of(target, taskfile.root)
 
         return _cluster(DECORATED, wish, mask)
 

@@ -37,7 +37,9 @@ def coiled(wish: Callable[[], Wish]) -> Connect:
     """What attaches to the cluster of that name or makes it; that raises `ExecutorError`."""
 
     def connect(tell: Callable[[Told], None], leaving: threading.Event) -> Cluster:
-        return _Start(wish(), tell, leaving).run()
+        wanted = wish()
+        found = _Start(wanted, tell, leaving).run()
+        return found._replace(is_wanted=lambda: wish() == wanted)
 
     return connect
 

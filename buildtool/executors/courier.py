@@ -67,6 +67,10 @@ class _RenewError(Exception):
     """The cluster differs from this machine, and is to be made anew."""
 
 
+class _OtherError(Exception):
+    """Another cluster is wanted since the code changed."""
+
+
 class Courier:
     """One cluster. `connect` gives it, from the courier's own thread; `tell` is called from several."""
 
@@ -85,6 +89,7 @@ class Courier:
         self._lonely_since: float | None = None
         self._said: set[str] = set()
         self._codes: dict[str, Any] = {}
+        self._code = ""  # the name of the project's code when jobs were last sent
         self._leaving = threading.Event()
         self._connected = False
         self._compared = self._renewed = self._differs = False
@@ -131,6 +136,9 @@ class Courier:
                 self._renewed = True
                 self._forget()
                 continue
+            except _OtherError:
+                self._forget()
+                continue
             if lost is None:
                 return
             idle = not self._jobs and self._inbox.empty()
@@ -175,6 +183,8 @@ class Courier:
             self._serve()
         except _RenewError:
             close = cluster.renew or close
+            raise
+        except _OtherError:
             raise
         except BtError as error:
             return error
@@ -283,6 +293,7 @@ class Courier:
     # -- sending ---------------------------------------------------------------------------------------------
 
     def _send(self, batch: Batch) -> None:
+        self._ask_again(luggage(batch.works[0][0]).code[0])
         if self._cluster.drift != "ignore" and self._is_to_be_compared():
             self._compare(luggage(batch.works[0][0]).imports)
         jobs: list[Data] = []
@@ -329,6 +340,14 @@ class Courier:
         sent = _Sent(Batch(tuple(works)), future)
         self._jobs[future.key] = sent
         future.add_done_callback(lambda done: self._inbox.put(_Done(done.key)))
+
+    def _ask_again(self, code: str) -> None:
+        """See whether this cluster is the one that is wanted, also by code that is another since."""
+        if self._jobs or code == self._code:
+            return
+        before, self._code = self._code, code
+        if before and not self._cluster.is_wanted():
+            raise _OtherError
 
     def _is_to_be_compared(self) -> bool:
         """Whether the machines were not compared with this one yet, or this one may be another since."""

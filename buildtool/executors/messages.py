@@ -30,6 +30,7 @@ class Cluster(NamedTuple):
     again: bool = False  # whether there may be another one when it is lost
     renew: Callable[[], None] | None = None  # end it, so that connecting makes a new one
     refill: Callable[[], None] | None = None  # ask for machines in the place of those that are lost
+    is_wanted: Callable[[], bool] = lambda: True  # whether connecting now would still lead to this one
 
 
 # Gives a cluster, given whom to tell of it, and what is set once nobody wants it any more.

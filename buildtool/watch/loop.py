@@ -216,6 +216,7 @@ class Watch:
                     self._build(project, want, state, self.options, complete=False)
         except BtError as error:
             self._failed_to(error)
+            return  # what is outdated now waits for the next change: it would only fail once more
         if self._outdated:
             self._plan_and_build(self.options)
 

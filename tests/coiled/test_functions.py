@@ -6,6 +6,7 @@ import pytest
 
 from support.cloud import Cloud
 from support.farm import Farm
+from support.watching import Watching
 
 WHERE = """
     import os
@@ -135,3 +136,28 @@ def test_a_module_that_does_not_say_where_it_runs_is_trouble(
     assert run.code == 7
     assert cause in run.err
     assert "Traceback" not in run.err
+
+
+def test_a_watch_asks_a_decorator_again_that_was_edited(farm: Farm, cloud: Cloud) -> None:
+    farm.taskfile('[tasks.t]\noutputs = "t.txt"\ncall = "steps:where"\n')
+    text = DECORATED.format(name=farm.cluster).replace("output.write_text(", "output.write_text('1 ' + ")
+    farm.write("steps.py", text)
+    with Watching(farm, "-j2") as watch:
+        watch.first()
+        other = f"{farm.cluster[:48]}-b"
+        text = text.replace("'1 '", "'2 '")
+        for old, new in (("cpu=4", "cpu=8"), (farm.cluster, other)):
+            text = text.replace("'2 '", "'3 '" if new == other else "'2 '").replace(old, new)
+            farm.write("steps.py", text)
+            run = watch.round()
+            assert run.ran == ["t"]
+            assert ("worker_cpu: 8 here, 4 there" in str(run.warnings)) == (new != other)
+        assert farm.read("t.txt") == f"3 {other}"
+        farm.write("steps.py", text.replace("cpu=8", "nothing=8").replace("'3 '", "'4 '"))
+        [told] = [event["text"] for event in watch.round().events if event["event"] == "error"]
+        assert "unexpected keyword argument 'nothing'" in told
+        farm.write("steps.py", text.replace("'3 '", "'5 '"))
+        assert watch.round().ran == ["t"]
+        assert farm.read("t.txt") == f"5 {other}"
+        assert watch.end() == 130
+    cloud.wait_for(other, "stopped")
