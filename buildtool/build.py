@@ -489,7 +489,7 @@ class Build:
     def _note_cluster(self, event: Claimed | Released) -> None:
         """Write down what becomes of a cluster, before anything else happens with it."""
         if isinstance(event, Released):
-            self.state.forget_cluster(event.name)
+            self.state.forget_cluster(event.name, event.account)
         else:
             self.state.set_cluster(event.cluster)
         self._write()
@@ -782,8 +782,8 @@ class Build:
                     self.reporter.warning(text)
                 case Claimed(cluster):
                     self.state.set_cluster(cluster)
-                case Released(name):
-                    self.state.forget_cluster(name)
+                case Released(name, account):
+                    self.state.forget_cluster(name, account)
         for attempt in self._running.values():
             self.performer.put_back(attempt)
             self.state.stop(attempt.job.key)

@@ -71,22 +71,20 @@ def clusters_of(
 
     Raises `UsageError` for one that is another project's.
     """
-    records = {record.name: record for record in reader.clusters()}
+    records = {(record.name, record.account): record for record in reader.clusters()}
     known = [live for account in accounts for live in account.clusters()]
     ours: list[Found] = []
     for live in known:
-        record = records.get(live.name)
-        if record is not None and record.account not in (None, live.workspace):
-            record = None
+        record = records.get((live.name, live.workspace)) or records.get((live.name, None))
         marked = live.tags.get("bt-project")
         by_name = record is not None or _has_our_name(taskfile, live.name)
         if marked in (None, project_of(taskfile)) and (by_name or (live.name == name and marked)):
             ours.append(Found(live.name, record, live))  # what is marked may have its name from a decorator
-    seen = {one.record.name for one in ours if one.record is not None}
-    ours += [Found(record.name, record, None) for record in records.values() if record.name not in seen]
+    seen = {one.record for one in ours}
+    ours += [Found(record.name, record, None) for record in records.values() if record not in seen]
     if name is None:
         return ours
-    meant = [one for one in ours if one.name == name or _executor(taskfile, one.name, records) == name]
+    meant = [one for one in ours if one.name == name or _executor(taskfile, one) == name]
     if meant:
         return meant
     for live in known:
@@ -111,11 +109,11 @@ def _has_our_name(taskfile: Taskfile, cluster: str) -> bool:
     return any(_fits(cluster, name, serverless) for _, name, serverless in _names(taskfile))
 
 
-def _executor(taskfile: Taskfile, cluster: str, records: dict[str, ClusterRecord]) -> str | None:
+def _executor(taskfile: Taskfile, found: Found) -> str | None:
     """The executor that a cluster was made for."""
-    if cluster in records:
-        return records[cluster].executor
-    return next((one for one, name, less in _names(taskfile) if _fits(cluster, name, less)), None)
+    if found.record is not None:
+        return found.record.executor
+    return next((one for one, name, less in _names(taskfile) if _fits(found.name, name, less)), None)
 
 
 def _names(taskfile: Taskfile) -> Iterator[tuple[str, str, bool]]:

@@ -76,7 +76,7 @@ def clean_clusters(taskfile: Taskfile, name: str | None, *, dry_run: bool, yes: 
             if one.live is not None:
                 known[one.live.workspace].end(one.live.id)
             if one.record is not None:
-                state.forget_cluster(one.name)
+                state.forget_cluster(one.name, one.record.account)
                 state.commit()
             put([f"stopped {printable(one.name)}" if one.live else f"{printable(one.name)} was gone already"])
     return 0
@@ -105,13 +105,13 @@ def status_lines(taskfile: Taskfile, reader: StateReader) -> list[str]:
     try:
         with accounts(workspaces(taskfile, reader), patience=_SHORT) as known:
             found = {
-                one.name: one
+                one.record: one
                 for one in clusters_of(taskfile, reader, known.values())
                 if one.record is not None
             }
     except BtError as error:
         return [f"cluster {_from_record(record)}  ({error.summary})" for record in records]
-    return [f"cluster {line(found[record.name])}" for record in records]
+    return [f"cluster {line(found[record])}" for record in records]
 
 
 def status_data(reader: StateReader) -> list[Mapping[str, object]]:
@@ -146,7 +146,7 @@ def end_half_made(
                     if number is not None:
                         account.end(number, wait=False)
                         note(f"stopped the cluster `{record.name}`, which an earlier `bt` had left half made")
-                    state.forget_cluster(record.name)
+                    state.forget_cluster(record.name, record.account)
                     state.commit()
     except BtError as error:
         names = ", ".join(f"`{record.name}`" for record in records)

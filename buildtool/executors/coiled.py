@@ -76,6 +76,7 @@ class _Start:
                 Account(self._wish.executor, self._wish.place, self._wish.workspace, self._waits)
             )
             hush()
+            self._record = replace(self._record, account=account.workspace)
             found = account.find(self._wish.name)
             here = drifts.surroundings(self._wish.root)
             have = self._attach if found is not None else self._make
@@ -85,7 +86,6 @@ class _Start:
             replace(
                 self._record,
                 id=int(cluster.cluster_id),
-                account=cluster.workspace,
                 used=time.time(),
                 asked=float(made_with.get("at", self._record.asked)),
                 maker=str(made_with.get("maker", self._record.maker)),
@@ -101,7 +101,7 @@ class _Start:
             gone = lost and self._is_gone(account)
             account.close()
             if gone:
-                self._tell(Passed(Released(self._wish.name)))
+                self._tell(Passed(Released(self._wish.name, self._record.account)))
             else:
                 self._claim(replace(self._record, used=time.time(), workers=workers), wait=False)
 
@@ -110,7 +110,7 @@ class _Start:
             cluster.close()
             account.end(int(cluster.cluster_id))
             account.close()
-            self._tell(Passed(Released(self._wish.name)))
+            self._tell(Passed(Released(self._wish.name, self._record.account)))
 
         def refill() -> None:
             cluster.scale(self._wish.most)
@@ -137,12 +137,12 @@ class _Start:
         try:
             self._claim(self._record)
         except LeavingError:  # nothing was asked for
-            self._tell(Passed(Released(self._wish.name)))
+            self._tell(Passed(Released(self._wish.name, self._record.account)))
             raise
         try:
             return self._attach(account, here, new=True)
         except _TakenError:
-            self._tell(Passed(Released(self._wish.name)))
+            self._tell(Passed(Released(self._wish.name, self._record.account)))
             raise
         except BaseException:
             self._doing("ending what is half made")
@@ -151,7 +151,7 @@ class _Start:
                 number = account.made_by(self._wish.project, self._wish.name)
                 if number is not None:
                     account.end(number, wait=False)
-                self._tell(Passed(Released(self._wish.name)))
+                self._tell(Passed(Released(self._wish.name, self._record.account)))
             self._doing("")
             raise
 

@@ -165,6 +165,7 @@ class Released(NamedTuple):
     """A cluster is gone."""
 
     name: str
+    account: str | None = None  # that had it
 
 
 JobEvent = Started | Output | Ended | Held

@@ -260,12 +260,17 @@ def _pairs(lists: list[list[str]]) -> tuple[tuple[str, str], ...]:
 def cluster_row(cluster: ClusterRecord) -> tuple[bytes, str]:
     """The row of a cluster."""
     values = asdict(cluster)
-    return to_bytes(values.pop("name")), to_json(values)
+    return cluster_key(values.pop("name"), cluster.account), to_json(values)
+
+
+def cluster_key(name: str, account: str | None) -> bytes:
+    """What tells a cluster from others: its name, and the account that has it, as far as that is known."""
+    return to_bytes(name if account is None else f"{name}\0{account}")
 
 
 def to_cluster(row: Sequence[Any]) -> ClusterRecord:
     """The cluster of a row."""
-    return ClusterRecord(to_text(row[0]), **json.loads(row[1]))
+    return ClusterRecord(to_text(row[0]).partition("\0")[0], **json.loads(row[1]))
 
 
 def away_row(away: Away) -> tuple[object, ...]:

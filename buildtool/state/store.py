@@ -28,6 +28,7 @@ from buildtool.state.rows import (
     UNREADABLE,
     Stamp,
     away_row,
+    cluster_key,
     cluster_row,
     code_row,
     history_row,
@@ -423,9 +424,10 @@ class State(StateReader):
         """Note that there is a cluster, or will be."""
         self._database.write("INSERT OR REPLACE INTO clusters VALUES (?, ?)", cluster_row(cluster))
 
-    def forget_cluster(self, name: str) -> None:
+    def forget_cluster(self, name: str, account: str | None) -> None:
         """Note that a cluster is gone."""
-        self._database.write("DELETE FROM clusters WHERE name=?", (to_bytes(name),))
+        keys = (cluster_key(name, None), cluster_key(name, account))
+        self._database.write("DELETE FROM clusters WHERE name IN (?, ?)", keys)
 
     def set_value(self, name: str, value: str) -> None:
         """Keep a text under a name."""

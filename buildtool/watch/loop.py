@@ -373,7 +373,7 @@ class Watch:
             if isinstance(event, Claimed):
                 state.set_cluster(event.cluster)
             else:
-                state.forget_cluster(event.name)
+                state.forget_cluster(event.name, event.account)
             state.commit()
         if isinstance(event, Claimed):
             event.written.set()

@@ -513,3 +513,15 @@ def test_a_watch_takes_the_cluster_that_the_taskfile_names_now(farm: Farm) -> No
     run = farm.bt("clean", "--cluster", "--yes")
     assert f"stopped {first}\n" in run.out
     assert f"stopped {farm.cluster}\n" in run.out
+
+
+def test_a_cluster_stays_known_when_the_taskfile_names_another_workspace(farm: Farm, cloud: Cloud) -> None:
+    task = '[tasks.t]\noutputs = "t"\nrun = ": > t"\n'
+    farm.write_farm(task, options='{ software = "x", workspace = "others" }')
+    farm.build()
+    farm.write_farm(task)
+    assert [farm.cluster in text for text in farm.build("-B").warnings] == [True, True]
+    assert farm.bt("status").out.count("ready") == 2
+    assert farm.bt("clean", "--cluster", "--yes").out.count(f"stopped {farm.cluster}") == 2
+    assert [cluster.state for cluster in cloud.clusters(farm.cluster)] == ["stopped", "stopped"]
+    assert "cluster" not in farm.bt("status").out
