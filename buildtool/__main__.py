@@ -7,11 +7,14 @@ import sys
 def main() -> None:
     """Run `bt` and end the process with its exit code."""
     arguments = sys.argv[1:]
-    if arguments[:1] == ["build"] and _has_nothing_to_do(arguments):
-        return
-    from buildtool.cli.main import main as house
+    try:
+        if arguments[:1] == ["build"] and _has_nothing_to_do(arguments):
+            return
+        from buildtool.cli.main import main as house
 
-    house()
+        house()
+    except KeyboardInterrupt:  # so early that nothing has begun
+        sys.exit(130)
 
 
 def _has_nothing_to_do(arguments: list[str]) -> bool:

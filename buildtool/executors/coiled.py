@@ -79,8 +79,7 @@ class _Start:
             self._record = replace(self._record, account=account.workspace)
             found = account.find(self._wish.name)
             here = drifts.surroundings(self._wish.root)
-            have = self._attach if found is not None else self._make
-            cluster, client, made_with = have(account, here)
+            cluster, client, made_with = self._have(account, here, found)
             stack.pop_all()
         self._claim(
             replace(
@@ -129,6 +128,21 @@ class _Start:
             renew=renew,
             refill=refill if self._wish.least == self._wish.most else None,  # else it sees to that itself
         )
+
+    def _have(
+        self, account: Account, here: Mapping[str, Any], found: int | None
+    ) -> tuple[Any, Any, Mapping[str, Any]]:
+        """The cluster that is up, or a new one, also if that one stops at this very moment."""
+        if found is None:
+            return self._make(account, here)
+        try:
+            return self._attach(account, here)
+        except _TakenError:
+            raise
+        except ExecutorError:
+            if self._leaving.is_set() or account.find(self._wish.name) == found:
+                raise
+            return self._make(account, here)
 
     # -- having it -------------------------------------------------------------------------------------------
 

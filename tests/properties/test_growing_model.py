@@ -198,6 +198,6 @@ class Growing(RuleBasedStateMachine):
 
 
 Growing.TestCase.settings = settings(
-    max_examples=max(1, settings().max_examples // 12), stateful_step_count=6
+    max_examples=max(1, settings().max_examples // 20), stateful_step_count=6
 )
 TestGrowing = Growing.TestCase

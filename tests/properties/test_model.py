@@ -443,7 +443,7 @@ class Model(RuleBasedStateMachine):
         return f"{sorted(jobs)} {reasons}\n{self.project.read('Taskfile.toml')}\n{run.out}{run.err}"
 
 
-Model.TestCase.settings = settings(max_examples=max(1, settings().max_examples // 8), stateful_step_count=8)
+Model.TestCase.settings = settings(max_examples=max(1, settings().max_examples // 14), stateful_step_count=8)
 TestModel = Model.TestCase
 
 
