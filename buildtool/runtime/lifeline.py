@@ -1,8 +1,6 @@
-"""Runs a command that is to end with the process that started it, even if that one is killed.
+"""Runs a command that is to end with the process that started it, even if that one is killed, and all below it.
 
-    python lifeline.py PID COMMAND…
-
-`PID` is the process whose end is the end. Needs nothing but the standard library.
+`main(PID, COMMAND)`: `PID` is the process whose end is the end. Needs nothing but the standard library.
 """
 
 from __future__ import annotations
@@ -16,9 +14,11 @@ import threading
 import time
 from types import FrameType
 
+from buildtool.runtime.children import adopt, end_children
+
 _PR_SET_PDEATHSIG = 1
 _LOOKS = 0.5  # seconds between two looks where the system tells nothing
-_GRACE = 5.0  # seconds between TERM and KILL
+_GRACE = 4.0  # seconds between TERM and KILL; less than those after which we are killed ourselves
 
 
 def main(parent: int, argv: list[str]) -> int:
@@ -30,20 +30,32 @@ def main(parent: int, argv: list[str]) -> int:
 
     signal.signal(signal.SIGTERM, end)
     told = _ask_to_be_told()
+    adopt()
     child = subprocess.Popen(argv)
+    codes: list[int] = []
 
     def wait() -> None:
-        child.wait()
-        done.set()
+        while not codes or sys.platform == "linux":  # those that were adopted are waited for, too
+            try:
+                pid, status = os.waitpid(-1, 0)
+            except ChildProcessError:
+                return
+            if pid == child.pid:
+                codes.append(os.waitstatus_to_exitcode(status))
+                done.set()
 
-    threading.Thread(target=wait, daemon=True).start()
+    waiting = threading.Thread(target=wait, daemon=True)
+    waiting.start()
     while not done.wait(None if told and os.getppid() == parent else _LOOKS):
         if os.getppid() != parent:
             break
-    if child.poll() is None:
-        _end_group(child)
-    code = child.wait()
-    return code if code >= 0 else 128 - code
+    if not codes:
+        _end_group(codes)
+    end_children(now=True)
+    waiting.join(_LOOKS)
+    if not codes:
+        os.killpg(0, signal.SIGKILL)
+    return codes[0] if codes[0] >= 0 else 128 - codes[0]
 
 
 def _ask_to_be_told() -> bool:
@@ -53,16 +65,10 @@ def _ask_to_be_told() -> bool:
     return bool(ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM) == 0)
 
 
-def _end_group(child: subprocess.Popen[bytes]) -> None:
-    """TERM to all of our process group but us, and KILL to those that stay."""
+def _end_group(codes: list[int]) -> None:
+    """TERM to all of our process group but us, and time for the command to end."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.killpg(0, signal.SIGTERM)
     until = time.monotonic() + _GRACE
-    while child.poll() is None and time.monotonic() < until:
+    while not codes and time.monotonic() < until:
         time.sleep(0.02)
-    if child.poll() is None:
-        os.killpg(0, signal.SIGKILL)
-
-
-if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), sys.argv[2:]))

@@ -27,6 +27,7 @@ _WITH_OTHERS = {
     "hash": ("outputs",),
     "shell": ("run",),
     "interactive": ("run",),
+    "serve": ("run",),
 }
 
 

@@ -13,7 +13,12 @@ from buildtool.executors.commands import Commands
 from buildtool.executors.protocol import Ended, Event, Output, Work
 from buildtool.fingerprint import Item
 from buildtool.report.model import JobReport
-from buildtool.runtime import lifeline
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_START = (
+    f"import sys; sys.path.append({_PACKAGE!r}); from buildtool.runtime.lifeline import main;"
+    " sys.exit(main(int(sys.argv[1]), sys.argv[2:]))"
+)
 
 
 @dataclass(slots=True)
@@ -54,7 +59,7 @@ class Services:
         """Start a job's process, when an earlier one has ended; whether there was one that is up."""
         served = self._served.get(key)
         self._numbers += 1
-        argv = (sys.executable, "-S", lifeline.__file__, str(os.getpid()), *work.argv)
+        argv = (sys.executable, "-S", "-P", "-c", _START, str(os.getpid()), *work.argv)
         work = replace(work, id=self._numbers, argv=argv, timeout=None)
         if served is not None and served.up:
             served.next = (report, items, work)

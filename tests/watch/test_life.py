@@ -237,6 +237,23 @@ def test_a_service_starts_anew_with_what_it_needs_and_ends_with_the_watch(site: 
     assert site.build("page").ran == []
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_nothing_that_a_service_has_started_gets_away(site: Project, number: int) -> None:
+    """In a session of its own, and deaf to TERM."""
+    far = "setsid sh -c 'trap : TERM; echo $$ > far; echo up > said; while :; do sleep 0.1; done' & wait"
+    site.taskfile(SERVE.replace("echo up > said; sleep 1000 & wait", far))
+    with Watching(site, "web") as watch:
+        served(site)
+        pid = int(site.read("far"))
+        watch.end(number)
+        assert gone(pid)
+
+
+def test_only_a_command_can_be_a_service(project: Project) -> None:
+    project.taskfile('[tasks.t]\nserve = true\ncall = "steps:f"\n')
+    assert "`serve` needs `run`" in project.look("check", code=2).err
+
+
 def test_a_service_that_ends_is_told_of_and_started_when_something_changes(site: Project) -> None:
     site.taskfile(SERVE.replace("sleep 1000 & wait", "exit 3"))
     with Watching(site, "web") as watch:
