@@ -72,3 +72,8 @@ def _end_group(codes: list[int]) -> None:
     until = time.monotonic() + _GRACE
     while not codes and time.monotonic() < until:
         time.sleep(0.02)
+
+
+def start() -> None:
+    """`main` of the words on the command line, as a program."""
+    sys.exit(main(int(sys.argv[1]), sys.argv[2:]))

@@ -15,10 +15,7 @@ from buildtool.fingerprint import Item
 from buildtool.report.model import JobReport
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-_START = (
-    f"import sys; sys.path.append({_PACKAGE!r}); from buildtool.runtime.lifeline import main;"
-    " sys.exit(main(int(sys.argv[1]), sys.argv[2:]))"
-)
+_START = f"import sys; sys.path.append({_PACKAGE!r}); from buildtool.runtime.lifeline import start; start()"
 
 
 @dataclass(slots=True)
