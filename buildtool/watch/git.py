@@ -5,6 +5,7 @@ Does not know what changed.
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 
@@ -14,15 +15,20 @@ class Repository:
     def __init__(self, directory: str) -> None:
         self._folder = _git_folder(directory)
 
-    def is_busy(self) -> bool:
-        """Whether git holds the lock of its index, or goes through a rebase that has not stopped for somebody."""
+    def busy_with(self) -> tuple[str, int, int] | None:
+        """The lock of git's index, or a rebase that has not stopped for somebody: its path, inode and time."""
         if self._folder is None:
-            return False
-        if os.path.lexists(os.path.join(self._folder, "index.lock")):
-            return True
+            return None
+        lock = os.path.join(self._folder, "index.lock")
         rebase = os.path.join(self._folder, "rebase-merge")
-        # It is written when a rebase stops, and git waits for a person.
-        return os.path.isdir(rebase) and not os.path.lexists(os.path.join(self._folder, "REBASE_HEAD"))
+        for path in (lock, rebase):
+            # It is written when a rebase stops, and git waits for a person.
+            if path == rebase and os.path.lexists(os.path.join(self._folder, "REBASE_HEAD")):
+                continue
+            with contextlib.suppress(OSError):
+                st = os.lstat(path)
+                return path, st.st_ino, st.st_ctime_ns if path == lock else 0
+        return None
 
 
 def _git_folder(directory: str) -> str | None:

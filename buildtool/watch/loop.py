@@ -105,6 +105,7 @@ class Watch:
         (),
         0,
     )  # for which paths the last builds were, and how many of them
+    _forgotten: tuple[str, int, int] | None = None  # a lock of git's that nobody seems to hold
     _watches: Watches = field(default_factory=Watches)
     _services: Services | None = None
     _polling: bool = False
@@ -535,8 +536,9 @@ class Watch:
             self._pending |= self._watches.take()
         repository = Repository(self._project.taskfile.root if self._project is not None else os.getcwd())
         until = time.monotonic() + _GIT_PATIENCE
-        while repository.is_busy() and not self.signals.pending:
+        while (held := repository.busy_with()) not in (None, self._forgotten) and not self.signals.pending:
             if time.monotonic() > until:
+                self._forgotten = held
                 self.screen.warning("git has held the lock of its index for 10 s: building all the same")
                 break
             select.select([self.signals.fileno()], [], [], _GIT_LOOKS)

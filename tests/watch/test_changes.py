@@ -335,6 +335,23 @@ def test_while_git_holds_its_lock_nothing_is_built(letters: Project) -> None:
         assert letters.read("all.txt") == "DONE\nDONE\n"
 
 
+def test_a_lock_of_git_that_was_forgotten_is_waited_for_once(letters: Project) -> None:
+    subprocess.run(["git", "init", "-q"], cwd=letters.folder, check=True)
+    hasty = letters.folder.parent / "hasty"
+    hasty.mkdir()
+    (hasty / "sitecustomize.py").write_text("import buildtool.watch.loop as loop\nloop._GIT_PATIENCE = 0.2\n")
+    where = os.pathsep.join([str(hasty), str(Path(__file__).parents[2])])
+    with Watching(letters, env={"PYTHONPATH": where}) as watch:
+        watch.first()
+        (letters.folder / ".git/index.lock").touch()
+        letters.write("in/a.txt", "one\n")
+        assert watch.round().ran == ["all", "up a"]
+        letters.write("in/a.txt", "two\n")
+        assert watch.round().ran == ["all", "up a"]
+        told = [e for e in watch.seen if e["event"] == "warning" and "git has held the lock" in e["text"]]
+        assert len(told) == 1
+
+
 def test_a_switch_of_branches(letters: Project) -> None:
     def git(*words: str) -> None:
         command = ["git", "-c", "user.name=x", "-c", "user.email=x@y", *words]
