@@ -50,6 +50,9 @@ class _Worker:
     key: Key
     slots: int
     env: Mapping[str, str] | None = None  # of the last job
+    code: dict[str, tuple[int, ...]] = field(
+        default_factory=dict
+    )  # the source files that jobs were sent with
     jobs: dict[int, _Job] = field(default_factory=dict)
     pidfd: int | None = None
     answer: bytearray = field(default_factory=bytearray)
@@ -65,6 +68,12 @@ class _Worker:
     def free(self) -> bool:
         """Whether it can take one more job."""
         return not self.retired and len(self.jobs) < self.slots
+
+
+def _holds_other_code(worker: _Worker, run: Running) -> bool:
+    """Whether a worker had jobs whose code has changed since, as this one knows it."""
+    code = run.work.call.code if run.work.call is not None else ()
+    return any(worker.code.get(path, signature) != signature for path, signature in code)
 
 
 @dataclass(slots=True, eq=False)
@@ -223,6 +232,7 @@ class Workers:
                 worker = self._worker_for(run)
                 try:
                     _send(worker, run, pipe)
+                    worker.code.update(run.work.call.code if run.work.call is not None else ())
                     break
                 except ConnectionError:
                     worker.retired = True  # it has died, and that will be seen at the next look
@@ -238,8 +248,12 @@ class Workers:
             raise ValueError("the executor is closed")
         slots = 1 if run.work.alone else self._slots
         key = _key(run, shared=slots > 1)
-        for worker in self._workers:
-            if worker.free and worker.key == key and worker.slots == slots:
+        for worker in list(self._workers):
+            if worker.free and _holds_other_code(worker, run):
+                worker.retired = True
+                if not worker.jobs:
+                    self._end(worker, busy=False)
+            elif worker.free and worker.key == key and worker.slots == slots:
                 return worker
         idle = [worker for worker in self._workers if not worker.jobs and not worker.retired]
         for worker in idle[: max(0, len(idle) + 1 - self._most)]:
@@ -270,6 +284,13 @@ class Workers:
             worker.look_at = time.monotonic()
         self._workers.append(worker)
         return worker
+
+    def _retire_all(self) -> None:
+        """Let no worker have another job."""
+        for worker in list(self._workers):
+            if not worker.jobs and not worker.retired:
+                self._end(worker, busy=False)
+            worker.retired = True
 
     def _end(self, worker: _Worker, *, busy: bool) -> None:
         """Let a worker go: one without a job ends by itself, one with a job is told to."""
@@ -402,6 +423,8 @@ class Workers:
             return
         self._listen(job)
         ended = ended_of(answer)
+        if ended.repeat is not None:
+            self._retire_all()  # what one has imported may be old in the others, too
         if ended.repeat is not None or answer["threads"]:
             worker.retired = True  # it holds old code, or threads that would print into the next job's log
         if self._slots > 1 and (worker.moved or answer.get("moved")):

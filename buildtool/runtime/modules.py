@@ -18,6 +18,7 @@ from typing import Any
 Signature = tuple[int, int, int, int]  # of a file: size, mtime_ns, ctime_ns, inode
 
 loaded: dict[str, Signature] = {}  # files of the project that were imported, as they were then
+_names: dict[str, str] = {}  # the same files, by the names of their modules
 _path: list[str] = []  # where modules of the project are looked up
 _lock = threading.Lock()  # held while that is changed
 
@@ -34,6 +35,7 @@ class _Loader(importlib.machinery.SourceFileLoader):
         with open(path, "rb") as file:
             st = os.fstat(file.fileno())
             source = file.read()
+        _names[fullname] = os.path.abspath(path)
         loaded[os.path.abspath(path)] = (st.st_size, st.st_mtime_ns, st.st_ctime_ns, st.st_ino)
         code: CodeType = self.source_to_code(source, path)
         return code
@@ -92,13 +94,39 @@ def _uncover(path: list[str]) -> None:
 
 def forget() -> None:
     """Take the project's modules out of this process, so that they are imported anew."""
-    for name, module in list(sys.modules.items()):
-        where = getattr(module, "__file__", None)
-        parts = list(getattr(module, "__path__", None) or ()) if where is None else []
-        if where in loaded or any(part.startswith(root) for part in parts for root in _path):
-            del sys.modules[name]
+    # All are found before the first one goes: a namespace package asks the one above it for its path.
+    for name in [name for name, module in list(sys.modules.items()) if _is_ours(module)]:
+        sys.modules.pop(name, None)
     loaded.clear()
+    _names.clear()
     linecache.clearcache()
+
+
+def _is_ours(module: Any) -> bool:
+    where = getattr(module, "__file__", None)
+    if where is not None:
+        return where in loaded
+    try:
+        parts = list(getattr(module, "__path__", None) or ())
+    except KeyError:  # a namespace package whose parent is gone
+        return True
+    return any(part.startswith(root) for part in parts for root in _path)
+
+
+def refuse_other(code: list[tuple[str, Signature]]) -> None:
+    """Raise StaleError if imports would find other files by now than those that modules were imported from."""
+    for path in loaded:
+        if not os.path.exists(path):
+            raise StaleError(path)
+    for path, _ in code:
+        if path in loaded:
+            continue
+        for order, root in enumerate(_path):
+            if not path.startswith(root + os.sep):
+                continue
+            name = _stem(path)[len(root) + 1 :].replace(os.sep, ".")
+            if any(_names.get(name, "").startswith(later + os.sep) for later in _path[order + 1 :]):
+                raise StaleError(path)
 
 
 def refuse_stale(code: list[tuple[str, Signature]]) -> None:
@@ -110,10 +138,8 @@ def refuse_stale(code: list[tuple[str, Signature]]) -> None:
 
 
 def _stem(path: str) -> str:
-    """What files of one module have in common: `a.py`, `a/__init__.py`, and both in another folder of the path."""
-    folders = (f"{folder.rstrip('/')}/" for folder in _path)
-    folder = max((f for f in folders if path.startswith(f)), key=len, default="")
-    return path[len(folder) :].removesuffix(".py").removesuffix("/__init__")
+    """What `a.py` and `a/__init__.py` have in common."""
+    return path.removesuffix(".py").removesuffix("/__init__")
 
 
 def load(target: str) -> Callable[..., Any]:

@@ -103,6 +103,7 @@ def _run(data: Data, answer: Data) -> None:
     try:
         try:
             modules.set_path(data["path"])
+            modules.refuse_other(data["code"])
             modules.refuse_stale(data["code"])
             with _watching(data, answer):
                 data["begun"] = True

@@ -377,3 +377,102 @@ def test_a_switch_of_branches(letters: Project) -> None:
         assert watch.round().ran == ["all", "up a"]  # out/b.txt is there yet, and right
         assert letters.read("all.txt") == "A\nB\n"
     settled(letters)
+
+
+CODE = """
+[tasks.one]
+outputs = "one"
+call = "first:make"
+[tasks.two]
+outputs = "two"
+call = "second:make"
+"""
+
+
+@pytest.mark.parametrize("words", [(), ("--poll",)])
+def test_an_edit_of_one_module_leaves_the_others_under_watch(
+    project: Project, words: tuple[str, ...]
+) -> None:
+    project.taskfile(CODE)
+    project.write("first.py", "def make(output): output.write_text('1')\n")
+    project.write("second.py", "def make(output): output.write_text('1')\n")
+    with Watching(project, *words) as watch:
+        watch.first()
+        project.write("first.py", "def make(output): output.write_text('22')\n")
+        assert watch.round().ran == ["one"]
+        project.write("second.py", "def make(output): output.write_text('22')\n")
+        assert watch.round().ran == ["two"]
+    settled(project)
+
+
+def test_a_module_that_was_deleted_and_comes_back(project: Project) -> None:
+    project.taskfile(CODE)
+    project.write("first.py", "def make(output): output.write_text('1')\n")
+    project.write("second.py", "def make(output): output.write_text('1')\n")
+    with Watching(project) as watch:
+        watch.first()
+        project.remove("first.py")
+        assert watch.round().failed == ["one"]
+        project.write("first.py", "def make(output): output.write_text('2')\n")
+        assert watch.round().ran == ["one"]
+    settled(project)
+
+
+def test_a_module_that_is_no_python_from_the_start(project: Project) -> None:
+    project.taskfile('[bt]\npython_path = ["src"]\n[tasks.t]\noutputs = "t"\ncall = "pack.mod:make"\n')
+    project.write("src/pack/mod.py", "def make(output) output.write_text('1')\n")
+    with Watching(project) as watch:
+        assert "is not valid Python" in next(e["text"] for e in watch.first().events if e["event"] == "error")
+        project.write("src/pack/mod.py", "def make(output): output.write_text('1')\n")
+        assert watch.round().ran == ["t"]
+    settled(project)
+
+
+def test_an_edit_finds_every_warm_worker_with_older_code(project: Project) -> None:
+    project.taskfile("""
+        [tasks.many]
+        foreach = { n = [1, 2, 3, 4, 5] }
+        outputs = "many/{n}"
+        call = "steps:many"
+        [tasks.one]
+        outputs = "one"
+        call = "steps:one"
+    """)
+    steps = "import os\ndef many(n, output):\n    while len(os.listdir('begun')) < 5: pass\n    output.write_text('')\n"
+    steps = steps.replace("    while", "    open(f'begun/{n}', 'w').close()\n    while")
+    (project.folder / "begun").mkdir()
+    project.write("steps.py", steps + "def one(output): output.write_text('1')\n")
+    with Watching(project, "-j5") as watch:
+        watch.first()
+        project.write("steps.py", steps + "def one(output): output.write_text('2')\n")
+        run = watch.round()
+        assert run.ran == ["one"]
+        assert run.warnings == []
+        assert project.read("one") == "2"
+
+
+def test_a_module_that_another_hides_and_gives_free_again(project: Project) -> None:
+    project.taskfile('[bt]\npython_path = ["src"]\n[tasks.t]\noutputs = "t"\ncall = "steps:make"\n')
+    project.write("steps.py", "import word\ndef make(output): output.write_text(word.TEXT)\n")
+    project.write("src/word.py", "TEXT = 'behind'\n")
+    with Watching(project) as watch:
+        watch.first()
+        project.write("word.py", "TEXT = 'before'\n")
+        watch.round()
+        assert project.read("t") == "before"
+        project.remove("word.py")
+        watch.round()
+        assert project.read("t") == "behind"
+    settled(project)
+
+
+def test_a_folder_of_modules_inside_a_package(project: Project) -> None:
+    project.taskfile('[tasks.t]\noutputs = "t"\ncall = "pack.mod:make"\n')
+    project.write("pack/__init__.py", "")
+    project.write("pack/mod.py", "from .inner.word import TEXT\ndef make(output): output.write_text(TEXT)\n")
+    project.write("pack/inner/word.py", "TEXT = '1'\n")
+    with Watching(project, "-e", "processes") as watch:
+        watch.first()
+        project.write("pack/inner/word.py", "TEXT = '2'\n")
+        assert watch.round().ran == ["t"]
+        assert project.read("t") == "2"
