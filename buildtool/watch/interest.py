@@ -5,6 +5,7 @@ Asks the disk only about the paths that it is given. Does not build.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import posixpath
 from collections.abc import Collection, Iterable, Iterator
@@ -18,6 +19,7 @@ from buildtool.project import Project
 from buildtool.taskfile.pattern import Pattern, PatternError, parse_pattern
 from buildtool.watch.watches import ANYTHING
 
+_LINKS = 40  # links in a row; the system follows no more
 _MANY = 100  # directories; to look for what is in any of more takes longer than to look at everything
 
 
@@ -42,9 +44,11 @@ class Interest:
         self._disk: Disk = project.disk
         self._prefix = project.taskfile.root.rstrip("/") + "/"
         self._names: dict[str, set[str]] = {}  # what was in listed directories
-        self._aliases: dict[str, str] = {}  # what links lead to: the path of the link
+        self._aliases: dict[str, set[str]] = {}  # what links lead to: the paths that are read
+        self.links: set[str] = set()  # links (absolute) on the way to directories under watch
         self._patterns = list(self._source_patterns())
         self._absent: set[str] = set()  # directories that are wanted and not there
+        self._inside: dict[str, set[str]] = {}  # what was in directories that are read as a whole
         self._listed: set[str] = set()
         self._found: dict[str, set[JobId]] = {}
         self._code: dict[str, set[str]] = {}
@@ -54,25 +58,28 @@ class Interest:
 
     def directories(self) -> set[str]:
         """The directories to watch (absolute): all that hold what is read, or the nearest ones that are there."""
-        wanted = {posixpath.dirname(path) for path in self._project.taskfile.sources}
-        wanted |= {posixpath.dirname(path) for path in (*self._disk.texts, *self._code, *self._found)}
-        wanted |= {name.rstrip("/") for name in self._disk.listed()}
-        self._aliases.clear()
+        wanted = {name.rstrip("/") for name in self._disk.listed()}
+        files = {*self._project.taskfile.sources, *self._disk.texts, *self._code, *self._found}
         for path, form in self._sources():
             if form is Form.DIRECTORY:
-                wanted |= set(self._inside(path))
+                below = self._inside[path] = self._below(path)
+                wanted |= {path.rstrip("/"), *(p.rstrip("/") for p in below if p.endswith("/"))}
                 wanted.add(posixpath.dirname(path.rstrip("/")))
+                files |= {p for p in below if not p.endswith("/")}
             else:
-                wanted.add(posixpath.dirname(path))
-                where = self._disk.absolute(path)
-                if os.path.islink(where):
-                    real = os.path.realpath(where)
-                    self._aliases[real] = path
-                    wanted.add(os.path.dirname(real))
+                files.add(path)
+        self._aliases.clear()
+        for path in files:
+            wanted.add(posixpath.dirname(path))
+            for real in _led_to(self._disk.absolute(path)):
+                self._aliases.setdefault(real, set()).add(path)
+                wanted.add(os.path.dirname(real))
         self._absent = {path for path in wanted if not os.path.isdir(self._disk.absolute(path or "./"))}
         found = {self._there(path) for path in self._absent} | {
             self._absolute(p) for p in wanted - self._absent
         }
+        self.links = set(_links_on_the_way(found))
+        found |= {os.path.dirname(link) for link in self.links}
         own = self._prefix + STATE
         return {path for path in found if path != own and not path.startswith(own + "/")}
 
@@ -85,12 +92,17 @@ class Interest:
             where = os.path.dirname(where)
         return where
 
-    def _inside(self, directory: str) -> Iterator[str]:
-        """A directory with all below it; links are not followed."""
-        yield directory.rstrip("/")
-        for folder, names, _ in os.walk(self._disk.absolute(directory)):
-            for name in names:
-                yield self.canonical(os.path.join(folder, name))
+    def _below(self, directory: str) -> set[str]:
+        """All below a directory; directories end in `/`, and links are not followed."""
+        found: set[str] = set()
+        for folder, names, files in os.walk(self._disk.absolute(directory)):
+            base = self.spellings(folder)[0].rstrip("/") + "/"
+            found |= {f"{base}{name}" for name in files}
+            found |= {
+                f"{base}{name}" + ("" if os.path.islink(os.path.join(folder, name)) else "/")
+                for name in names
+            }
+        return found
 
     def _sources(self) -> Iterator[tuple[str, Form]]:
         """What is read and not made."""
@@ -102,10 +114,9 @@ class Interest:
                 if entry.pattern.is_literal:
                     yield entry.pattern.prefix, Form.FILE
 
-    def canonical(self, where: str) -> str:
-        """The one spelling of an absolute path."""
-        path = where.removeprefix(self._prefix)
-        return self._aliases.get(where, path)
+    def spellings(self, where: str) -> list[str]:
+        """An absolute path as the project writes it, and the paths of links that lead to it."""
+        return [where.removeprefix(self._prefix), *sorted(self._aliases.get(where, ()))]
 
     # -- what ------------------------------------------------------------------------------------------------
 
@@ -123,22 +134,23 @@ class Interest:
             if hint == ANYTHING:
                 plan = True
                 continue
-            path = self.canonical(hint)
-            if path == STATE or path.startswith(STATE + "/"):
+            own, *others = self.spellings(hint)
+            if own == STATE or own.startswith(STATE + "/"):
                 continue
             if hint.endswith("/"):  # it is gone, or another one now, with all that is in it
-                pending += self.differing(path)
-            where, path = hint.rstrip("/"), path.rstrip("/")
-            listing = "" if where == self._prefix.rstrip("/") else path + "/"
+                pending += self.differing(own)
+            where, own = hint.rstrip("/"), own.rstrip("/")
+            listing = "" if where == self._prefix.rstrip("/") else own + "/"
             if listing in self._disk.listed():
                 pending += self._flipped(listing)
-            if self._is_for_the_plan(path):
-                plan = True
-            elif found := self.readers(path):
-                jobs |= found
-            else:
-                continue
-            shown[path] = None
+            for path in (own, *others):
+                if self._is_for_the_plan(path):
+                    plan = True
+                elif found := self.readers(path):
+                    jobs |= found
+                else:
+                    continue
+                shown[path] = None
         return Effect(tuple(shown), frozenset(jobs), plan)
 
     def _flipped(self, listing: str) -> Iterator[str]:
@@ -155,8 +167,7 @@ class Interest:
         """What came into any of these directories (absolute), or went, since they were listed."""
         found: set[str] = set()
         for where in directories:
-            path = self.canonical(where)
-            listing = "" if where == self._prefix.rstrip("/") else path + "/"
+            listing = "" if where == self._prefix.rstrip("/") else self.spellings(where)[0] + "/"
             if listing in self._disk.listed():
                 found.update(self._flipped(listing))
         return found
@@ -165,7 +176,7 @@ class Interest:
         """As `differing`, of what is in any of these directories (absolute)."""
         if len(directories) > _MANY:
             return self.differing()
-        below = tuple(self.canonical(where + "/") for where in directories)
+        below = tuple((where + "/").removeprefix(self._prefix) for where in directories)
         return self.differing(below) if below else set()
 
     def differing(self, below: str | tuple[str, ...] = "") -> set[str]:
@@ -182,8 +193,10 @@ class Interest:
             stamp = self._disk.memory.get(path)
             where = self._disk.absolute(path)
             if path.endswith("/"):
-                inside = (p for p in self._disk.below(path) if self._looks_new(p))
-                found.update(map(self._disk.absolute, inside))
+                before, now = self._inside.get(path, set()), self._below(path)
+                self._inside[path] = now
+                inside = (before ^ now) | {p for p in now if not p.endswith("/") and self._looks_new(p)}
+                found.update(self._disk.absolute(p.rstrip("/")) for p in inside)
             elif stamp is None:
                 known = self._graph.by_path.get(path)
                 if known is not None and os.path.lexists(where) is (known in self._expander.missing):
@@ -248,6 +261,11 @@ class Interest:
             and not self._expander.holds_outputs(wanted + "/")
             for wanted in self._absent
         )
+
+    @property
+    def reads_whole_directories(self) -> bool:
+        """Whether any directory is read as a whole, so that each new one below it is to be watched."""
+        return bool(self._inside)
 
     def has_come(self) -> bool:
         """Whether some directory is there now that could not be watched before."""
@@ -372,3 +390,30 @@ class Interest:
                 self._code.setdefault(path, set()).add(task.name)
         self._listed = set(self._disk.listed())
         return not (self._found.keys() | self._code.keys() | self._listed) <= before
+
+
+def _led_to(where: str) -> list[str]:
+    """What a link leads to, link by link, and last what is there in the end; nothing if it is none."""
+    found: list[str] = []
+    real = os.path.realpath(where) if os.path.islink(where) else where
+    with contextlib.suppress(OSError):  # it was removed this very moment
+        while os.path.islink(where) and len(found) < _LINKS:
+            where = os.path.normpath(os.path.join(os.path.dirname(where), os.readlink(where)))
+            found.append(where)
+    return list(dict.fromkeys([*found, real])) if found else []
+
+
+def _links_on_the_way(directories: Iterable[str]) -> Iterator[str]:
+    """The links among these directories and all above them, and on the way to what they lead to."""
+    seen: set[str] = set()
+    pending = list(directories)
+    while pending:
+        where = pending.pop()
+        above = os.path.dirname(where)
+        if where in seen or where == above:
+            continue
+        seen.add(where)
+        pending.append(above)
+        if os.path.islink(where):
+            yield where
+            pending += _led_to(where)[:1]

@@ -258,7 +258,9 @@ class Watch:
         still = {} if looked is None else {job: bad for job, bad in self._bad.items() if job not in looked}
         self._bad = still | build.bad
         jobs = looked if looked is not None else [job.id for job in project.graph_jobs]
-        if self._interest is not None and (self._interest.look_again(jobs) or complete):
+        if self._interest is not None and (
+            self._interest.look_again(jobs) or complete or self._interest.reads_whole_directories
+        ):
             new = self._watch(self._interest.directories())
             self._pending |= self._interest.differing_in(new)  # the build looked before there was a watch
         for report in build.bad.values():
@@ -328,7 +330,7 @@ class Watch:
         self._pending |= hints
         if self._interest is None or not hints:
             return set()
-        return {self._interest.canonical(hint) for hint in hints}
+        return {path for hint in hints for path in self._interest.spellings(hint)}
 
     def _attend_services(self) -> None:
         for report, event in self._services.events() if self._services is not None else ():
@@ -473,13 +475,16 @@ class Watch:
         """What these changes mean."""
         if self._interest is None:
             return Effect(plan=True)
+        for link in hints & self._interest.links:  # it leads elsewhere now, or nowhere
+            self._watches.lost(link)
+            hints = hints | {link + "/"}
         if self._watches.is_broken:
             self._watch(self._interest.directories())
         effect = self._interest.effect(hints)
         if not effect and self._interest.has_come():
             self._watch(self._interest.directories())
         if self._unplanned and not effect:  # who knows what is missing
-            return Effect(tuple(sorted(self._interest.canonical(h) for h in hints if h)), plan=True)
+            return Effect(tuple(sorted(self._interest.spellings(h)[0] for h in hints if h)), plan=True)
         return effect
 
     def _sleep(self, typed: list[int], keys: Keys) -> str:

@@ -83,8 +83,11 @@ class Watches:
             if error.errno in _FULL:
                 raise LimitError(limit(error)) from error
 
-    def _lose(self, folder: str) -> None:
+    def lost(self, directory: str) -> None:
         """What was watched there is gone, or elsewhere: it is to be watched anew when it is wanted."""
+        self._lose(directory + "/")
+
+    def _lose(self, folder: str) -> None:
         self.is_broken = True
         for known in (self._watched, self._above):
             for path in [path for path in known if f"{path}/".startswith(folder)]:

@@ -476,3 +476,81 @@ def test_a_folder_of_modules_inside_a_package(project: Project) -> None:
         project.write("pack/inner/word.py", "TEXT = '2'\n")
         assert watch.round().ran == ["t"]
         assert project.read("t") == "2"
+
+
+IN = '[tasks.t]\ninputs = "a/b/in"\noutputs = "out"\nrun = "cp {input} {output}"\n'
+
+
+def test_a_directory_above_an_input_is_changed_for_another_one(project: Project) -> None:
+    project.taskfile(IN)
+    project.write("a/b/in", "1")
+    with Watching(project) as watch:
+        watch.first()
+        project.write("new/b/in", "2")
+        os.rename(project.folder / "a", project.folder / "old")
+        os.rename(project.folder / "new", project.folder / "a")
+        watch.until("finished", job="t", status="ran")
+        project.write("a/b/in", "3")
+        while project.read("out") != "3":
+            watch.until("finished", job="t")
+        watch.until("waiting")
+    settled(project)
+
+
+def test_a_linked_directory_that_leads_elsewhere_now(project: Project) -> None:
+    project.taskfile(IN)
+    project.write("one/in", "1")
+    project.write("two/in", "2")
+    (project.folder / "a").mkdir()
+    (project.folder / "a/b").symlink_to("../one")
+    with Watching(project) as watch:
+        watch.first()
+        (project.folder / "a/new").symlink_to("../two")
+        os.replace(project.folder / "a/new", project.folder / "a/b")
+        assert watch.round().ran == ["t"]
+        project.write("two/in", "3")
+        assert watch.round().ran == ["t"]
+        assert project.read("out") == "3"
+    settled(project)
+
+
+def test_a_file_that_is_read_by_its_name_and_through_links(project: Project) -> None:
+    project.taskfile(
+        """
+        [tasks.t]
+        foreach = { n = ["data/real", "link", "chain"] }
+        inputs = "{n:**}"
+        outputs = "out/{n:**}"
+        run = "cp {input} {output}"
+        """
+    )
+    project.write("data/real", "1")
+    project.write("other", "2")
+    (project.folder / "link").symlink_to("data/real")
+    (project.folder / "data/middle").symlink_to("real")
+    (project.folder / "chain").symlink_to("data/middle")
+    with Watching(project) as watch:
+        watch.first()
+        project.write("data/real", "22")
+        assert watch.round().ran == ["t chain", "t data/real", "t link"]
+        (project.folder / "data/new").symlink_to("../other")
+        os.replace(project.folder / "data/new", project.folder / "data/middle")
+        assert watch.round().ran == ["t chain"]
+    settled(project)
+
+
+@pytest.mark.parametrize("words", [(), ("--poll",)])
+def test_new_directories_in_one_that_is_read_as_a_whole(project: Project, words: tuple[str, ...]) -> None:
+    project.taskfile(
+        '[tasks.t]\ninputs = "data/"\noutputs = "n"\nrun = "cat data/*/* data/*/*/* > {output} || true"\n'
+    )
+    project.write("data/x/1", "1")
+    with Watching(project, *words) as watch:
+        watch.first()
+        project.write("data/new/deep/f", "1")
+        assert watch.round().ran == ["t"]
+        project.write("data/new/deep/f", "22")
+        assert watch.round().ran == ["t"]
+        shutil.rmtree(project.folder / "data/new")
+        assert watch.round().ran == ["t"]
+    settled(project)
