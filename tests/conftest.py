@@ -25,6 +25,19 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Stories about the cloud mostly wait: spread between the others, they leave the processors to these."""
+    waiting = [item for item in items if "/coiled/" in item.path.as_posix()]
+    found = [item for item in items if "/coiled/" not in item.path.as_posix()]
+    places = [at for at, item in enumerate(found) if "/dask/" not in item.path.as_posix()]  # share clusters
+    for number, item in reversed(list(enumerate(waiting))):
+        if places:
+            found.insert(places[number * len(places) // len(waiting)], item)
+        else:
+            found.append(item)
+    items[:] = found
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     """An empty project folder."""
