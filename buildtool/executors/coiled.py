@@ -27,6 +27,10 @@ from buildtool.state.records import ClusterRecord
 from buildtool.text import duration
 
 _SILENCE = 5.0  # seconds without a word from Coiled until that is said
+_NEW, _KNOWN = (
+    60.0,
+    15.0,
+)  # seconds to connect to a new cluster, and to one that was up and may just have stopped
 _PARTING = 5.0  # seconds for which a service in trouble is asked to end what is half made
 _PLACE = "bt"  # where on the scheduler it is noted what a cluster was made with
 _PACE = "1s"  # between two looks at how many machines are wanted
@@ -176,7 +180,7 @@ class _Start:
         with contextlib.ExitStack() as stack:
             cluster = self._open(account)
             stack.callback(cluster.close)
-            client = self._client(account, cluster)
+            client = self._client(account, cluster, _NEW if new else _KNOWN)
             stack.callback(client.close)
             made_with = self._made_with(client, here)
             self._size(cluster, new=new)
@@ -205,13 +209,13 @@ class _Start:
             raise LeavingError
         return cluster
 
-    def _client(self, account: Account, cluster: Any) -> Any:
+    def _client(self, account: Account, cluster: Any, patience: float) -> Any:
         import distributed
 
         library: Any = distributed  # it has no types
         with account.telling("connecting to the scheduler"):
             return library.Client(
-                cluster, set_as_default=False, name="bt", timeout=60, direct_to_workers=False
+                cluster, set_as_default=False, name="bt", timeout=patience, direct_to_workers=False
             )
 
     def _made_with(self, client: Any, here: Mapping[str, Any]) -> Mapping[str, Any]:

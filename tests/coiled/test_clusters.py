@@ -452,19 +452,13 @@ def test_a_control_plane_in_trouble_does_not_touch_what_runs(farm: Farm, cloud: 
     assert len(cloud.clusters(farm.cluster)) == 1
 
 
-@pytest.mark.parametrize("how", ["stops for want of work", "is stopped by hand"])
-def test_a_watch_that_waits_does_not_have_a_cluster_again_that_is_gone(
-    farm: Farm, cloud: Cloud, how: str
-) -> None:
+def test_a_watch_that_waits_does_not_have_a_cluster_again_that_is_gone(farm: Farm, cloud: Cloud) -> None:
     """Only work does; until then there is none, nor is one said to be up."""
     farm.write_farm('[tasks.t]\ninputs = "in"\noutputs = "t"\nrun = "cp in t"\n')
     farm.write("in", "1")
     with Watching(farm) as watch:
         watch.first()
-        if how == "stops for want of work":
-            cloud.stop(farm.cluster)
-        else:
-            assert farm.bt("clean", "--cluster", "--yes").code == 0
+        cloud.stop(farm.cluster)
         told = f"cluster {farm.cluster} is gone: another one is had when there is work for it"
         watch.until("warning", text=told)
         assert "cluster" not in farm.bt("status").out
@@ -472,7 +466,11 @@ def test_a_watch_that_waits_does_not_have_a_cluster_again_that_is_gone(
         farm.write("in", "2")
         assert watch.round().ran == ["t"]
         assert len(cloud.clusters(farm.cluster)) == 2
+        assert farm.bt("clean", "--cluster", "--yes").code == 0
+        watch.until("warning", text=told)
         assert watch.end() == 130
+    assert len(cloud.clusters(farm.cluster)) == 2
+    assert "cluster" not in farm.bt("status").out
 
 
 def test_what_a_build_has_had_since_is_stopped_too(farm: Farm, cloud: Cloud, tmp_path: Path) -> None:
