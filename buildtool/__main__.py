@@ -31,8 +31,8 @@ def _has_nothing_to_do(arguments: list[str]) -> bool:
             sys.stdout.write(closing + "\n")
             sys.stdout.flush()
             return True
-    except (OSError, ValueError):
-        pass  # the house knows what to say to that
+    except (OSError, ValueError, EOFError, LookupError, TypeError):
+        pass  # something is missing, or the note is another `bt`'s: the house knows what to say
     os.chdir(here)
     return False
 

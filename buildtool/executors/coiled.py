@@ -27,10 +27,8 @@ from buildtool.state.records import ClusterRecord
 from buildtool.text import duration
 
 _SILENCE = 5.0  # seconds without a word from Coiled until that is said
-_NEW, _KNOWN = (
-    60.0,
-    15.0,
-)  # seconds to connect to a new cluster, and to one that was up and may just have stopped
+_NEW = 60.0  # seconds to connect to a new cluster
+_KNOWN = 15.0  # and to one that was up, and may just have stopped
 _PARTING = 5.0  # seconds for which a service in trouble is asked to end what is half made
 _PLACE = "bt"  # where on the scheduler it is noted what a cluster was made with
 _PACE = "1s"  # between two looks at how many machines are wanted
@@ -133,6 +131,8 @@ class _Start:
             refill=refill if self._wish.least == self._wish.most else None,  # else it sees to that itself
         )
 
+    # -- having it -------------------------------------------------------------------------------------------
+
     def _have(
         self, account: Account, here: Mapping[str, Any], found: int | None
     ) -> tuple[Any, Any, Mapping[str, Any]]:
@@ -147,8 +147,6 @@ class _Start:
             if self._leaving.is_set() or account.find(self._wish.name) == found:
                 raise
             return self._make(account, here)
-
-    # -- having it -------------------------------------------------------------------------------------------
 
     def _make(self, account: Account, here: Mapping[str, Any]) -> tuple[Any, Any, Mapping[str, Any]]:
         """A new cluster; what is half made when that fails is ended."""
