@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import resource
 import selectors
 import signal
 import time
@@ -15,6 +16,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from buildtool.executors import processes
+from buildtool.executors.direct import direct, seen
 from buildtool.executors.output import Log, Mask
 from buildtool.executors.protocol import Ended, Event, Held, Output, Started, Work
 
@@ -190,13 +192,13 @@ class Commands:
         if self._closed:
             raise ValueError("the executor is closed")
         if work.interactive:
-            run.pid = processes.start(work.argv, work.cwd, work.env, None)
+            run.pid = _begin(work, None)
         else:
             run.pipe, output = os.pipe()
             try:
                 os.set_blocking(run.pipe, False)
                 self._selector.register(run.pipe, selectors.EVENT_READ, run)
-                run.pid = processes.start(work.argv, work.cwd, work.env, output)
+                run.pid = _begin(work, output)
             except BaseException:
                 self._close(run.pipe)
                 raise
@@ -303,10 +305,23 @@ class Commands:
             os.close(file)
 
 
+def _begin(work: Work, output: int | None) -> int:
+    """Start the process of a work; without a shell where that makes no difference. Raises OSError and ValueError."""
+    words = direct(work.argv, work.env)
+    if words is not None:
+        env = seen(work.env, words[0], work.cwd, work.argv[0])
+        with contextlib.suppress(OSError):  # then the shell shall say what is wrong
+            return processes.start(words[1:], work.cwd, env, output, program=words[0])
+    return processes.start(work.argv, work.cwd, work.env, output)
+
+
 def _check_margin() -> None:
     """Raise `OSError` if few descriptors are left."""
-    spare: list[int] = []
+    spare: list[int] = [os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)]
     try:
+        # The lowest free number is given out: if it is low, there is room above it.
+        if spare[0] < resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2:
+            return
         while len(spare) < _MARGIN:
             spare.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
     finally:

@@ -265,14 +265,17 @@ def start(
     env: Mapping[str, str],
     output: int | None,
     source: int | None = None,
+    program: str | None = None,
 ) -> int:
     """Start a program and return its pid; raises OSError or ValueError.
+
+    It is looked up by the PATH that it will see itself, unless `program` says where it is.
 
     It leads a session of its own, reads from the descriptor `source` (with None it reads nothing), and writes to
     `output`; without one it shares our terminal and our session. Signals are as in a fresh login, whatever we
     ignore or block.
     """
-    program = _find(argv[0], env)
+    program = program or _find(argv[0], env)
     if not _is_here(cwd):  # `posix_spawn` cannot change the directory, and `Popen` takes a third longer
         return _start_elsewhere(program, argv, cwd, env, output, source)
     if output is None:
