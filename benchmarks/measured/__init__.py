@@ -1,0 +1,1 @@
+"""What `benchmarks/run` measures, and how it tells."""
