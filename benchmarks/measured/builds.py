@@ -143,16 +143,21 @@ def measure_wide(box: Path, plan: Plan) -> Found:
     return found
 
 
+def _alone(box: Path, tool: str, jobs: int) -> Race | None:
+    """One round of one tool; None if it does not finish in time."""
+    try:
+        return race(box, [tool], "wide", jobs, 1)
+    except TooLongError:
+        return None
+
+
 def _peer(box: Path, tool: str, sizes: list[int], found: Found) -> None:
     """The points of another tool, once each, as far as it finishes in time."""
     last = 0.0
     for number, jobs in enumerate(sizes):
         growth = jobs / sizes[number - 1] if number else 0
-        try:
-            if last * growth > LIMIT * 2:
-                raise TooLongError
-            result = race(box, [tool], "wide", jobs, 1)
-        except TooLongError:
+        result = None if last * growth > LIMIT * 2 else _alone(box, tool, jobs)
+        if result is None:
             found.remarks.append(
                 f"{tool} does not build {count(jobs)} jobs in {LIMIT / 60:.0f} minutes (after {time(last)} "
                 f"for {count(sizes[number - 1])})"

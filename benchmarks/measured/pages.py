@@ -62,7 +62,9 @@ def merge(before: Document, found: dict[str, Found], rounds: int) -> Document:
         "tools": versions(),
         "remarks": {part: remarks[part] for part in PARTS if part in remarks},
         "rows": sorted(rows, key=lambda row: PARTS.index(row["part"])),
-        "points": sorted(points, key=lambda p: (list(PLOTS).index(p["plot"]), list(TOOLS).index(p["tool"]), p["jobs"])),
+        "points": sorted(
+            points, key=lambda p: (list(PLOTS).index(p["plot"]), list(TOOLS).index(p["tool"]), p["jobs"])
+        ),
     }
 
 

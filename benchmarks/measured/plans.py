@@ -50,9 +50,7 @@ def _size(box: Path, tools: list[str], jobs: int, rounds: int, found: Found) -> 
             except TooLongError:
                 tools.remove(tool)
                 del seconds[tool]
-                found.remarks.append(
-                    f"{tool} does not plan {count(jobs)} jobs in {LIMIT / 60:.0f} minutes"
-                )
+                found.remarks.append(f"{tool} does not plan {count(jobs)} jobs in {LIMIT / 60:.0f} minutes")
                 continue
             seconds[tool].append(taken.seconds)
             memory[tool] = taken.megabytes

@@ -37,8 +37,9 @@ def run(
     limit: float = LIMIT,
     memory: bool = False,
     env: Mapping[str, str] | None = None,
+    check: bool = True,
 ) -> Taken:
-    """Run a command to its good end.
+    """Run a command to its end, which must be a good one with `check`.
 
     The system counts the memory of a process from its parent's on, so a small one is known only if a small parent
     starts it. GNU time is one, and costs a millisecond: so with `memory` only.
@@ -66,7 +67,7 @@ def run(
         process.returncode = os.waitstatus_to_exitcode(status)
         if not ended:
             raise TooLongError(f"{command[0]} took more than {limit:.0f} s")
-        if process.returncode:
+        if check and process.returncode:
             text = errors.read_text(errors="replace")[-2000:]
             raise SystemExit(f"{' '.join(command)}: exit code {process.returncode}\n{text}")
         peak = int(told.read_text().split()[-1]) if told.exists() else usage.ru_maxrss
