@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from measured.found import NONE, Found, Row, count
+from measured.found import NONE, Found, Row
 from measured.projects import TOOLS
 
 BEGIN, END = "<!-- measured -->", "<!-- /measured -->"
@@ -36,8 +36,8 @@ def versions() -> dict[str, str | None]:
         found[name] = None
         if tool.there:
             done = subprocess.run(tool.version, capture_output=True, text=True, check=False)
-            number = re.search(r"\d+(\.\d+)+\S*", done.stdout)
-            found[name] = number[0].rstrip(",") if number else ""
+            number = re.search(r"\d+(\.\d+)+", done.stdout)
+            found[name] = number[0] if number else ""
     return found
 
 
@@ -107,6 +107,3 @@ def put(path: Path, text: str) -> None:
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
     path.write_text(f"{before}{BEGIN}\n{text}{END}{after}")
-
-
-__all__ = ["PARTS", "PLOTS", "Document", "count", "markdown", "merge", "put", "read", "write"]

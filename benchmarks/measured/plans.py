@@ -58,7 +58,7 @@ def _size(box: Path, tools: list[str], jobs: int, rounds: int, found: Found) -> 
     if jobs >= 1000 or jobs < min(SIZES):
         found.rows.append(_row(jobs, seconds, memory["bt"], middle(scans)))
     for tool, taken_by in seconds.items():
-        if middle(taken_by) * 10 > LIMIT * 2 and tool in tools and tool not in ("bt", "ninja"):
+        if middle(taken_by) * 10 > LIMIT and tool in tools and tool not in ("bt", "ninja"):
             tools.remove(tool)
             found.remarks.append(
                 f"{tool} plans {count(jobs)} jobs in {time(middle(taken_by))}, and was not asked about more"
