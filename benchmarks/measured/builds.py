@@ -10,12 +10,10 @@ from pathlib import Path
 
 from measured import least
 from measured.found import Found, Plan, Point, Row, count, middle, ratio, time, times
-from measured.processes import LIMIT, Taken, TooLongError, run
+from measured.processes import LIMIT, OURS, PATIENCE, Taken, TooLongError, run
 from measured.projects import TOOLS, change, edges, width, write_project, write_sources
 
 SIZES = (100, 1000, 10_000, 100_000)
-OURS = ("bt", "ninja")
-PATIENCE = 1800.0  # seconds: these two are waited for longer, as the goals are about them
 FULL_GOALS = {1000: 1.3, 10_000: 1.3}
 NULL_GOALS = {1000: 3.0, 10_000: 1.7, 100_000: 0.6}
 ONE_GOALS = {100_000: 1.2}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from measured import least
 from measured.found import Found, Plan, Point, Row, count, middle, ratio, time, times
-from measured.processes import LIMIT, TooLongError, run
+from measured.processes import LIMIT, OURS, PATIENCE, TooLongError, run
 from measured.projects import TOOLS, write_project, write_sources
 
 SIZES = (100, 1000, 10_000, 100_000)
@@ -24,7 +24,7 @@ def measure(box: Path, plan: Plan) -> Found:
     tools = [name for name, tool in TOOLS.items() if tool.plan is not None and tool.there]
     for jobs in [*sizes, MILLION] if plan.long else sizes:
         if jobs == MILLION:
-            tools = [name for name in tools if name in ("bt", "ninja")]
+            tools = [name for name in tools if name in OURS]
         found.points += _size(box, tools, jobs, min(plan.rounds, 3) if jobs < MILLION else 1, found)
     return found
 
@@ -46,7 +46,7 @@ def _size(box: Path, tools: list[str], jobs: int, rounds: int, found: Found) -> 
             command = TOOLS[tool].plan
             assert command is not None  # noqa: S101  only such were asked for
             try:
-                taken = run(command, folder, memory=True)
+                taken = run(command, folder, limit=PATIENCE if tool in OURS else LIMIT, memory=True)
             except TooLongError:
                 tools.remove(tool)
                 del seconds[tool]
@@ -58,7 +58,7 @@ def _size(box: Path, tools: list[str], jobs: int, rounds: int, found: Found) -> 
     if jobs >= 1000 or jobs < min(SIZES):
         found.rows.append(_row(jobs, seconds, memory["bt"], middle(scans)))
     for tool, taken_by in seconds.items():
-        if middle(taken_by) * 10 > LIMIT and tool in tools and tool not in ("bt", "ninja"):
+        if middle(taken_by) * 10 > LIMIT and tool in tools and tool not in OURS:
             tools.remove(tool)
             found.remarks.append(
                 f"{tool} plans {count(jobs)} jobs in {time(middle(taken_by))}, and was not asked about more"
