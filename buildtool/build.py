@@ -159,10 +159,16 @@ class Build:
     )  # by task: runs and their seconds, in all
     _faults: set[ExitCode] = field(default_factory=set)  # what the jobs failed of
 
-    @property
-    def has_rested(self) -> bool:
-        """Whether nothing was to be done."""
-        return not +(self.counts - Counter({Status.FRESH.value: self.counts[Status.FRESH.value]}))
+    def rests(self) -> int | None:
+        """How many jobs the same build would find fresh now; None if some must run each time, or that is not sure.
+
+        To be asked after a good end.
+        """
+        jobs = [self.project.graph_jobs[job] for job in self.plan.jobs()]
+        jobs = [job for job in jobs if job.kind is not Kind.GROUP]
+        if any(job.kind is Kind.COMMAND or self.project.renderer.task(job).spec.always for job in jobs):
+            return None
+        return len(jobs) if len(jobs) == self.counts.total() else None
 
     def run(self) -> ExitCode:
         """Build everything wanted; what a failing job means for the exit code is decided here."""

@@ -43,10 +43,20 @@ def answer(here: str, arguments: list[str]) -> str | None:
             return None
     os.chdir(root)
     note = read()
-    if note is None or note["words"] != words(root, here, arguments) or not holds(note, os.environ):
+    if note is None or note["words"] != words(root, here, arguments):
+        return None
+    different = differing(note, os.environ)
+    if different is None:
+        return None
+    if different:
+        glimpse.append((note, different))
         return None
     seconds = (time.time_ns() - BEGUN) / 1e9
     return f"{note['closing']} in {seconds:.1f} s" if seconds < _LONGEST else None
+
+
+# What was seen of a build that could not be answered here, if nothing but the looks of some files has changed.
+glimpse: list[tuple[dict[str, Any], list[bytes]]] = []
 
 
 def words(root: str, here: str, arguments: list[str]) -> tuple[Any, ...]:
@@ -78,33 +88,38 @@ def read() -> dict[str, Any] | None:
     return found
 
 
-def holds(note: dict[str, Any], environment: Mapping[str, str]) -> bool:
-    """Whether everything is as it was noted. The project root is the working directory. Raises OSError."""
-    if any(environment.get(name) != value for name, value in note["environment"]):
-        return False
+def differing(note: dict[str, Any], environment: Mapping[str, str]) -> list[bytes] | None:
+    """The files that do not look as it was noted; None if more than that has changed, or is not known.
+
+    The project root is the working directory. Raises OSError where a file is missing.
+    """
+    if any(environment.get(name) != value for name, value in note["environment"]) or not is_sealed(note):
+        return None
+    if any(map(os.path.lexists, note["absent"])) or _differ(note["followed"], note["targets"], os.stat):
+        return None
+    different = _differ(note["files"], note["signatures"], os.lstat)
+    return different if all(_lists(*directory) for directory in note["directories"]) else None
+
+
+def is_sealed(note: dict[str, Any]) -> bool:
+    """Whether all that is known of earlier builds is as it was when that was noted. Raises OSError."""
     with open(f"{STATE}/{SEAL}", "rb") as file:
         if file.read() != note["seal"]:
             return False
     st = os.stat(f"{STATE}/{DATABASE}")
-    if (st.st_size, st.st_mtime_ns, st.st_ino) != note["database"]:
-        return False
-    return (
-        not any(map(os.path.lexists, note["absent"]))
-        and _are(note["files"], note["signatures"], os.lstat)
-        and _are(note["followed"], note["targets"], os.stat)
-        and all(_lists(*directory) for directory in note["directories"])
-    )
+    return bool((st.st_size, st.st_mtime_ns, st.st_ino) == note["database"])
 
 
-def _are(paths: bytes, signatures: bytes, look: Callable[[bytes], os.stat_result]) -> bool:
-    """Whether all these files look as they did."""
+def _differ(paths: bytes, signatures: bytes, look: Callable[[bytes], os.stat_result]) -> list[bytes]:
+    """The files that do not look as they did."""
     numbers = iter(memoryview(signatures).cast("q").tolist())
     names = paths.split(b"\0") if paths else []
+    found = []
     for path, size, mtime, ctime, inode in zip(names, numbers, numbers, numbers, numbers, strict=True):
         st = look(path)
         if st.st_ctime_ns != ctime or st.st_mtime_ns != mtime or st.st_size != size or st.st_ino != inode:
-            return False
-    return True
+            found.append(path)
+    return found
 
 
 def _lists(path: bytes, mtime: int, inode: int, names: int) -> bool:

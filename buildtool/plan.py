@@ -164,6 +164,10 @@ class Plan:
         entry = self._jobs.get(job)
         return None if entry is None else entry.state
 
+    def jobs(self) -> Iterable[JobId]:
+        """Every wanted job."""
+        return self._jobs.keys()
+
     def unsettled(self) -> list[JobId]:
         """The jobs that have not come out."""
         return [job for job, entry in self._jobs.items() if entry.state is not State.SETTLED]

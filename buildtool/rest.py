@@ -1,5 +1,6 @@
-"""Notes what a build saw that had nothing to do, so that the next one needs to look for differences only (see `door`).
+"""Notes what a build saw that left nothing to do, so that the next one needs to look for differences only (see `door`).
 
+A file that looks different may hold the same: then the note is made anew, and nothing is planned.
 Nothing is noted where more decides than files, directories and the environment: commands that tell something, jobs
 whose outputs turn out while they run, directories as a whole, clusters, file systems with times of other machines.
 """
@@ -12,31 +13,66 @@ import marshal
 import os
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import buildtool.door as front
-from buildtool.files import granularity
+from buildtool.files import Disk, Stamp, granularity, racy
 from buildtool.graph import Form
 from buildtool.mounts import silent_kind
 from buildtool.project import Project
+from buildtool.state.store import StateReader
+
+YOUNG = (-1, 0, 0, 0)  # how no file looks: what is noted of one that may change and look the same
+MANY = 1000  # files of which less is read than of all
 
 
 class _UnsureError(Exception):
     """Something may have changed since it was looked at, or is no plain file."""
 
 
-def saw(project: Project, arguments: list[str], closing: str) -> bytes | None:
+def saw(
+    project: Project, arguments: list[str], counts: tuple[int, str], made: Iterable[Mapping[str, str]]
+) -> dict[str, Any] | None:
     """What is to be noted, but for the seal: everything that this build looked at; None if that is not enough.
 
-    To be called when the build is over: what has changed since it began is not to be trusted.
+    To be called when the build is over: what has changed since it began is not to be trusted, unless jobs made it.
+    `counts`: of the jobs, as a number and in words; `made`: digests of what they left, by path.
     """
     if not _is_plain(project):
         return None
     try:
-        return marshal.dumps(_saw(project, arguments, closing))
+        return _saw(
+            project, arguments, counts, {path: digest for own in made for path, digest in own.items()}
+        )
     except (_UnsureError, OSError):
         return None
+
+
+def same(reader: StateReader, root: str, different: list[bytes]) -> Disk | None:
+    """The disk with what these files hold, if that is what the last build read in all of them; else None.
+
+    Nothing else may have changed since.
+    """
+    disk = Disk(root)
+    paths = [os.fsdecode(path) for path in different]
+    known = reader.stamps(paths if len(paths) < MANY else None)
+    for path in paths:
+        stamp = known.get(path)
+        if stamp is None or disk.digest(path) != stamp[5]:
+            return None
+    return disk
+
+
+def renewed(note: dict[str, Any], different: list[bytes], disk: Disk) -> dict[str, Any]:
+    """The note, with how these files look now that `same` has read them."""
+    numbers = array.array("q", note["signatures"])
+    left = set(different)
+    for at, path in enumerate(note["files"].split(b"\0")):
+        if path in left:
+            stamp = disk.memory[os.fsdecode(path)]
+            numbers[4 * at : 4 * at + 4] = array.array("q", YOUNG if racy(stamp) else stamp[:4])
+    return note | {"signatures": numbers.tobytes()}
 
 
 def _is_plain(project: Project) -> bool:
@@ -61,9 +97,12 @@ def _is_plain(project: Project) -> bool:
     )
 
 
-def _saw(project: Project, arguments: list[str], closing: str) -> dict[str, Any]:
+def _saw(
+    project: Project, arguments: list[str], counts: tuple[int, str], made: Mapping[str, str]
+) -> dict[str, Any]:
     disk = project.disk
-    there, absent = {*project.taskfile.sources, *disk.texts, *disk.found}, set(disk.missed)
+    there, absent = {*project.taskfile.sources, *disk.texts, *_outside(disk.found)}, _outside(disk.missed)
+    absent -= there  # a job has made it since
     directories = {disk.absolute(name) if name else disk.root for name in disk.listed()}
     for path, is_one in disk.folders.items():
         if is_one:
@@ -82,14 +121,16 @@ def _saw(project: Project, arguments: list[str], closing: str) -> dict[str, Any]
     files, targets = _Signatures(os.lstat), _Signatures(os.stat)
     for path in sorted(there):
         where = disk.absolute(path)
-        if files.add(where):
+        stamp = disk.memory.get(path)
+        if files.add(where, stamp if stamp is not None and made.get(path) == stamp[5] else None):
             targets.add(where)
     prefix = disk.root.rstrip("/") + "/"
     return {
         "words": front.words(
             disk.root, os.path.join(disk.root, project.request.folder).rstrip("/"), arguments
         ),
-        "closing": closing,
+        "jobs": counts[0],
+        "closing": counts[1],
         "environment": tuple(project.outside.asked.items()),
         "absent": tuple(_short(disk.absolute(path), prefix) for path in sorted(absent)),
         "files": b"\0".join(_short(path, prefix) for path in files.paths),
@@ -110,12 +151,19 @@ class _Signatures:
         self.paths: list[str] = []
         self.numbers = array.array("q")
 
-    def add(self, where: str) -> bool:
-        """Take in a file; whether it is a link. Raises _UnsureError if it is neither, or too young."""
+    def add(self, where: str, stamp: Stamp | None = None) -> bool:
+        """Take in a file; whether it is a link. Raises _UnsureError if it is neither, or too young.
+
+        `stamp`: that of what a job made. It may be young: then it will be read once more.
+        """
         st = self._look(where)
-        _be_sure(st)
+        found = (st.st_size, st.st_mtime_ns, st.st_ctime_ns, st.st_ino)
+        if _is_young(st) and stamp is not None and stamp[:4] == found:
+            found = YOUNG if racy(stamp) else found
+        else:
+            _be_sure(st)
         self.paths.append(where)
-        self.numbers.extend((st.st_size, st.st_mtime_ns, st.st_ctime_ns, st.st_ino))
+        self.numbers.extend(found)
         if not stat.S_ISREG(st.st_mode) and not stat.S_ISLNK(st.st_mode):
             raise _UnsureError
         return stat.S_ISLNK(st.st_mode)
@@ -131,8 +179,17 @@ def _directory(path: str, prefix: str) -> tuple[bytes, int, int, int]:
 
 def _be_sure(st: os.stat_result) -> None:
     """It has not changed since this process began, so that it is as it was when it was looked at."""
-    if st.st_ctime_ns >= front.BEGUN - granularity(st.st_ctime_ns):
+    if _is_young(st):
         raise _UnsureError
+
+
+def _is_young(st: os.stat_result) -> bool:
+    return st.st_ctime_ns >= front.BEGUN - granularity(st.st_ctime_ns)
+
+
+def _outside(paths: Iterable[str]) -> set[str]:
+    """Those that are not in the state folder, which the seal tells of."""
+    return {path for path in paths if not path.startswith(front.STATE + "/")}
 
 
 def _short(where: str, prefix: str) -> bytes:
@@ -140,12 +197,12 @@ def _short(where: str, prefix: str) -> bytes:
     return os.fsencode(where.removeprefix(prefix) or ".")
 
 
-def put(root: str, noted: bytes) -> None:
+def put(root: str, noted: dict[str, Any]) -> None:
     """Note that. The state is closed and sealed, and nobody else writes to it: the lock is held."""
     where = os.path.join(root, front.STATE)
     with contextlib.suppress(OSError):
         with open(os.path.join(where, front.SEAL), "rb") as file:
-            found = marshal.loads(noted) | {"seal": file.read()}  # noqa: S302  made above
+            found = noted | {"seal": file.read()}
         st = os.stat(os.path.join(where, front.DATABASE))
         found["database"] = (st.st_size, st.st_mtime_ns, st.st_ino)
         data = marshal.dumps(found)

@@ -7,16 +7,19 @@ import os
 import shlex
 import sys
 import time
+from collections import Counter
 from typing import TextIO
 
 import click
 
+from buildtool import door
 from buildtool.build import Build, Options
 from buildtool.cli.complete import complete_target
 from buildtool.cli.context import Context, settings, usable_cpus
 from buildtool.cli.printing import refused
 from buildtool.errors import BtError, DiskError, ExitCode, UsageError
 from buildtool.executors.choose import check_executor, executors_of
+from buildtool.plan import Status
 from buildtool.project import Project, Request
 from buildtool.ready import mask, opened, planned
 from buildtool.report.jsonl import JsonLines
@@ -158,6 +161,8 @@ def build(
         ) as state,
         Signals() as signals,  # after the lock: until then a signal simply ends the waiting
     ):
+        if words and door.glimpse and still_rests(taskfile, state, options, reporter):
+            return 0
         if state.clusters():
             from buildtool.cli.clusters import end_half_made
 
@@ -178,7 +183,7 @@ def build(
             for text in done.differing:
                 reporter.warning(text)
         mention_clusters(state, reporter)
-        if words and not code and done.has_rested and not reporter.has_remarked:
+        if words and not code and not reporter.has_remarked:
             rest_now(project, state, words, done)
         reporter.summary(done.counts, done.seconds, code)
         if isinstance(reporter.gone, DiskError):
@@ -186,11 +191,34 @@ def build(
         return int(ExitCode.CLOSED if reporter.gone is not None and code is ExitCode.DONE else code)
 
 
+def still_rests(taskfile: Taskfile, state: State, options: Options, reporter: Reporter) -> bool:
+    """Whether files look different and hold what they held, so that there is nothing to do; that is said, then."""
+    from buildtool.rest import put, renewed, same
+
+    begun = time.monotonic()
+    note, different = door.glimpse[0]
+    os.chdir(taskfile.root)
+    if not door.is_sealed(note) or (disk := same(state, taskfile.root, different)) is None:
+        return False
+    counts = Counter({Status.FRESH.value: note["jobs"]})
+    number = state.begin_build(options.command)
+    state.remember(disk.fresh)
+    state.end_build(number, 0, counts)
+    state.close()
+    put(taskfile.root, renewed(note, different, disk))
+    reporter.summary(counts, time.monotonic() - begun, ExitCode.DONE)
+    return True
+
+
 def rest_now(project: Project, state: State, words: list[str], done: Build) -> None:
-    """Note that there was nothing to do, so that the next build can tell at once if there still is not."""
+    """Note that there is nothing to do any more, so that the next build can tell at once if there still is not."""
+    jobs = done.rests()
+    if jobs is None:
+        return
     from buildtool.rest import put, saw
 
-    noted = saw(project, words, counted(done.counts))
+    words_for_it = counted(Counter({Status.FRESH.value: jobs}))
+    noted = saw(project, words, (jobs, words_for_it), done.checker.made.values())
     if noted is not None:
         state.close()
         put(project.taskfile.root, noted)

@@ -116,10 +116,14 @@ class StateReader:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def stamps(self) -> dict[str, Stamp]:
-        """All that is known of files without reading them."""
+    def stamps(self, paths: Iterable[str] | None = None) -> dict[str, Stamp]:
+        """All that is known of files, or of these, without reading them."""
+        sql = f"SELECT {STAMP} FROM files"
+        if paths is not None:
+            each = (self._read(f"{sql} WHERE path=?", to_stamps, raw) for (raw,) in _raw(paths))
+            return {path: stamp for found in each for path, stamp in found.items()}
         with _no_collection():
-            return self._read(f"SELECT {STAMP} FROM files", to_stamps)
+            return self._read(sql, to_stamps)
 
     def job(self, key: str) -> JobRecord | None:
         """The last run of a job; None if it never ran, or if its record cannot be read."""

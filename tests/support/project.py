@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from buildtool import door
+from buildtool.errors import BtError
+from buildtool.rest import same
+from buildtool.state.store import StateReader
 
 BT = (sys.executable, "-m", "buildtool")
 
@@ -150,8 +153,12 @@ class Project:
             note = door.read()
             meant = (str(self.folder), str(cwd), door.meant([word for word in words if word != "--json"]))
             environment = {**clean_environment(), **(env or {})}
-            return note is not None and note["words"][:3] == meant and door.holds(note, environment)
-        except (OSError, ValueError):
+            if note is None or note["words"][:3] != meant:
+                return False
+            different = door.differing(note, environment)
+            with StateReader.open(".bt") as reader:
+                return different is not None and same(reader, str(self.folder), different) is not None
+        except (OSError, ValueError, BtError):
             return False
         finally:
             os.chdir(before)
