@@ -1,8 +1,9 @@
 """Notes what a build saw that left nothing to do, so that the next one needs to look for differences only (see `door`).
 
 A file that looks different may hold the same: then the note is made anew, and nothing is planned.
-Nothing is noted where more decides than files, directories and the environment: commands that tell something, jobs
-whose outputs turn out while they run, directories as a whole, clusters, file systems with times of other machines.
+No secret is written down. Nothing is noted where more decides than files, directories and the environment: commands
+that tell something, jobs whose outputs turn out while they run, directories as a whole, clusters, file systems with
+times of other machines.
 """
 
 from __future__ import annotations
@@ -94,6 +95,7 @@ def _is_plain(project: Project) -> bool:
             for task in expander.tasks.values()
         )
         or silent_kind(project.taskfile.root) is not None
+        or not project.outside.asked.keys().isdisjoint(project.taskfile.settings.secrets)
     )
 
 
