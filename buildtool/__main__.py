@@ -1,40 +1,52 @@
 """`bt`, and `python -m buildtool`."""
 
+from __future__ import annotations
+
 import os
 import sys
+
+TYPE_CHECKING = False  # `typing` costs time
+
+if TYPE_CHECKING:
+    from buildtool.door import Glimpse
 
 
 def main() -> None:
     """Run `bt` and end the process with its exit code."""
     arguments = sys.argv[1:]
+    glimpse = None
     try:
-        if arguments[:1] == ["build"] and _has_nothing_to_do(arguments):
-            return
+        if arguments[:1] == ["build"]:
+            closing, glimpse = _look(arguments)
+            if closing is not None:
+                try:
+                    sys.stdout.write(closing + "\n")
+                    sys.stdout.flush()
+                except (OSError, ValueError, AttributeError):
+                    pass  # the house tells what is wrong with it
+                else:
+                    return
         from buildtool.cli.main import main as house
 
-        house()
+        house(glimpse)
     except KeyboardInterrupt:  # so early that nothing has begun
         sys.exit(130)
 
 
-def _has_nothing_to_do(arguments: list[str]) -> bool:
-    """Whether a build has, as far as can be told at the door, and that is said."""
+def _look(arguments: list[str]) -> tuple[str | None, Glimpse | None]:
+    """What can be said of a build at the door, and what was seen (see `door.answer`)."""
     from buildtool.door import answer
 
     try:
         here = os.getcwd()
     except OSError:
-        return False
+        return None, None
     try:
-        closing = answer(here, arguments)
-        if closing is not None:
-            sys.stdout.write(closing + "\n")
-            sys.stdout.flush()
-            return True
+        return answer(here, arguments)
     except (OSError, ValueError, EOFError, LookupError, TypeError):
-        pass  # something is missing, or the note is another `bt`'s: the house knows what to say
-    os.chdir(here)
-    return False
+        return None, None  # something is missing, or the note is another `bt`'s: the house knows what to say
+    finally:
+        os.chdir(here)
 
 
 if __name__ == "__main__":

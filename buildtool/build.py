@@ -94,6 +94,37 @@ class Attendant(Protocol):
         ...
 
 
+class Left(Protocol):
+    """Jobs that are as an earlier build left them, and are not looked at."""
+
+    def __contains__(self, job: object) -> bool: ...
+
+    def take(self, jobs: Iterable[JobId]) -> None:
+        """From now on these are looked at, too."""
+        ...
+
+    @property
+    def resting(self) -> int:
+        """How many of them are to be told of as fresh."""
+        ...
+
+
+class AllBut:
+    """All jobs that are not among these are left."""
+
+    resting = 0
+
+    def __init__(self, looked: set[JobId]) -> None:
+        self._looked = looked
+
+    def __contains__(self, job: object) -> bool:
+        return job not in self._looked
+
+    def take(self, jobs: Iterable[JobId]) -> None:
+        """From now on these are looked at, too."""
+        self._looked.update(jobs)
+
+
 @dataclass(slots=True)
 class Again:
     """What builds of one process, one after the other, have in common; the executor stays open between them."""
@@ -127,6 +158,7 @@ class Build:
     signals: Signals
     options: Options
     again: Again | None = None
+    left: Left | None = None  # where not all are looked at: those that are not
     counts: Counter[str] = field(default_factory=Counter)
     bad: dict[JobId, JobReport] = field(
         default_factory=dict
@@ -151,7 +183,6 @@ class Build:
     _spent: set[JobId] = field(default_factory=set)  # `temp` jobs without such consumers
     _growing: set[JobId] = field(default_factory=set)  # unsettled jobs that may turn out to read anything
     _broken: StateError | None = None
-    _looked: set[JobId] | None = None  # where not all are: the jobs that are looked at
     _as_is: set[JobId] = field(default_factory=set)  # with `--only`: the jobs that are not built
     _forced: set[JobId] = field(default_factory=set)
     _took: dict[str, tuple[int, float]] = field(
@@ -168,7 +199,8 @@ class Build:
         jobs = [job for job in jobs if job.kind is not Kind.GROUP]
         if any(job.kind is Kind.COMMAND or self.project.renderer.task(job).spec.always for job in jobs):
             return None
-        return len(jobs) if len(jobs) == self.counts.total() else None
+        total = len(jobs) + (self.left.resting if self.left is not None else 0)
+        return total if total == self.counts.total() else None
 
     def run(self) -> ExitCode:
         """Build everything wanted; what a failing job means for the exit code is decided here."""
@@ -223,7 +255,7 @@ class Build:
         if self.again is not None and self.again.cone is not None:
             jobs = sorted(self.again.cone)
         else:
-            jobs = self._cone(self.want.roots)
+            jobs = [job for job in self._cone(self.want.roots) if not self._is_left(job)]
         self.checker.forced = self._forced
         if self.options.force and (self.again is None or self.again.cone is None):
             self._forced.update(jobs)
@@ -235,7 +267,7 @@ class Build:
         """Go on where the last build of this process ended."""
         self.performer.number = again.works
         self._forced.update(again.forced)
-        self._looked = set(again.cone) if again.cone is not None else None
+        self.left = AllBut(set(again.cone)) if again.cone is not None else None
         for job in again.cone if again.cone is not None else list(again.made):
             again.made.pop(job, None)
         self.checker.made = again.made
@@ -363,7 +395,13 @@ class Build:
         if self.options.only and (lack := self.checker.lacks(job, look)):
             self._broken_job(job, lack)
             return
-        if isinstance(look.verdict, Stale):
+        is_stale = isinstance(look.verdict, Stale)
+        if is_stale and self.left is not None and (back := [j for j in look.absent if j in self.left]):
+            self.left.take(back)  # what they made is not there any more, and is needed after all
+            self._want_more(back)
+            self._tell(Grown(job.id, frozenset(back)))
+            return
+        if is_stale:
             known = self._attempts.get(job.id)
             self._absent.pop(job.id, None)
             attempt = self._attempts[job.id] = Attempt(job, look)
@@ -376,11 +414,6 @@ class Build:
                 self._absent[job.id] = look  # it is told of at the end, unless somebody needs its outputs
             else:
                 self._came_out(job, look, Status.FRESH)
-        if self._looked is not None and (back := [j for j in look.absent if j not in self._looked]):
-            self._looked.update(back)  # what they made is not there any more, and is needed after all
-            self._want_more(back)
-            self._tell(Grown(job.id, frozenset(back)))
-            return
         self._tell(Checked(job.id, look.verdict, () if self.options.only else look.absent))
 
     def _grow(self, job: Job) -> frozenset[JobId]:
@@ -803,6 +836,8 @@ class Build:
             return  # what could not be written stays as it is: the next build puts it right
         self._write()
         self.performer.close()
+        if self.left is not None and self.left.resting:
+            self.counts[Status.FRESH.value] += self.left.resting
         self.state.end_build(self.number, int(code), self.counts)
         self.state.commit()
 
@@ -820,14 +855,14 @@ class Build:
 
     def _is_left(self, job: JobId) -> bool:
         """Whether a job is as the last build of this process left it, and is not looked at."""
-        return self._looked is not None and job not in self._looked
+        return self.left is not None and job in self.left
 
     def _is_settled(self, job: JobId) -> bool:
         return self.plan.status(job) is not None or job in self._as_is or self._is_left(job)
 
     def _prerequisites(self, job: JobId) -> Iterable[JobId]:
         found = self.project.expander.graph.prerequisites(self.project.graph_jobs[job])
-        if self.options.only or self._looked is not None:
+        if self.options.only or self.left is not None:
             return [p for p in found if p not in self._as_is and not self._is_left(p)]
         return found
 

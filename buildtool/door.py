@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
+    # A note, and which of its files do not look as it says (by position); nothing else has changed.
+    Glimpse = tuple[dict[str, Any], list[int]]
+
 TASKFILE = "Taskfile.toml"
 STATE = ".bt"
 NOTE = "rest"  # of the state folder: what the last build saw, if it had nothing to do
@@ -31,8 +34,8 @@ _IDLE = ("-q", "--quiet", "-k", "--keep-going")  # options of `bt build` that ma
 _LONGEST = 9.95  # seconds; more are told in another way
 
 
-def answer(here: str, arguments: list[str]) -> str | None:
-    """What a build in this directory has to say, if it has nothing to do; None: that is not known here.
+def answer(here: str, arguments: list[str]) -> tuple[str | None, Glimpse | None]:
+    """What a build in this directory has to say, if it has nothing to do; else what was seen, as far as that goes.
 
     Afterwards the project root may be the working directory. Raises OSError and ValueError where something is missing.
     """
@@ -40,23 +43,18 @@ def answer(here: str, arguments: list[str]) -> str | None:
     while not os.path.lexists(f"{root}/{TASKFILE}"):
         root, before = os.path.dirname(root), root
         if root == before:
-            return None
+            return None, None
     os.chdir(root)
     note = read()
     if note is None or note["words"] != words(root, here, arguments):
-        return None
+        return None, None
     different = differing(note, os.environ)
     if different is None:
-        return None
-    if different:
-        glimpse.append((note, different))
-        return None
+        return None, None
     seconds = (time.time_ns() - BEGUN) / 1e9
-    return f"{note['closing']} in {seconds:.1f} s" if seconds < _LONGEST else None
-
-
-# What was seen of a build that could not be answered here, if nothing but the looks of some files has changed.
-glimpse: list[tuple[dict[str, Any], list[bytes]]] = []
+    if different or seconds >= _LONGEST:
+        return None, (note, different)
+    return f"{note['closing']} in {seconds:.1f} s", None
 
 
 def words(root: str, here: str, arguments: list[str]) -> tuple[Any, ...]:
@@ -88,10 +86,10 @@ def read() -> dict[str, Any] | None:
     return found
 
 
-def differing(note: dict[str, Any], environment: Mapping[str, str]) -> list[bytes] | None:
-    """The files that do not look as it was noted; None if more than that has changed, or is not known.
+def differing(note: dict[str, Any], environment: Mapping[str, str]) -> list[int] | None:
+    """Which files are gone or do not look as it was noted; None if more than that has changed, or is not known.
 
-    The project root is the working directory. Raises OSError where a file is missing.
+    The project root is the working directory. Raises OSError where something else is missing.
     """
     if any(environment.get(name) != value for name, value in note["environment"]) or not is_sealed(note):
         return None
@@ -101,24 +99,30 @@ def differing(note: dict[str, Any], environment: Mapping[str, str]) -> list[byte
     return different if all(_lists(*directory) for directory in note["directories"]) else None
 
 
-def is_sealed(note: dict[str, Any]) -> bool:
+def is_sealed(note: dict[str, Any], root: str = ".") -> bool:
     """Whether all that is known of earlier builds is as it was when that was noted. Raises OSError."""
-    with open(f"{STATE}/{SEAL}", "rb") as file:
+    with open(f"{root}/{STATE}/{SEAL}", "rb") as file:
         if file.read() != note["seal"]:
             return False
-    st = os.stat(f"{STATE}/{DATABASE}")
+    st = os.stat(f"{root}/{STATE}/{DATABASE}")
     return bool((st.st_size, st.st_mtime_ns, st.st_ino) == note["database"])
 
 
-def _differ(paths: bytes, signatures: bytes, look: Callable[[bytes], os.stat_result]) -> list[bytes]:
-    """The files that do not look as they did."""
+def _differ(paths: bytes, signatures: bytes, look: Callable[[bytes], os.stat_result]) -> list[int]:
+    """Which files do not look as they did."""
     numbers = iter(memoryview(signatures).cast("q").tolist())
     names = paths.split(b"\0") if paths else []
     found = []
+    at = 0
     for path, size, mtime, ctime, inode in zip(names, numbers, numbers, numbers, numbers, strict=True):
-        st = look(path)
-        if st.st_ctime_ns != ctime or st.st_mtime_ns != mtime or st.st_size != size or st.st_ino != inode:
-            found.append(path)
+        try:
+            st = look(path)
+        except FileNotFoundError:
+            found.append(at)
+        else:
+            if st.st_ctime_ns != ctime or st.st_mtime_ns != mtime or st.st_size != size or st.st_ino != inode:
+                found.append(at)
+        at += 1  # noqa: SIM113  `enumerate` makes a tuple for each
     return found
 
 

@@ -284,7 +284,9 @@ class Disk:
         """Drop what is remembered of a path that was removed or moved."""
         self.memory.pop(path, None)
         self.fresh.pop(path, None)
-        self.found.discard(path)
+        if path in self.found:
+            self.found.discard(path)
+            self.missed.add(path)
 
     def remove_empty_parents(self, path: str) -> None:
         """Remove the directories above `path` that are empty now, up to the project root."""

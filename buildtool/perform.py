@@ -355,7 +355,7 @@ class Performer:
                 self.disk.move(old, place)
                 self.disk.forget(old)
                 self.state.forget_outputs([old])
-                self.project.owned.pop(old, None)
+                self.project.disown(old)
                 attempt.notes.append(f"{printable(old)} was in the way: kept as {printable(place)}")
 
     def _clear_depfile(self, attempt: Attempt, path: str) -> None:
@@ -676,7 +676,7 @@ class Performer:
         now = {m.path: m.digest for m in made}
         edited = set(attempt.look.edited)
         for at, (path, place) in enumerate(attempt.aside):
-            owned = self.project.owned.get(path) is not None and not self._holds_strangers(path, place)
+            owned = self.project.owner(path) is not None and not self._holds_strangers(path, place)
             if path not in edited and owned:
                 continue
             where = self.disk.absolute(place)

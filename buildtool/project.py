@@ -65,17 +65,28 @@ class Remembered:
 
 
 class Project:
-    """A Taskfile with its graph. `outside` gives the values that commands print."""
+    """A Taskfile with its graph. `outside` gives the values that commands print.
+
+    `few`: only a few files will be looked at, those that `recall` names, so that not all that is known is read.
+    """
 
     def __init__(
-        self, taskfile: Taskfile, reader: StateReader, request: Request, outside: Remembered | None = None
+        self,
+        taskfile: Taskfile,
+        reader: StateReader,
+        request: Request,
+        outside: Remembered | None = None,
+        *,
+        few: bool = False,
     ) -> None:
         self.taskfile, variables_given = override(taskfile, request.given or {})
         self.request = request
         self.reader = reader
         self.outside = outside or Remembered(reader)
-        self.owned = reader.owned()
-        self.disk = Disk(taskfile.root, reader.stamps(), rehash=request.rehash)
+        self._few = few
+        self._owners: dict[str, str | None] = {}  # where few are asked for: those that were
+        self.owned = {} if few else reader.owned()
+        self.disk = Disk(taskfile.root, {} if few else reader.stamps(), rehash=request.rehash)
         self.away = {
             path: away
             for path, away in reader.away().items()
@@ -87,7 +98,7 @@ class Project:
             taskfile.vars, self.disk, self.outside.shell_variable, variables_given, wrong_names
         )
         tasks, errors, wrong = ready_tasks(self.taskfile, self.variables, self.disk)
-        self.expander = Expander(tasks, self.disk, self.owned.get)
+        self.expander = Expander(tasks, self.disk, self.owner)
         self.errors: list[BtError] = errors
         self.wrong = wrong  # tasks with a mistake
         self.renderer = Renderer(self.taskfile, self.expander, self.variables, request.args)
@@ -99,6 +110,25 @@ class Project:
     def graph_jobs(self) -> list[Job]:
         """Every job known so far."""
         return self.expander.graph.jobs
+
+    def owner(self, path: str) -> str | None:
+        """The key of the job that made a path, as it was when the project was opened or `recall` was called."""
+        if not self._few or path in self.owned:
+            return self.owned.get(path)
+        if path not in self._owners:
+            self._owners[path] = self.reader.owner(path)
+        return self._owners[path]
+
+    def disown(self, path: str) -> None:
+        """From now on nobody made that path."""
+        self.owned.pop(path, None)
+        self._owners[path] = None
+
+    def recall(self, files: Iterable[str], outputs: Iterable[str]) -> None:
+        """Have at hand what is known of these files, and who made these outputs."""
+        self.disk.memory |= self.reader.stamps(path for path in files if path not in self.disk.memory)
+        for path in outputs:
+            self.owner(path)
 
     def want(
         self, targets: Sequence[str] | None = None, *, keep_going: bool = False, only: bool = False

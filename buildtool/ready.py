@@ -13,9 +13,9 @@ from buildtool.state.store import State
 from buildtool.taskfile.specs import Taskfile
 
 
-def opened(taskfile: Taskfile, state: State, request: Request) -> Project:
-    """The project over its files, with what its commands print."""
-    return Project(taskfile, state, request, Outside(state, taskfile.root, taskfile.settings.shell))
+def opened(taskfile: Taskfile, state: State, request: Request, *, few: bool = False) -> Project:
+    """The project over its files, with what its commands print. `few`: see `Project`."""
+    return Project(taskfile, state, request, Outside(state, taskfile.root, taskfile.settings.shell), few=few)
 
 
 def planned(

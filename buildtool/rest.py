@@ -14,12 +14,15 @@ import marshal
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import buildtool.door as front
+from buildtool.cone import noted
+from buildtool.errors import DiskError
+from buildtool.expand.targets import Wanted
 from buildtool.files import Disk, Stamp, granularity, racy
-from buildtool.graph import Form
+from buildtool.graph import Form, JobId
 from buildtool.mounts import silent_kind
 from buildtool.project import Project
 from buildtool.state.store import StateReader
@@ -32,47 +35,70 @@ class _UnsureError(Exception):
     """Something may have changed since it was looked at, or is no plain file."""
 
 
+class Seen(NamedTuple):
+    """What is in files that look different. `changed`: those with something else in them; `gone`: those of them."""
+
+    disk: Disk
+    changed: list[int]
+    gone: list[int]
+
+
 def saw(
-    project: Project, arguments: list[str], counts: tuple[int, str], made: Iterable[Mapping[str, str]]
+    project: Project,
+    want: Wanted,
+    arguments: list[str],
+    closing: str,
+    jobs: Collection[JobId],
+    made: Iterable[Mapping[str, str]],
 ) -> dict[str, Any] | None:
     """What is to be noted, but for the seal: everything that this build looked at; None if that is not enough.
 
     To be called when the build is over: what has changed since it began is not to be trusted, unless jobs made it.
-    `counts`: of the jobs, as a number and in words; `made`: digests of what they left, by path.
+    `closing`: what is said when all these jobs are fresh; `made`: digests of what they left, by path.
     """
     if not _is_plain(project):
         return None
     try:
-        return _saw(
-            project, arguments, counts, {path: digest for own in made for path, digest in own.items()}
-        )
+        seen = _saw(project, arguments, {path: digest for own in made for path, digest in own.items()})
     except (_UnsureError, OSError):
         return None
+    names, decisive, found = seen
+    graph = noted(project, want, jobs, names, decisive)
+    return None if graph is None else found | graph | {"jobs": len(jobs), "closing": closing}
 
 
-def same(reader: StateReader, root: str, different: list[bytes]) -> Disk | None:
-    """The disk with what these files hold, if that is what the last build read in all of them; else None.
-
-    Nothing else may have changed since.
-    """
+def look(reader: StateReader, root: str, note: dict[str, Any], different: Sequence[int]) -> Seen | None:
+    """Read the files that do not look as it was noted; None if the note does not hold any more, or one is no file."""
+    paths = note["files"].split(b"\0")
+    names = [os.fsdecode(paths[at]) for at in different]
     disk = Disk(root)
-    paths = [os.fsdecode(path) for path in different]
-    known = reader.stamps(paths if len(paths) < MANY else None)
-    for path in paths:
-        stamp = known.get(path)
-        if stamp is None or disk.digest(path) != stamp[5]:
+    try:
+        if not front.is_sealed(note, root):
             return None
-    return disk
+        known = reader.stamps(names if len(names) < MANY else None)
+        found = {at: (known.get(name), disk.digest(name)) for at, name in zip(different, names, strict=True)}
+    except (OSError, DiskError):
+        return None
+    changed = [at for at, (stamp, digest) in found.items() if stamp is None or digest != stamp[5]]
+    return Seen(disk, changed, [at for at in changed if found[at][1] is None])
 
 
-def renewed(note: dict[str, Any], different: list[bytes], disk: Disk) -> dict[str, Any]:
-    """The note, with how these files look now that `same` has read them."""
+def renewed(note: dict[str, Any], files: Collection[int], disk: Disk) -> dict[str, Any] | None:
+    """The note with how these files look now, as they were last read; None if one came or went since it was made."""
+    if not files:
+        return note
     numbers = array.array("q", note["signatures"])
-    left = set(different)
-    for at, path in enumerate(note["files"].split(b"\0")):
-        if path in left:
-            stamp = disk.memory[os.fsdecode(path)]
-            numbers[4 * at : 4 * at + 4] = array.array("q", YOUNG if racy(stamp) else stamp[:4])
+    paths = note["files"].split(b"\0")
+    followed = set(note["followed"].split(b"\0")) if note["followed"] else set()
+    for at in files:
+        if at >= len(paths):  # it was not there
+            if os.path.lexists(disk.absolute(os.fsdecode(note["absent"][at - len(paths)]))):
+                return None
+            continue
+        stamp = disk.memory.get(os.fsdecode(paths[at]))
+        if stamp is None or paths[at] in followed:
+            return None
+        numbers[4 * at : 4 * at + 4] = array.array("q", YOUNG if racy(stamp) else stamp[:4])
     return note | {"signatures": numbers.tobytes()}
 
 
@@ -100,11 +126,12 @@ def _is_plain(project: Project) -> bool:
 
 
 def _saw(
-    project: Project, arguments: list[str], counts: tuple[int, str], made: Mapping[str, str]
-) -> dict[str, Any]:
+    project: Project, arguments: list[str], made: Mapping[str, str]
+) -> tuple[list[str], set[str], dict[str, Any]]:
+    """Every path that was looked at, those of them whose text decides about the graph, and what is to be noted."""
     disk = project.disk
     there, absent = {*project.taskfile.sources, *disk.texts, *_outside(disk.found)}, _outside(disk.missed)
-    absent -= there  # a job has made it since
+    absent -= there & made.keys()  # a job has made it since
     directories = {disk.absolute(name) if name else disk.root for name in disk.listed()}
     for path, is_one in disk.folders.items():
         if is_one:
@@ -112,37 +139,41 @@ def _saw(
         else:
             (there if disk.exists(path) else absent).add(path.rstrip("/"))
     coded = [t for t in project.expander.tasks.values() if t.spec.call or t.spec.script is not None]
+    decisive = {*project.taskfile.sources, *disk.texts}
     for task in coded:
         for path, is_same in project.functions.files(task):
             if not is_same:
                 raise _UnsureError
-            (there if os.path.lexists(disk.absolute(path)) else absent).add(path)
+            is_there = os.path.lexists(disk.absolute(path))
+            (there if is_there else absent).add(path)
+            decisive.add(path)
     if coded:  # versions of packages count then, and which of them come first
         directories |= {os.path.abspath(entry) for entry in sys.path}
     absent |= {path for path in directories if not os.path.exists(path)}
     files, targets = _Signatures(os.lstat), _Signatures(os.stat)
-    for path in sorted(there):
+    found = sorted(there, key=os.fsencode)
+    missing = sorted(absent, key=os.fsencode)
+    for path in found:
         where = disk.absolute(path)
         stamp = disk.memory.get(path)
         if files.add(where, stamp if stamp is not None and made.get(path) == stamp[5] else None):
             targets.add(where)
     prefix = disk.root.rstrip("/") + "/"
-    return {
+    note = {
         "words": front.words(
             disk.root, os.path.join(disk.root, project.request.folder).rstrip("/"), arguments
         ),
-        "jobs": counts[0],
-        "closing": counts[1],
         "environment": tuple(project.outside.asked.items()),
-        "absent": tuple(_short(disk.absolute(path), prefix) for path in sorted(absent)),
+        "absent": tuple(_short(disk.absolute(path), prefix) for path in missing),
         "files": b"\0".join(_short(path, prefix) for path in files.paths),
         "signatures": files.numbers.tobytes(),
         "followed": b"\0".join(_short(path, prefix) for path in targets.paths),
         "targets": targets.numbers.tobytes(),
         "directories": tuple(
-            _directory(path, prefix) for path in sorted(directories) if os.path.exists(path)
+            _directory(path, prefix) for path in sorted(directories, key=os.fsencode) if os.path.exists(path)
         ),
     }
+    return [*found, *missing], decisive, note
 
 
 class _Signatures:

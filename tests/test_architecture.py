@@ -19,7 +19,7 @@ FLOORS: tuple[set[str], ...] = (
     {"expand", "state", "plan", "meaning"},
     {"check", "environment", "executors", "isolation"},
     {"project", "recover", "report"},
-    {"audit", "clean", "clusters", "failures", "foresee", "luggage", "outside"},
+    {"audit", "clean", "clusters", "cone", "failures", "foresee", "luggage", "outside"},
     {"accept", "perform", "ready"},
     {"build", "session", "rest"},
     {"watch"},

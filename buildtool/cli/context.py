@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tomli
 
@@ -18,6 +18,9 @@ from buildtool.taskfile.load import find_taskfile, load_taskfile
 from buildtool.taskfile.specs import Taskfile
 from buildtool.text import printable
 
+if TYPE_CHECKING:
+    from buildtool.door import Glimpse
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -26,6 +29,7 @@ class Context:
     directory: str | None
     file: str | None
     color: str
+    glimpse: Glimpse | None = None  # what was seen at the door of a build that could not be answered there
 
     @property
     def is_usual(self) -> bool:

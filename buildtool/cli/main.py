@@ -8,7 +8,7 @@ import io
 import os
 import sys
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,6 +19,9 @@ from buildtool.errors import BtError, ExitCode
 from buildtool.report.paint import Paint, wants_colour
 from buildtool.report.problems import render_error
 from buildtool.text import nearest
+
+if TYPE_CHECKING:
+    from buildtool.door import Glimpse
 
 # Each command lives in the module of its name, loaded when it is used.
 COMMANDS = {
@@ -79,13 +82,13 @@ class Commands(click.Group):
 @click.pass_context
 def bt(ctx: click.Context, directory: str | None, file: str | None, color: str) -> None:
     """Bring files up to date, by content. Tasks are in `Taskfile.toml`."""
-    ctx.obj = Context(directory, file, color)
+    ctx.obj = Context(directory, file, color, ctx.obj)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run one command and end the process with its exit code."""
+def main(glimpse: Glimpse | None = None) -> None:
+    """Run one command and end the process with its exit code. `glimpse`: what the door saw of a build."""
     sys.setrecursionlimit(100_000)  # a chain of wildcard tasks is followed by recursion, on the heap
-    code = run(sys.argv[1:] if arguments is None else arguments)
+    code = run(sys.argv[1:], glimpse)
     if threading.active_count() > 1:
         # A thread of a user's own pool that nobody can end is no reason to stay.
         for stream in (sys.stdout, sys.stderr):
@@ -95,14 +98,14 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(code)
 
 
-def run(arguments: list[str]) -> int:
+def run(arguments: list[str], glimpse: Glimpse | None = None) -> int:
     """Run one command; its exit code. Errors are told on standard error."""
     _open_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal without UTF-8 is no reason to fail
     try:
-        code = _run(arguments)
+        code = _run(arguments, glimpse)
         with standard_output():
             pass
     except BrokenPipeError:
@@ -115,9 +118,9 @@ def run(arguments: list[str]) -> int:
     return int(code)
 
 
-def _run(arguments: list[str]) -> int:
+def _run(arguments: list[str], glimpse: Glimpse | None) -> int:
     try:
-        result: Any = bt.main(arguments, prog_name="bt", standalone_mode=False)
+        result: Any = bt.main(arguments, prog_name="bt", standalone_mode=False, obj=glimpse)
     except BtError as error:
         tell(error)
         return int(error.exit_code)

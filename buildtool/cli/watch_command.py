@@ -10,7 +10,8 @@ import sys
 import click
 
 from buildtool.build import Options
-from buildtool.cli.build_command import Behind, mention_clusters, orphans, own_stdout
+from buildtool.cli.build_command import Behind, own_stdout
+from buildtool.cli.building import mention_clusters, orphans
 from buildtool.cli.complete import complete_target
 from buildtool.cli.context import Context, settings, usable_cpus
 from buildtool.errors import UsageError

@@ -7,7 +7,7 @@ job reads is filled in from a work list, never by recursion, so that chains may 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from buildtool.errors import BtError, GraphError, TaskfileError
@@ -44,6 +44,9 @@ class Expander:
         self.values: dict[JobId, Values] = {}
         self.errors: list[BtError] = list(self.index.clashes)
         self.whole: set[JobId] = set()  # jobs that make part of a directory that is read as a whole
+        self.elsewhere: Callable[[str], FileId | None] | None = (
+            None  # who may know a path that is not in here
+        )
         self._parents: dict[str, JobId] = {}  # directories that hold outputs, with one job that makes some
         self._owner = owner
         self._jobs: dict[tuple[str, tuple[str, ...]], JobId] = {}
@@ -67,6 +70,8 @@ class Expander:
     def file(self, path: str, needed_by: JobId | None = None) -> FileId:
         """The id of a path, with the job that makes it, if any."""
         known = self.graph.by_path.get(path)
+        if known is None and self.elsewhere is not None:
+            known = self.elsewhere(path)
         if known is not None:
             return known
         producer = self._producer(path, needed_by)
@@ -212,6 +217,41 @@ class Expander:
         return not any(self._makes(c, path, 0) for c in self.index.candidates(path))
 
     # -- growing ---------------------------------------------------------------------------------------------
+
+    def plant(
+        self,
+        task: str,
+        values: Values,
+        key: str,
+        wildcards: tuple[tuple[str, str], ...],
+        outputs: Sequence[tuple[str | None, tuple[str, ...], bool]],
+    ) -> JobId:
+        """Add a job that was worked out before, without its inputs; the outputs are files, by slot."""
+        known = self.tasks[task]
+        job = JobId(len(self.graph.jobs))
+        self._jobs[task, tuple(values[name] for name in known.names)] = job
+        self.values[job] = values
+        self.graph.set_job(Job(job, task, known.kind, key, wildcards))
+        slots = []
+        for name, paths, many in outputs:
+            slots.append(Slice(name, tuple(self.graph.add_file(p, Form.FILE, job) for p in paths), many))
+            for folder in {folder for path in paths for folder in parents(path)}:
+                self._parents.setdefault(folder, job)
+        self.graph.set_job(replace(self.graph.jobs[job], outputs=tuple(slots)))
+        return job
+
+    def fill_in(
+        self,
+        job: JobId,
+        inputs: Sequence[tuple[str | None, tuple[FileId, ...], bool]],
+        needs: tuple[FileId, ...],
+        requires: tuple[JobId, ...],
+        after: tuple[JobId, ...],
+    ) -> None:
+        """Add what a job reads and waits for, as it was worked out before."""
+        slots = tuple(Slice(*slot) for slot in inputs)
+        spec = self.graph.jobs[job]
+        self.graph.set_job(replace(spec, inputs=slots, needs=needs, requires=requires, after=after))
 
     def drain(self) -> list[JobId]:
         """Fill in the inputs of all new jobs, and of those that they bring; the jobs that were filled in."""

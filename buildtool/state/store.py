@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 from buildtool.fingerprint import Item
 from buildtool.state.database import Database
-from buildtool.state.known import Known
+from buildtool.state.known import Knowledge, Known, Sought
 from buildtool.state.records import Away, BuildRecord, ClusterRecord, HistoryRecord, JobRecord, Running
 from buildtool.state.rows import (
     BUILD,
@@ -163,7 +163,7 @@ class StateReader:
 
     def durations(self) -> Mapping[str, float]:
         """How many seconds each job took when it last ran, by key."""
-        return self._known().seconds
+        return self._load().seconds
 
     def owner(self, path: str) -> str | None:
         """The key of the job that made exactly this path, even if no record tells of it any more."""
@@ -175,7 +175,7 @@ class StateReader:
 
     def owned(self) -> dict[str, str]:
         """Every path that a job made, strays included, with the key of that job."""
-        return self._known().owners
+        return self._load().owners
 
     def strays(self) -> dict[str, Stray]:
         """The paths among `owned` that no record tells of any more.
@@ -248,8 +248,8 @@ class StateReader:
             to_bytes(name),
         )
 
-    def _known(self) -> Known:
-        """What of all jobs is kept in memory."""
+    def _load(self) -> Known:
+        """All that is known of all jobs, in memory."""
         with _no_collection():
             seconds = self._read("SELECT key, seconds FROM jobs", to_seconds)
             return self._read("SELECT path, job, position FROM outputs", lambda rows: Known(seconds, rows))
@@ -272,7 +272,7 @@ class State(StateReader):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._database = database
-        self._all: Known | None = None
+        self._knowledge: Knowledge | None = None
         self._processes: dict[str, tuple[object, ...]] = {}  # of running jobs, not written yet
         self._coded: set[str] = set()  # codes that were written by this process
 
@@ -299,11 +299,12 @@ class State(StateReader):
 
     def owner(self, path: str) -> str | None:
         """The key of the job that made exactly this path, even if no record tells of it any more."""
-        return self._known().owners.get(path)
+        return self._known().owner(path)
 
     def owned(self) -> dict[str, str]:
         """Every path that a job made, strays included, with the key of that job; as it is now."""
-        return dict(self._known().owners)
+        known = self._known()
+        return dict(known.owners) if isinstance(known, Known) else super().owned()
 
     def commit(self) -> None:
         """Make everything written so far durable, as one."""
@@ -437,11 +438,16 @@ class State(StateReader):
         """Keep a text under a name."""
         self._database.write("INSERT OR REPLACE INTO vars VALUES (?, ?)", (to_bytes(name), to_json(value)))
 
-    def _known(self) -> Known:
+    def expect_few(self) -> None:
+        """From now on few jobs are asked for, so that not all is read for them."""
+        if self._knowledge is None:
+            self._knowledge = Sought(self._database.rows)
+
+    def _known(self) -> Knowledge:
         """Read once, and kept right from then on: nobody else writes."""
-        if self._all is None:
-            self._all = super()._known()
-        return self._all
+        if self._knowledge is None:
+            self._knowledge = self._load()
+        return self._knowledge
 
     def _write_processes(self) -> None:
         for values in self._processes.values():

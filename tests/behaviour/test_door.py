@@ -169,3 +169,119 @@ def test_it_says_what_a_build_would_say_and_imports_nothing(resting: Project) ->
     said, modules = door.stdout.splitlines()
     assert said.rpartition(" in ")[0] == house.stdout.decode().rpartition(" in ")[0] == "3 fresh"
     assert set(modules.split()) <= {"buildtool", "buildtool.__main__", "buildtool.door", "__future__", "zlib"}
+
+
+def look_at(project: Project, *words: str) -> list[str]:
+    """Build as a person does; the lines that were printed, without times."""
+    run = project.bt_plainly("build", *words)
+    assert run.code == 0, run.out + run.err
+    return [line.rpartition("  ")[0] or line.rpartition(" in ")[0] for line in run.out.splitlines()]
+
+
+CONE = """
+    [tasks.up]
+    inputs = "in/{n}.txt"
+    outputs = "out/{n}.txt"
+    run = "tr a-z A-Z < {input} > {output}"
+
+    [tasks.twice]
+    inputs = "out/{n}.txt"
+    outputs = "twice/{n}.txt"
+    run = "! grep -q FAIL {input} && cat {input} {input} > {output}"
+"""
+
+
+@pytest.fixture
+def many(project: Project) -> Project:
+    """Twenty files, all up to date; that is noted."""
+    project.taskfile(CONE)
+    for n in range(20):
+        project.write(f"in/{n}.txt", f"{n}\n")
+    settle(project)
+    return project
+
+
+def test_what_changed_alone_is_looked_at(many: Project) -> None:
+    many.write("in/3.txt", "three\n")
+    concerned = many.concerned("build", cwd=many.folder, env={})
+    assert concerned == {"up 3", "twice 3"}
+    lines = look_at(many)
+    assert lines == [
+        "ran        up 3  (input in/3.txt changed)",
+        "ran        twice 3  (input out/3.txt changed)",
+        "2 ran, 38 fresh",
+    ]
+    assert many.read("twice/3.txt") == "THREE\nTHREE\n"
+    assert many.concerned("build", cwd=many.folder, env={}) == set(), "that is noted, too"
+    many.write("twice/4.txt", "edited\n")
+    assert many.concerned("build", cwd=many.folder, env={}) == {"twice 4"}
+    assert look_at(many)[-1] == "1 unchanged after running, 39 fresh"
+    assert many.build().ran == []
+
+
+def test_a_failure_among_what_changed_is_mended_and_not_forgotten(many: Project) -> None:
+    many.write("in/3.txt", "fail\n")
+    failed = many.bt_plainly("build")
+    assert failed.code == 1
+    assert "1 ran, 38 fresh, 1 failed in" in failed.out
+    assert many.bt_plainly("build").code == 1
+    many.write("in/3.txt", "three\n")
+    assert look_at(many)[-1] == "2 ran, 38 fresh"
+    assert many.build().ran == []
+
+
+def test_what_came_or_went_is_planned(many: Project) -> None:
+    many.write("in/new.txt", "new\n")
+    assert many.concerned("build", cwd=many.folder, env={}) is None
+    assert look_at(many)[-1] == "2 ran, 40 fresh"
+    settle(many)
+    many.remove("in/3.txt")
+    assert many.concerned("build", cwd=many.folder, env={}) is None
+    assert "2 orphans" in many.bt_plainly("build").out
+
+
+def test_files_that_look_different_and_are_not_are_read_and_nothing_is_planned(many: Project) -> None:
+    for n in range(5):
+        (many.folder / f"in/{n}.txt").touch()
+    assert many.concerned("build", cwd=many.folder, env={}) == set()
+    assert look_at(many) == ["40 fresh"]
+    run = many.bt_plainly("history", "--json")
+    assert '"fresh": 40' in run.out, "it is a build as any other"
+
+
+def test_a_state_that_somebody_else_wrote_is_not_trusted(many: Project) -> None:
+    many.write("in/3.txt", "three\n")
+    many.bt("clean", "out/4.txt")
+    assert many.concerned("build", cwd=many.folder, env={}) is None
+    assert look_at(many)[-1] == "2 ran, 38 fresh"
+
+
+def test_secrets_are_not_noted(project: Project) -> None:
+    project.taskfile(
+        """
+        [bt]
+        secrets = ["TOKEN"]
+        [tasks.c]
+        outputs = "c"
+        run = ": > c"
+        track = { env = ["TOKEN"] }
+        """
+    )
+    for _ in range(3):
+        assert project.bt("build", env={"TOKEN": "hunter2"}).code == 0
+    for path in (project.folder / ".bt").iterdir():
+        assert b"hunter2" not in path.read_bytes(), path
+
+
+def test_whoever_reads_the_answer_may_have_gone(resting: Project) -> None:
+    with open("/dev/full", "w") as full:
+        run = subprocess.run(
+            [*BT, "build"],
+            check=False,
+            cwd=resting.folder,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=clean_environment(),
+        )
+    assert run.returncode == 5
+    assert b"cannot write to standard output" in run.stderr

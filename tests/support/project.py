@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import marshal
 import os
 import subprocess
 import sys
 import textwrap
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from buildtool import door
+from buildtool.cone import Cone
 from buildtool.errors import BtError
-from buildtool.rest import same
+from buildtool.rest import look
 from buildtool.state.store import StateReader
 
 BT = (sys.executable, "-m", "buildtool")
@@ -137,16 +140,29 @@ class Project:
         reading = bool(words) and words[0] == "build" and not {"-n", "--dry-run", "--help"} & {*words}
         if reading:
             words = (words[0], "--json", *words[1:])
-        at_the_door = reading and self.rests(*words, cwd=cwd or self.folder, env=env)
+        concerned = self.concerned(*words, cwd=cwd or self.folder, env=env) if reading else None
         process = self.start(*words, cwd=cwd or self.folder, env=env)
         out, err = process.communicate(timeout=120)
         events = [json.loads(line) for line in out.splitlines()] if reading else []
         run = Run(process.returncode, out, err, events)
-        assert not at_the_door or (run.code, run.ran) == (0, []), f"it would not have been built: {out}{err}"
+        if concerned is not None:
+            others = {name for name, event in run.finished.items() if event["status"] != "fresh"} - concerned
+            assert not others, f"they would not have been looked at: {others}"
+            assert concerned or run.code == 0, f"it would have been answered at the door: {out}{err}"
         return run
 
     def rests(self, *words: str, cwd: Path, env: dict[str, str] | None) -> bool:
-        """Whether the same build without `--json` would be answered at the front door."""
+        """Whether the same build without `--json` would find nothing to do without planning."""
+        return self.concerned(*words, cwd=cwd, env=env) == set()
+
+    def bt_plainly(self, *words: str) -> Run:
+        """Call `bt` as a person does, without events."""
+        process = self.start(*words)
+        out, err = process.communicate(timeout=120)
+        return Run(process.returncode, out, err)
+
+    def concerned(self, *words: str, cwd: Path, env: dict[str, str] | None) -> set[str] | None:
+        """The jobs that the same build without `--json` would look at; None: all that it plans."""
         before = os.getcwd()
         try:
             os.chdir(self.folder)
@@ -154,12 +170,17 @@ class Project:
             meant = (str(self.folder), str(cwd), door.meant([word for word in words if word != "--json"]))
             environment = {**clean_environment(), **(env or {})}
             if note is None or note["words"][:3] != meant:
-                return False
+                return None
             different = door.differing(note, environment)
             with StateReader.open(".bt") as reader:
-                return different is not None and same(reader, str(self.folder), different) is not None
+                seen = look(reader, str(self.folder), note, different) if different is not None else None
+            if seen is None:
+                return None
+            numbers = Cone(note).concerned(seen.changed, seen.gone)
+            jobs = [job for block in note["blocks"] for job in marshal.loads(zlib.decompress(block))]  # noqa: S302  our own
+            return None if numbers is None else {_name(note, jobs[number]) for number in numbers}
         except (OSError, ValueError, BtError):
-            return False
+            return None
         finally:
             os.chdir(before)
 
@@ -168,6 +189,11 @@ class Project:
         run = self.bt("build", *words, **options)
         assert run.code == 0, f"exit code {run.code}\n{run.out}\n{run.err}"
         return run
+
+
+def _name(note: dict[str, Any], job: tuple[Any, ...]) -> str:
+    """The name of a noted job."""
+    return " ".join((note["tasks"][job[0]], *(value for _, value in job[3])))
 
 
 def clean_environment() -> dict[str, str]:
