@@ -26,6 +26,9 @@ from buildtool.text import printable
 OURSELVES = ("package", "buildtool")  # scripts import their job from it: a new `bt` is no reason to run them
 
 
+_FIRST = {Kind.COMMAND: "asked"}  # why a job runs that has never run
+
+
 class Memory(Protocol):
     """What the check reads from the state."""
 
@@ -73,7 +76,10 @@ class Look:
 
 @dataclass(slots=True)
 class Checker:
-    """Looks at one job at a time. `asked`: jobs whose outputs must exist; `forced`: jobs that run in any case."""
+    """Looks at one job at a time. `asked`: jobs whose outputs must exist; `forced`: jobs that run in any case.
+
+    `brief`: of a job that has never run nothing is worked out but that; its look has no items.
+    """
 
     expander: Expander
     renderer: Renderer
@@ -87,6 +93,7 @@ class Checker:
     secrets: tuple[str, ...] = ()
     salt: str = ""
     reaches: Callable[[Job, str], bool] = lambda _job, _path: True  # whether a job finds a file where it runs
+    brief: bool = False
     now: float = field(default_factory=time.time)
     codes: dict[str, tuple[Item, ...]] = field(
         default_factory=dict
@@ -119,6 +126,10 @@ class Checker:
             return Look(Fresh(), record=record, requires=requires)
         causes: dict[str, None] = {}
         absent: dict[JobId, None] = {}
+        if record is None and self.brief and not self.renderer.task(job).dotenv:
+            self._input_items(job, None, absent, causes)
+            words = (*(["forced"] if job.id in self.forced else ()), _FIRST.get(job.kind, "first"))
+            return self._judged(job, Stale(tuple(map(Reason, words))), absent)
         base = self.base_items(job)
         inputs = self._input_items(job, record, absent, causes)
         found = self._found_items(record, absent, causes) if record is not None else ()
@@ -149,9 +160,15 @@ class Checker:
         foreign = self._foreign(job, record)
         unclear = Maybe(tuple(causes)) if causes else Fresh(absent=lost)
         verdict = Stale(tuple(reasons)) if reasons else unclear
+        look = self._judged(job, verdict, absent)
+        look.items, look.record, look.edited, look.foreign = items, record, edited, foreign
+        return look
+
+    def _judged(self, job: Job, verdict: Verdict, absent: dict[JobId, None]) -> Look:
+        """The look with this verdict, and with all that must be there if the job runs."""
         if not isinstance(verdict, Fresh):
             absent |= dict.fromkeys(other for other in job.after if self._lacks_outputs(other))
-        return Look(verdict, items, record, tuple(absent), frozenset(), edited, foreign)
+        return Look(verdict, absent=tuple(absent))
 
     def _lacks_outputs(self, job: JobId) -> bool:
         """Whether something that a settled job left is not on the disk any more."""
@@ -269,7 +286,9 @@ class Checker:
             first, *others = missing
             first.facts = (*first.facts, *(("and", error.summary) for error in others))
             raise first
-        return [self.meant(item) for item in items] if self._filtered else items
+        if not self._filtered or (self.brief and record is None):
+            return items
+        return [self.meant(item) for item in items]
 
     def meant(self, item: Item) -> Item:
         """An input as it counts: by what the task that makes it says in `hash`."""
@@ -303,13 +322,16 @@ class Checker:
         if form is Form.GLOB:
             made = self.made.get(producer, {}) if producer is not None else {}
             return [Item(kind, name, value) for name, value in made.items()]
-        value = self.expander.disk.digest(path)
+        left = self.made.get(producer, {}).get(path) if producer is not None else None
+        if self.brief and record is None:
+            value = (left or "there") if self.expander.disk.holds(path) else None
+        else:
+            value = self.expander.disk.digest(path)
         if self._is_away(path):
             if producer is None:
                 value = None  # no task makes it any more
             elif not self.reaches(job, path):
                 absent[producer] = None
-        left = self.made.get(producer, {}).get(path) if producer is not None else None
         if producer is not None and None not in (value, left) and value != left:
             absent[producer] = (
                 None  # somebody else wrote it since: what reads it waits until it is right again

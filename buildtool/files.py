@@ -189,6 +189,20 @@ class Disk:
         (self.found if is_there else self.missed).add(path)
         return is_there
 
+    def holds(self, path: str) -> bool:
+        """Whether `digest` would find anything, told without reading what is in a file. Raises as `digest` does."""
+        if path.endswith("/"):
+            return self.is_directory(path) or self.digest(path) is not None
+        try:
+            st = os.lstat(self.absolute(path))
+        except (FileNotFoundError, NotADirectoryError):
+            self.missed.add(path)
+            return path in self.away
+        except OSError as error:
+            raise _trouble("cannot look at", path, error) from error
+        self.found.add(path)
+        return stat.S_ISREG(st.st_mode) or self.digest(path) is not None
+
     def is_directory(self, path: str) -> bool:
         """Whether `path` is a directory or a link to one."""
         is_one = self.folders[path] = os.path.isdir(self.absolute(path))

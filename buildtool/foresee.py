@@ -46,6 +46,7 @@ def foresee(
     checker = project.checker(found.looks.__contains__, want)
     forced: set[JobId] = set()
     checker.forced = forced
+    checker.brief = True
     as_is = project.take_as_is(want, checker) if only else set()
     blockers: dict[JobId, set[JobId]] = {}
     for job in _in_order(project, want, checker, found, blockers):

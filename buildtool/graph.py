@@ -48,8 +48,7 @@ class Slice(NamedTuple):
     many: bool  # a list for the task, whatever its length
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """A task with its wildcards filled in: one concrete run."""
 
     id: JobId
@@ -67,15 +66,19 @@ class Job:
     @property
     def name(self) -> str:
         """The name people see: the task and its wildcard values."""
-        return " ".join((self.task, *(value for _, value in self.wildcards)))
+        return " ".join([self.task, *[value for _, value in self.wildcards]])
 
     def input_files(self) -> tuple[FileId, ...]:
         """Every declared input, in order; a file that stands twice comes twice."""
-        return tuple(f for part in self.inputs for f in part.files)
+        if len(self.inputs) == 1:
+            return self.inputs[0].files
+        return tuple([f for part in self.inputs for f in part.files])
 
     def output_files(self) -> tuple[FileId, ...]:
         """Every declared output, in order."""
-        return tuple(f for part in self.outputs for f in part.files)
+        if len(self.outputs) == 1:
+            return self.outputs[0].files
+        return tuple([f for part in self.outputs for f in part.files])
 
 
 @dataclass(slots=True)
@@ -105,7 +108,8 @@ class Graph:
 
     def paths(self, files: tuple[FileId, ...]) -> tuple[str, ...]:
         """The paths of some files."""
-        return tuple(self.files[f].path for f in files)
+        known = self.files
+        return tuple([known[f].path for f in files])
 
     def add_file(self, path: str, form: Form, producer: JobId | None) -> FileId:
         """Give a path its id. The path must be new."""
@@ -121,8 +125,10 @@ class Graph:
         else:
             self.jobs[job.id] = job
         for file in (*job.input_files(), *job.needs):
-            readers = self.consumers.setdefault(file, [])
-            if job.id not in readers[-1:]:
+            readers = self.consumers.get(file)
+            if readers is None:
+                self.consumers[file] = [job.id]
+            elif readers[-1] != job.id:
                 readers.append(job.id)
 
     def cycle(self, roots: list[JobId]) -> list[JobId] | None:

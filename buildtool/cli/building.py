@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import time
 from collections import Counter
@@ -117,6 +118,8 @@ def build_cone(order: Order, state: State, signals: Signals, glimpse: Glimpse, s
 
 def started(order: Order, project: Project, want: Wanted, state: State, signals: Signals) -> Build:
     """A build that is ready to run, with its executor."""
+    gc.freeze()  # the graph stays: there is no need to go through it again and again
+    gc.enable()
     os.chdir(order.taskfile.root)  # jobs that run in the root start faster when this process is there, too
     executor = executors_of(order.taskfile, order.options.jobs, mask(order.taskfile))
     return Build(project, want, state, executor, order.reporter, signals, order.options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import io
 import os
@@ -87,6 +88,7 @@ def bt(ctx: click.Context, directory: str | None, file: str | None, color: str) 
 
 def main(glimpse: Glimpse | None = None) -> None:
     """Run one command and end the process with its exit code. `glimpse`: what the door saw of a build."""
+    gc.disable()  # most commands end before there is much to collect; those that run on turn it on again
     sys.setrecursionlimit(100_000)  # a chain of wildcard tasks is followed by recursion, on the heap
     code = run(sys.argv[1:], glimpse)
     if threading.active_count() > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import select
 import shlex
@@ -68,6 +69,7 @@ def command(  # one parameter an option: click's way
 
     After a failure, all that does not need what failed is built, as with `bt build -k`.
     """
+    gc.enable()
     screen: Screen = (
         JsonRounds(own_stdout())
         if as_json

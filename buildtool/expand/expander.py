@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 
 from buildtool.errors import BtError, GraphError, TaskfileError
 from buildtool.expand.index import Candidate, Index, clash, inside, shared
@@ -48,6 +47,7 @@ class Expander:
             None  # who may know a path that is not in here
         )
         self._parents: dict[str, JobId] = {}  # directories that hold outputs, with one job that makes some
+        self._apart_from: set[str] = set()  # directories that are no output, nor is one above them
         self._owner = owner
         self._jobs: dict[tuple[str, tuple[str, ...]], JobId] = {}
         self._groups: dict[str, JobId] = {}
@@ -92,7 +92,7 @@ class Expander:
     def takers(self, path: str) -> set[JobId]:
         """The jobs with a glob output that matches a path which they did not make: they would move it away."""
         found = set()
-        for candidate in self.index.candidates(path):
+        for candidate in self.index.candidates(path) if self.index.has_globs else ():
             key = (candidate.task.name, tuple(candidate.values[n] for n in candidate.task.names))
             if candidate.is_glob and key in self._jobs:
                 found.add(self._jobs[key])
@@ -237,7 +237,7 @@ class Expander:
             slots.append(Slice(name, tuple(self.graph.add_file(p, Form.FILE, job) for p in paths), many))
             for folder in {folder for path in paths for folder in parents(path)}:
                 self._parents.setdefault(folder, job)
-        self.graph.set_job(replace(self.graph.jobs[job], outputs=tuple(slots)))
+        self.graph.set_job(self.graph.jobs[job]._replace(outputs=tuple(slots)))
         return job
 
     def fill_in(
@@ -251,7 +251,7 @@ class Expander:
         """Add what a job reads and waits for, as it was worked out before."""
         slots = tuple(Slice(*slot) for slot in inputs)
         spec = self.graph.jobs[job]
-        self.graph.set_job(replace(spec, inputs=slots, needs=needs, requires=requires, after=after))
+        self.graph.set_job(spec._replace(inputs=slots, needs=needs, requires=requires, after=after))
 
     def drain(self) -> list[JobId]:
         """Fill in the inputs of all new jobs, and of those that they bring; the jobs that were filled in."""
@@ -269,11 +269,11 @@ class Expander:
         """Tell that a job is settled, and every path that it left behind."""
         self._settled.add(job)
         outputs = [self.graph.files[f] for f in self.graph.jobs[job].output_files()]
-        paths = list(left)
-        for file in outputs:
-            if file.form is Form.DIRECTORY:
-                paths += self.disk.below(file.path)
         if any(file.form is not Form.FILE for file in outputs):
+            paths = list(left)
+            for file in outputs:
+                if file.form is Form.DIRECTORY:
+                    paths += self.disk.below(file.path)
             self._left[job] = tuple(paths)
             self._possible.clear()
             for file in outputs:
@@ -286,7 +286,7 @@ class Expander:
             jobs = [j for j in self.jobs_of(spec.task) if j != job]
             _, blockers = self._enumerate(self.tasks[spec.task])
             self.graph.set_job(
-                replace(spec, requires=tuple(sorted({*jobs, *blockers})), growing=bool(blockers))
+                spec._replace(requires=tuple(sorted({*jobs, *blockers})), growing=bool(blockers))
             )
         else:
             self._fill(job)
@@ -310,7 +310,7 @@ class Expander:
         # The columns of a table tell checks and commands apart, and they may not have been known before.
         late = task.rows_from is not None and not task.outputs
         names = tuple(values) if late else task.names
-        key = (task.name, tuple(values[n] for n in names))
+        key = (task.name, tuple([values[n] for n in names]))
         known = self._jobs.get(key)
         if known is not None:
             return known
@@ -318,11 +318,14 @@ class Expander:
         depth = self._depth[job] = 1 + self._depth.get(needed_by, 0) if needed_by is not None and names else 0
         if depth > self._limit:
             raise self._endless(task, needed_by)
-        wildcards = tuple((n, values[n]) for n in names)
-        outputs = tuple(self._outputs(task, slot, values, job) for slot in task.outputs)
-        first = next((self.graph.files[f].path for part in outputs for f in part.files), None)
-        words = "".join(f"?{n}={v}" for n, v in wildcards)
-        state_key = first if first is not None else f"//{task.kind.value}/{task.name}{words}"
+        wildcards = tuple([(n, values[n]) for n in names])
+        outputs = tuple([self._outputs(task, slot, values, job) for slot in task.outputs])
+        first = next((part.files[0] for part in outputs if part.files), None)
+        if first is not None:
+            state_key = self.graph.files[first].path
+        else:
+            words = "".join(f"?{n}={v}" for n, v in wildcards)
+            state_key = f"//{task.kind.value}/{task.name}{words}"
         self._jobs[key] = job
         self.values[job] = values
         self.graph.set_job(Job(job, task.name, task.kind, state_key, wildcards, outputs=outputs))
@@ -332,11 +335,10 @@ class Expander:
     def _outputs(self, task: Task, slot: Entries, values: Values, job: JobId) -> Slice:
         files = []
         for entry in slot.entries:
-            pattern = entry.pattern.fill(values)
-            if pattern.is_glob:
-                path, form = pattern.text, Form.GLOB
+            if entry.pattern.is_glob:
+                path, form = entry.pattern.fill(values).text, Form.GLOB
             else:
-                path = pattern.prefix
+                path = entry.pattern.start(values)
                 form = Form.DIRECTORY if path.endswith("/") else Form.FILE
             known = self.graph.by_path.get(path)
             if known is not None:
@@ -360,15 +362,24 @@ class Expander:
         inside = self._parents.get(path) if form is Form.DIRECTORY else None
         if form is Form.FILE:
             inside = self._parents.get(path + "/")
-        for folder in parents(path):
-            known = self.graph.by_path.get(folder, self.graph.by_path.get(folder[:-1]))
-            holder = self.graph.files[known].producer if known is not None else None
-            if holder is not None and holder != job:
-                inside = holder
-            self._parents.setdefault(folder, job)
+        folders = parents(path)
+        if folders and folders[0] not in self._apart_from:
+            holders = [holder for folder in folders if (holder := self._holder(folder)) not in (None, job)]
+            inside = holders[-1] if holders else inside
+            for folder in folders:
+                self._parents.setdefault(folder, job)
+            if not holders:
+                self._apart_from.add(folders[0])
         if inside is not None and inside != job:
             other = self.tasks[self.graph.jobs[inside].task]
             raise shared(path, (other, next(other.output_entries())), entry)
+        if inside is not None or form is Form.DIRECTORY:
+            self._apart_from.clear()  # from now on there is one job that may make more in there
+
+    def _holder(self, folder: str) -> JobId | None:
+        """The job that makes a directory as a whole."""
+        known = self.graph.by_path.get(folder, self.graph.by_path.get(folder[:-1]))
+        return self.graph.files[known].producer if known is not None else None
 
     def _fill(self, job: JobId) -> None:
         """Find what a job reads, as far as it can be known now."""
@@ -409,17 +420,21 @@ class Expander:
             if producer is not None:
                 requires.add(producer)
                 self.whole.add(producer)
-        gathers = any(entry.pattern.is_glob for entry in task.input_entries())
-        if gathers and not any(p.files for p in parts) and not blockers:
+        if not blockers and task.gathers and not any(p.files for p in parts):
             self._matched_nothing(task, values)
         self.graph.set_job(
-            replace(
-                spec,
-                inputs=tuple(parts),
-                needs=tuple(dict.fromkeys(needs)),
-                requires=tuple(sorted((requires | blockers) - {job})),
-                after=tuple(sorted(after - {job})),
-                growing=bool(blockers),
+            Job(
+                job,
+                spec.task,
+                spec.kind,
+                spec.key,
+                spec.wildcards,
+                tuple(parts),
+                spec.outputs,
+                tuple(dict.fromkeys(needs)) if needs else (),
+                tuple(sorted((requires | blockers) - {job})) if requires or blockers else (),
+                tuple(sorted(after - {job})) if after else (),
+                bool(blockers),
             )
         )
 
@@ -454,12 +469,11 @@ class Expander:
         requires: set[JobId],
     ) -> set[JobId]:
         """Add the files of one pattern; what must be settled before they are all known."""
-        pattern = entry.pattern.fill(values)
-        if pattern.is_glob:
-            paths, blockers = self.gather(pattern)
+        if entry.pattern.is_glob:
+            paths, blockers = self.gather(entry.pattern.fill(values))
             files += [self.file(p, job.id) for p in paths if not self._is_own(job, p)]
             return blockers - {job.id}
-        path = pattern.prefix
+        path = entry.pattern.start(values)
         file = self.file(path, job.id)
         self._refuse_own(job, file, entry)
         producer = self.graph.files[file].producer
@@ -590,7 +604,7 @@ class Expander:
         for entry in candidate.task.input_entries():
             if entry.pattern.is_glob:
                 continue
-            path = entry.pattern.fill(rows[0]).prefix
+            path = entry.pattern.start(rows[0])
             known = self._possible.get(path)
             if known is None:
                 known = self.disk.exists(path) and self._owner(path) is None
@@ -628,21 +642,22 @@ class Expander:
             rows, blockers = self._join(task)
         finally:
             self._busy.discard(task.name)
-        rows = [
-            row for row in rows if all(n in row for n in task.names) and not self._is_elsewhere(task, row)
-        ]
+        names = set(task.names)
+        rows = [row for row in rows if row.keys() >= names and not self._is_elsewhere(task, row)]
+        entries = [entry for entry in task.output_entries() if not entry.pattern.is_glob]
         for row in rows:
-            for entry in task.output_entries():
-                if not entry.pattern.is_glob:
-                    self._made.register(entry.pattern.path(row), task, entry, row)
+            for entry in entries:
+                self._made.register(entry.pattern.path(row), task, entry, row)
         self._rows[task.name] = (rows, blockers)
         self._row_index.pop(task.name, None)
         return rows, blockers
 
     def _is_elsewhere(self, task: Task, values: Values) -> bool:
         """Whether other tasks name literally all that a wildcard task would make with these values."""
+        if not self.index.has_literals or not task.names:
+            return False
         patterns = [entry.pattern for entry in task.output_entries()]
-        if not task.names or not patterns or any(p.is_glob for p in patterns):
+        if not patterns or any(p.is_glob for p in patterns):
             return False
         return all(self.index.is_literal(p.path(values)) for p in patterns)
 

@@ -28,12 +28,17 @@ class Index:
     def __init__(self, tasks: Iterable[Task]) -> None:
         self._literal: dict[str, tuple[Task, Entry]] = {}
         self._patterns: dict[tuple[str, str], list[tuple[Task, Entry]]] = {}
+        self._nearest: dict[tuple[str, str], list[tuple[Task, Entry]]] = {}
         self.open: list[tuple[Task, Entry]] = []  # every output that is not one literal path
         self.clashes: list[TaskfileError] = []
         for task in tasks:
             for entry in task.output_entries():
                 self._add(task, entry)
         self._look_inside()
+        self.has_literals = bool(self._literal)
+        self.has_globs = any(entry.pattern.is_glob for _, entry in self.open)
+        ends = [path[-1:] for path in self._literal] + [entry.pattern.suffix[-1:] for _, entry in self.open]
+        self._has_directories = any(end in ("/", "") for end in ends)  # or what may turn out to be one
 
     def _look_inside(self) -> None:
         """A literal output that lies inside another one's directory is a mistake, too."""
@@ -58,7 +63,7 @@ class Index:
     def candidates(self, path: str) -> list[Candidate]:
         """Every task that can make `path`, as an output of its own or inside an output directory."""
         found = self._exact(path)
-        if found:
+        if found or not self._has_directories:
             return found
         for folder in parents(path):
             if found := self._exact(folder):
@@ -72,15 +77,25 @@ class Index:
         if not self._patterns:
             return []
         found: list[Candidate] = []
-        folders = [*parents(path), ""] if not path.startswith("/") else parents(path)
-        endings = {_ending(path), ""}
-        for folder in folders:
-            for ending in endings:
-                for task, entry in self._patterns.get((folder, ending), ()):
-                    values = entry.pattern.match(path)
-                    if values is not None and not any(c.task is task and c.values == values for c in found):
-                        found.append(Candidate(task, values, literal=False, is_glob=entry.pattern.is_glob))
+        for task, entry in self._near(path):
+            values = entry.pattern.match(path)
+            if values is not None and not any(c.task is task and c.values == values for c in found):
+                found.append(Candidate(task, values, literal=False, is_glob=entry.pattern.is_glob))
         return found
+
+    def _near(self, path: str) -> list[tuple[Task, Entry]]:
+        """The patterns that have a folder and an ending in common with a path."""
+        key = (path[: path.rfind("/", 0, -1) + 1], _ending(path))
+        known = self._nearest.get(key)
+        if known is None:
+            folders = [*parents(path), ""] if not path.startswith("/") else parents(path)
+            known = self._nearest[key] = [
+                pattern
+                for folder in folders
+                for ending in dict.fromkeys((key[1], ""))
+                for pattern in self._patterns.get((folder, ending), ())
+            ]
+        return known
 
     def is_literal(self, path: str) -> bool:
         """Whether a task names the path literally."""

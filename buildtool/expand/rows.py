@@ -23,12 +23,15 @@ def joined(task: Task, pattern: Pattern, rows: Iterable[Values], paths: Iterable
     rows = list(rows)
     shared = [name for name in pattern.names if rows and name in rows[0]]
     found: dict[tuple[str, ...], dict[tuple[str, ...], Values]] = {}
+    near = [p for p in own if p.may_overlap(pattern)]
     for path in paths:
         values = pattern.match(path)
-        if values is not None and not any(p.match(path) is not None for p in own):
-            found.setdefault(tuple(values[n] for n in shared), {})[tuple(values.values())] = values
+        if values is not None and not any(p.match(path) is not None for p in near):
+            found.setdefault(tuple([values[n] for n in shared]), {})[tuple(values.values())] = values
     return [
-        {**row, **values} for row in rows for values in found.get(tuple(row[n] for n in shared), {}).values()
+        {**row, **values}
+        for row in rows
+        for values in found.get(tuple([row[n] for n in shared]), {}).values()
     ]
 
 

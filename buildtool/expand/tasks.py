@@ -72,6 +72,11 @@ class Task:
         """Whether it is exactly one job."""
         return not self.names and self.rows is None and self.rows_from is None
 
+    @cached_property
+    def gathers(self) -> bool:
+        """Whether some input is a glob."""
+        return any(entry.pattern.is_glob for entry in self.input_entries())
+
     def input_entries(self) -> Iterator[Entry]:
         """Every pattern of `inputs`."""
         for slot in self.inputs:

@@ -95,6 +95,7 @@ class StateReader:
 
     def __init__(self, source: Source) -> None:
         self._source = source
+        self._knowledge: Knowledge | None = None
 
     @classmethod
     def open(cls, directory: str) -> StateReader:
@@ -127,6 +128,8 @@ class StateReader:
 
     def job(self, key: str) -> JobRecord | None:
         """The last run of a job; None if it never ran, or if its record cannot be read."""
+        if key not in self._known().seconds:
+            return None
         raw = to_bytes(key)
         rows = self._source.rows(f"SELECT {JOB} FROM jobs WHERE key=?", (raw,))
         if not rows:
@@ -162,20 +165,17 @@ class StateReader:
         return self._read("SELECT key FROM jobs ORDER BY key", lambda rows: [to_text(key) for (key,) in rows])
 
     def durations(self) -> Mapping[str, float]:
-        """How many seconds each job took when it last ran, by key."""
-        return self._load().seconds
+        """How many seconds each job took when it last ran, by key; as it is at any moment."""
+        return MappingProxyType(self._known().seconds)
 
     def owner(self, path: str) -> str | None:
         """The key of the job that made exactly this path, even if no record tells of it any more."""
-        return self._read(
-            f"SELECT {MAKER} FROM outputs WHERE path=?",
-            lambda rows: to_text(rows[0][0]) if rows else None,
-            to_bytes(path),
-        )
+        return self._known().owner(path)
 
     def owned(self) -> dict[str, str]:
-        """Every path that a job made, strays included, with the key of that job."""
-        return self._load().owners
+        """Every path that a job made, strays included, with the key of that job; as it is now."""
+        known = self._known()
+        return dict(known.owners if isinstance(known, Known) else self._load().owners)
 
     def strays(self) -> dict[str, Stray]:
         """The paths among `owned` that no record tells of any more.
@@ -248,6 +248,12 @@ class StateReader:
             to_bytes(name),
         )
 
+    def _known(self) -> Knowledge:
+        """Read once; who writes keeps it right."""
+        if self._knowledge is None:
+            self._knowledge = self._load()
+        return self._knowledge
+
     def _load(self) -> Known:
         """All that is known of all jobs, in memory."""
         with _no_collection():
@@ -272,7 +278,6 @@ class State(StateReader):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._database = database
-        self._knowledge: Knowledge | None = None
         self._processes: dict[str, tuple[object, ...]] = {}  # of running jobs, not written yet
         self._coded: set[str] = set()  # codes that were written by this process
 
@@ -285,26 +290,9 @@ class State(StateReader):
         """
         return State(Database(directory, durable=durable))
 
-    def job(self, key: str) -> JobRecord | None:
-        """The last run of a job; None if it never ran, or if its record cannot be read."""
-        return super().job(key) if key in self._known().seconds else None
-
     def close(self, *, seal: bool = True) -> None:
         """Commit and let go of the file; `seal` it as what it is to be found as."""
         self._database.close(seal=seal)
-
-    def durations(self) -> Mapping[str, float]:
-        """How many seconds each job took when it last ran, by key; as it is at any moment."""
-        return MappingProxyType(self._known().seconds)
-
-    def owner(self, path: str) -> str | None:
-        """The key of the job that made exactly this path, even if no record tells of it any more."""
-        return self._known().owner(path)
-
-    def owned(self) -> dict[str, str]:
-        """Every path that a job made, strays included, with the key of that job; as it is now."""
-        known = self._known()
-        return dict(known.owners) if isinstance(known, Known) else super().owned()
 
     def commit(self) -> None:
         """Make everything written so far durable, as one."""
@@ -442,12 +430,6 @@ class State(StateReader):
         """From now on few jobs are asked for, so that not all is read for them."""
         if self._knowledge is None:
             self._knowledge = Sought(self._database.rows)
-
-    def _known(self) -> Knowledge:
-        """Read once, and kept right from then on: nobody else writes."""
-        if self._knowledge is None:
-            self._knowledge = self._load()
-        return self._knowledge
 
     def _write_processes(self) -> None:
         for values in self._processes.values():

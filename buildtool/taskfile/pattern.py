@@ -131,7 +131,17 @@ class Pattern:
 
     def path(self, values: Mapping[str, str]) -> str:
         """The one path that the pattern, which holds no glob, is with all its wildcards filled in."""
-        return "".join(values[p.name] if isinstance(p, Wild) else str(p) for p in self.parts)
+        return "".join([values[p.name] if isinstance(p, Wild) else str(p) for p in self.parts])
+
+    def start(self, values: Mapping[str, str]) -> str:
+        """The prefix of the pattern with these wildcards filled in: the path, if it holds nothing else."""
+        found = []
+        for part in self.parts:
+            text = values.get(part.name) if isinstance(part, Wild) else part
+            if not isinstance(text, str):
+                break
+            found.append(text)
+        return "".join(found)
 
     def may_overlap(self, other: Pattern) -> bool:
         """Whether one path could match both; False is certain, True is a guess."""
