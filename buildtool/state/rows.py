@@ -18,6 +18,7 @@ from buildtool.state.records import Away, BuildRecord, ClusterRecord, HistoryRec
 LONGEST = 64 * 1024  # characters of an item's text that are kept
 BIGGEST = 2**63  # SQLite's integers are smaller
 IS_DIGEST = re.compile(r"[0-9a-f]{32}").fullmatch
+IS_CONTENT = re.compile(r"[dflx][0-9a-f]{32}").fullmatch  # of a file: a letter says what it is
 
 # Details begin with the letter of their form. In form `d`, raw deflate has this dictionary: what most jobs
 # have in common, the most frequent last. It can never be changed, only be joined by another form.
@@ -46,12 +47,16 @@ def to_text(raw: bytes) -> str:
 
 def pack_digest(digest: str) -> str | bytes:
     """A digest in half the space, if it is one of ours; anything else as it is."""
+    if IS_CONTENT(digest):
+        return digest[0].encode("ascii") + bytes.fromhex(digest[1:])
     return bytes.fromhex(digest) if IS_DIGEST(digest) else digest
 
 
 def unpack_digest(stored: str | bytes) -> str:
     """The digest that `pack_digest` was given."""
-    return stored if isinstance(stored, str) else stored.hex()
+    if isinstance(stored, str):
+        return stored
+    return stored.hex() if len(stored) == 16 else stored[:1].decode("ascii") + stored[1:].hex()
 
 
 def to_json(value: object) -> str:
@@ -62,12 +67,17 @@ def to_json(value: object) -> str:
 def pack_details(job: JobRecord) -> bytes:
     """Fingerprint, wildcards and found inputs in little space, without texts that are too long to show.
 
-    They are compressed JSON. Digests do not compress: those of the usual form follow it, 16 bytes each.
+    They are compressed JSON. Digests do not compress: those of the usual form follow it, 16 bytes each; the letter of
+    those of files stays.
     """
     items: list[Sequence[str | None]] = []
     digests = []
     for kind, name, digest, text in job.fingerprint.items:
         short = text if text is None or len(text) <= LONGEST else None
+        if digest is not None and IS_CONTENT(digest):
+            items.append((kind, name, short, digest[0], None))
+            digests.append(digest[1:])
+            continue
         if digest is None or not IS_DIGEST(digest):
             items.append((kind, name, short, digest))
             continue
@@ -98,6 +108,10 @@ def unpack_details(stored: bytes) -> Details:
     at = 0
     whole = []
     for kind, name, *rest in items:
+        if len(rest) == 3:
+            whole.append(Item(kind, name, rest[1] + digests[at : at + 32], rest[0]))
+            at += 32
+            continue
         if len(rest) == 2:
             whole.append(Item(kind, name, rest[1], rest[0]))
             continue
@@ -128,7 +142,7 @@ def to_stamps(rows: list[tuple[Any, ...]]) -> dict[str, Stamp]:
             ctime,
             inode if inode >= 0 else inode + 2 * BIGGEST,
             mode,
-            digest.hex() if digest.__class__ is bytes else digest,
+            unpack_digest(digest),
             at,
         )
         for path, size, mtime, ctime, inode, mode, digest, at in rows
