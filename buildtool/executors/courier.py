@@ -274,14 +274,17 @@ class Courier:
             self._inbox.put(other)
         return found
 
+    def _key(self, kind: str) -> str:
+        """A new key. From what others of its kind took, a cluster foresees how long one takes, and grows for that."""
+        return f"bt-{kind}-{self._nonce}-{next(self._numbers)}"
+
     def _call(self, text: str, names: Data, **options: Any) -> Any:
         """A future of an expression, evaluated on a machine of the cluster."""
-        key = f"bt-{self._nonce}-{next(self._numbers)}"
         return self._client.submit(
             eval,
             text,
             {"name": self._boot_name, "kit": self._kit_future, **names},
-            key=options.pop("key", key),
+            key=options.pop("key", None) or self._key("ask"),
             pure=False,
             retries=0,
             **options,
@@ -317,7 +320,7 @@ class Courier:
         """Have something wait in the place of what is held back: a cluster grows with what waits there."""
         for held in self._held:
             if held.probe is None:
-                key = f"bt-{self._nonce}-{next(self._numbers)}"
+                key = self._key("probe")
                 resources = dict(luggage(held.batch.works[0][0]).resources) or None
                 held.probe = self._client.submit(eval, "None", key=key, pure=False, resources=resources)
                 held.probe.add_done_callback(lambda done: self._inbox.put(_Done(done.key)))
@@ -361,6 +364,7 @@ class Courier:
         future = self._call(
             f"{BOOT}.run(batch, kit, code, contents)",
             {"batch": order, "code": code, "contents": contents},
+            key=self._key("job"),
             priority=remote.urgency,
             resources=dict(remote.resources) or None,
         )
