@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import json
 import os
@@ -91,7 +92,9 @@ class DaskCluster:
 @functools.cache
 def nursery() -> Nursery:
     """Where the machines of all tests of this process come from."""
-    return Nursery()
+    found = Nursery()
+    atexit.register(found.close)
+    return found
 
 
 def kill(process: subprocess.Popen[Any] | Started) -> None:

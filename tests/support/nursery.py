@@ -226,6 +226,10 @@ def serve(wire: socket.socket) -> None:
             if wire.fileno() in ready:
                 data, fds, *_ = socket.recv_fds(wire, _MOST, 3)
                 if not data:
+                    for pid in started:
+                        os.kill(pid, signal.SIGKILL)
+                    while started:
+                        _tell_ended(started, wait=True)
                     return
                 pid = os.fork()
                 if not pid:
@@ -237,9 +241,9 @@ def serve(wire: socket.socket) -> None:
                 teller.sendall(b"%d\n" % pid)
 
 
-def _tell_ended(started: dict[int, socket.socket]) -> None:
+def _tell_ended(started: dict[int, socket.socket], *, wait: bool = False) -> None:
     while started:
-        pid, status = os.waitpid(-1, os.WNOHANG)
+        pid, status = os.waitpid(-1, 0 if wait else os.WNOHANG)
         if not pid:
             return
         with started.pop(pid) as teller, contextlib.suppress(OSError):

@@ -250,6 +250,7 @@ class Server:
     async def close(self, _: web.Application) -> None:
         """End all machines."""
         await asyncio.gather(*(cluster.stop("the tests are over") for cluster in self.clusters.values()))
+        self.nursery.close()
 
 
 def _always(answer: Any, status: int = 200) -> Handler:
