@@ -1,7 +1,7 @@
 """Python programs that start at once: copies of a process that has loaded what is slow to load.
 
 Each is a process and a session of its own, with the arguments, the environment, the directory and the import path that
-`python -P …` would have given it. A test that wants another Python starts that itself.
+`python …` would have given it. A test that wants another Python starts that itself.
 
 Run as a program, this file is the nursery: it is asked through the socket that is its standard input.
 """
@@ -90,14 +90,14 @@ class Started:
 
 
 class Nursery:
-    """A process that starts others, in the network of who made it. It ends with that."""
+    """A process that starts others, in the network of who made it. It ends with that. `loaded`: more that it loads."""
 
-    def __init__(self) -> None:
+    def __init__(self, *loaded: str) -> None:
         self._wire, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours = {name: value for name, value in os.environ.items() if not name.startswith(("DASK", "PYTHON"))}
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", __file__],
+                [sys.executable, __file__, *loaded],
                 stdin=theirs,
                 cwd="/",
                 env=ours,
@@ -251,7 +251,8 @@ def _tell_ended(started: dict[int, socket.socket], *, wait: bool = False) -> Non
 
 
 if __name__ == "__main__":
-    for name in LOADED:
+    del sys.path[0]  # the folder of this file
+    for name in (*LOADED, *sys.argv[1:]):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     serve(socket.socket(fileno=os.dup(0)))
