@@ -114,7 +114,7 @@ def command(  # one parameter an option: click's way
     os.chdir(taskfile.root)  # jobs that run in the root start faster when this process is there, too
     with signals:
         watch = Watch(
-            lambda: load_taskfile(path),
+            lambda looked: load_taskfile(path, looked),
             request,
             options,
             Habits(debounce / 1000, poll),

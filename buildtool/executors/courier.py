@@ -12,6 +12,7 @@ import queue
 import secrets
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -92,7 +93,9 @@ class Courier:
         self._code = ""  # the name of the project's code when jobs were last sent
         self._leaving = threading.Event()
         self._connected = False
-        self._compared = self._renewed = self._differs = False
+        self._held: deque[_Held] = deque()  # batches that have come and are not sent
+        self._compared = self._expected = self._renewed = self._differs = False
+        self._difference = ""  # as it was told of this cluster
         self._here: Data = {}  # what this machine was like when they were compared
         self._looked_here = 0.0
         self._brought: set[int] = set()  # jobs whose outputs are on their way, or came
@@ -193,6 +196,8 @@ class Courier:
         finally:
             self._connected = False
             self._fetchers.shutdown(wait=False, cancel_futures=True)
+            while self._held:  # if there will be another cluster, it is for that one
+                self._inbox.put(self._held.popleft().batch)
             with contextlib.suppress(Exception):
                 close()
         return None
@@ -205,7 +210,8 @@ class Courier:
         self._codes.clear()
         self._threads = {}
         self._lonely_since = None
-        self._compared = False
+        self._compared = self._expected = False
+        self._difference = ""
         for sent in lost.values():
             for work, _ in sent.batch.works:
                 self._tell(Lost(work.id, "its cluster was lost"))
@@ -230,6 +236,7 @@ class Courier:
     def _serve(self) -> None:
         looked = time.monotonic()
         while True:
+            self._send_held()
             try:
                 message = self._inbox.get(timeout=max(0.0, looked + _TICK - time.monotonic()))
             except queue.Empty:
@@ -242,14 +249,14 @@ class Courier:
                         self._end({self._nonce}, now=True)
                     return
                 case Batch():
-                    try:
-                        self._send(message)
-                    except Exception:
-                        self._inbox.put(message)  # if there will be another cluster, it is for that one
-                        raise
+                    self._held.append(_Held(message))
                 case Stop(ids, now):
                     self._stop(ids, now=now)
-                case _Done():
+                case _Done(key):
+                    for held in self._held:
+                        if held.probe is not None and held.probe.key == key:
+                            held.probe = None
+                            self._look()  # a machine has come
                     self._collect([message, *self._all_done()])
 
     def _all_done(self) -> list[_Done]:
@@ -267,14 +274,17 @@ class Courier:
             self._inbox.put(other)
         return found
 
+    def _key(self, kind: str) -> str:
+        """A new key. From what others of its kind took, a cluster foresees how long one takes, and grows for that."""
+        return f"bt-{kind}-{self._nonce}-{next(self._numbers)}"
+
     def _call(self, text: str, names: Data, **options: Any) -> Any:
         """A future of an expression, evaluated on a machine of the cluster."""
-        key = f"bt-{self._nonce}-{next(self._numbers)}"
         return self._client.submit(
             eval,
             text,
             {"name": self._boot_name, "kit": self._kit_future, **names},
-            key=options.pop("key", key),
+            key=options.pop("key", None) or self._key("ask"),
             pure=False,
             retries=0,
             **options,
@@ -292,10 +302,30 @@ class Courier:
 
     # -- sending ---------------------------------------------------------------------------------------------
 
+    def _send_held(self) -> None:
+        """Send what has come, once it is known what the machines are like: until there are any, it is held back."""
+        while self._held:
+            batch = self._held[0].batch
+            remote = luggage(batch.works[0][0])
+            self._ask_again(remote.code[0])
+            if self._cluster.drift != "ignore" and self._is_to_be_compared():
+                self._compare(remote.imports)
+                if not self._compared:
+                    self._ask_for_machines()
+                    return
+            self._send(batch)
+            self._held.popleft()
+
+    def _ask_for_machines(self) -> None:
+        """Have something wait in the place of what is held back: a cluster grows with what waits there."""
+        for held in self._held:
+            if held.probe is None:
+                key = self._key("probe")
+                resources = dict(luggage(held.batch.works[0][0]).resources) or None
+                held.probe = self._client.submit(eval, "None", key=key, pure=False, resources=resources)
+                held.probe.add_done_callback(lambda done: self._inbox.put(_Done(done.key)))
+
     def _send(self, batch: Batch) -> None:
-        self._ask_again(luggage(batch.works[0][0]).code[0])
-        if self._cluster.drift != "ignore" and self._is_to_be_compared():
-            self._compare(luggage(batch.works[0][0]).imports)
         jobs: list[Data] = []
         works: list[tuple[Work, Data]] = []
         contents: dict[str, list[Any]] = {}
@@ -334,6 +364,7 @@ class Courier:
         future = self._call(
             f"{BOOT}.run(batch, kit, code, contents)",
             {"batch": order, "code": code, "contents": contents},
+            key=self._key("job"),
             priority=remote.urgency,
             resources=dict(remote.resources) or None,
         )
@@ -361,17 +392,24 @@ class Courier:
         return known != self._here
 
     def _compare(self, imports: tuple[str, ...]) -> None:
-        """See whether the machines are like this one; while there are none, what was noted is all there is."""
+        """See whether the machines are like this one; while there are none, whether what was noted of them is."""
         cluster = self._cluster
-        if not self._compared:
-            self._here = drifts.surroundings(cluster.root)
-        self._compared, here = True, self._here
-        self._looked_here = time.monotonic()
         names = {"name": f"bt_environs_{self._kit}", "kit": runtime().data}
-        there = list(self._ask(f"{ENVIRONS}.environs()", names, list(self._threads)[:_ASKED]).values())
+        asked = list(self._threads)[:_ASKED]
+        there = list(self._ask(f"{ENVIRONS}.environs()", names, asked).values())
+        if asked and not there:
+            self._look()  # they may be gone
+        was_compared = self._compared
+        self._compared = was_compared or bool(there) or not self._threads.keys().isdisjoint(asked)
         noted = (cluster.made_with or {}).get("environment")
+        if not self._compared and (noted is None or self._expected):
+            return
+        if not was_compared:
+            self._here = drifts.surroundings(cluster.root)
+        here = self._here
+        self._looked_here = time.monotonic()
         if not there and noted is not None:
-            there = [noted]
+            there, self._expected = [noted], True
         found = drifts.differences(here, there, cluster.made_with, cluster.settings, imports)
         if not found:
             if self._differs:
@@ -392,7 +430,9 @@ class Courier:
                 hint=cluster.remedy,
             )
         text = drifts.told(cluster.title, found, remedy=cluster.remedy)
-        self._tell(Passed(Differs(self._name, text, short)))
+        if text != self._difference or was_compared:  # what was noted may have told so already
+            self._tell(Passed(Differs(self._name, text, short)))
+        self._difference = text
 
     def _others(self) -> bool:
         """Whether somebody else is connected to the scheduler."""
@@ -520,6 +560,8 @@ class Courier:
     def _stop(self, ids: Iterable[int], *, now: bool) -> None:
         """End jobs: what runs is told to, and what waits is taken back."""
         self._stopped.update(ids)
+        for held in [h for h in self._held if {work.id for work, _ in h.batch.works} <= self._stopped]:
+            self._held.remove(held)
         known = {work.id for sent in self._jobs.values() for work, _ in sent.batch.works}
         self._tell_stopped(number for number in ids if number not in known and number not in self._brought)
         self._end({f"{self._nonce}-{number}" for number in ids}, now=now)
@@ -566,7 +608,7 @@ class Courier:
             self._tell(Sized(float(max(1, sum(threads.values()), self._cluster.most) * _DEEP)))
             self._take_back()  # what ran on a machine that is gone waits for another one
         now = time.monotonic()
-        if threads or not self._jobs:
+        if threads or not (self._jobs or self._held):
             self._lonely_since = None
         elif self._lonely_since is None:
             self._lonely_since = now
@@ -605,6 +647,14 @@ class _Sent:
         self.batch = batch
         self.future = future
         self.at = time.monotonic()
+
+
+class _Held:
+    """A batch that waits to be sent, and what waits in the cluster in its place."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+        self.probe: Any = None
 
 
 class _Done(NamedTuple):

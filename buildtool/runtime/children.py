@@ -64,20 +64,31 @@ def helpers() -> set[int]:
 def stop_forkserver() -> None:
     """End what `multiprocessing` forks from: it has imported code of the job that started it."""
     server: Any = getattr(sys.modules.get("multiprocessing.forkserver"), "_forkserver", None)
-    if getattr(server, "_forkserver_pid", None) in _children():  # else it may be one of our parent
+    if _is_child(getattr(server, "_forkserver_pid", None)):  # else it may be one of our parent
         with contextlib.suppress(Exception):  # it is Python's own, and not for others to use
             server._stop()  # noqa: SLF001
 
 
-def _children() -> list[int]:
-    """The children of this process; where the system does not tell them, one that nobody has."""
-    found = []
+def _is_child(pid: int | None) -> bool:
+    """Whether it is a child of this process. Lists of all in /proc may leave some out while threads end."""
+    if pid is None:
+        return False
     try:
-        for thread in os.listdir("/proc/self/task"):
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def _children() -> list[int]:
+    """The children of this process; where the system does not tell all of them, one that nobody has is among them."""
+    found = []
+    for thread in os.listdir("/proc/self/task") if os.path.isdir("/proc/self/task") else ("",):
+        try:
             with open(f"/proc/self/task/{thread}/children", "rb") as file:
                 found += [int(pid) for pid in file.read().split()]
-    except OSError:
-        return [0]
+        except OSError:  # the thread has just ended: another one has its children now
+            found.append(0)
     return found
 
 

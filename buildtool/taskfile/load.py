@@ -8,7 +8,8 @@ from __future__ import annotations
 import glob
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import tomli
@@ -23,6 +24,7 @@ from buildtool.taskfile.specs import Settings, Taskfile, Word
 from buildtool.text import did_you_mean, printable, size
 
 FILE_NAME = "Taskfile.toml"
+Look = tuple[int, int, int, int, int]  # size, times of change, inode and mode of a file
 LARGEST = 64_000_000  # bytes; nobody writes that, and a mistaken name should not fill the memory
 
 _NOUNS = {"vars": "variable", "env": "environment variable", "executors": "executor", "tasks": "task"}
@@ -49,17 +51,39 @@ def find_taskfile(start: str) -> str | None:
         folder = above
 
 
-def load_taskfile(path: str) -> Taskfile:
-    """The Taskfile at an absolute path, whose folder is the project root, or all its mistakes."""
-    found, errors = read_taskfile(path)
+@dataclass(slots=True)
+class Looked:
+    """What was looked at for a Taskfile."""
+
+    includes: dict[str, bool] = field(default_factory=dict)  # items of `include`; whether something was there
+    stamps: dict[str, Look | None] = field(
+        default_factory=dict
+    )  # files that were read, as they looked before
+
+
+def stamp(path: str) -> Look | None:
+    """How a file looks; nothing if it is not there."""
+    try:
+        st = os.stat(path)
+    except OSError:
+        return None
+    return st.st_size, st.st_mtime_ns, st.st_ctime_ns, st.st_ino, st.st_mode
+
+
+def load_taskfile(path: str, looked: Looked | None = None) -> Taskfile:
+    """The Taskfile at an absolute path, whose folder is the project root, or all its mistakes.
+
+    `looked` is filled with what was looked at, mistakes or not.
+    """
+    found, errors = read_taskfile(path, looked)
     raise_all(errors)
     return found
 
 
-def read_taskfile(path: str) -> tuple[Taskfile, list[BtError]]:
+def read_taskfile(path: str, looked: Looked | None = None) -> tuple[Taskfile, list[BtError]]:
     """What is well-formed of a Taskfile, and its mistakes; these are raised if a file cannot be read at all."""
     root, name = os.path.split(path)
-    reader = _Reader(root)
+    reader = _Reader(root, Looked() if looked is None else looked)
     reader.read(name)
     reader.check_executors()
     if reader.unread:
@@ -77,11 +101,25 @@ def read_taskfile(path: str) -> tuple[Taskfile, list[BtError]]:
     return found, reader.errors
 
 
+def included(root: str, names: Iterable[str]) -> set[str]:
+    """What is there of the items of `include`: files, and with `/` at their ends the directories on the way to them."""
+    found: set[str] = set()
+    for name in names:
+        folders = name.rstrip("/").split("/")[:-1]
+        for path in (name, *("/".join(folders[:at]) + "/" for at in range(1, len(folders) + 1))):
+            if glob.has_magic(path):
+                found.update(glob.glob(path, root_dir=root, recursive=True))
+            elif os.path.lexists(os.path.join(root, path)):
+                found.add(path)
+    return found
+
+
 class _Reader:
     """What was read so far of one project."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, looked: Looked) -> None:
         self.root = root
+        self.looked = looked
         self.errors: list[BtError] = []
         self.is_open = False  # patterns say what is included
         self.unread = False  # something that nobody knows is missing
@@ -94,6 +132,7 @@ class _Reader:
     def read(self, name: str, wanted: Place | None = None) -> None:
         """Read one file, which another one wants included perhaps, and then what it includes."""
         self.sources.append(name)
+        self.looked.stamps[name] = stamp(os.path.join(self.root, name))
         main = len(self.sources) == 1
         try:
             text = _text(self.root, name)
@@ -190,11 +229,12 @@ class _Reader:
                 TaskfileError(f"`{shown}` lies outside the project", place=word.place, hint=hint)
             )
             return []
+        self.looked.includes[name] = glob.has_magic(name) or os.path.lexists(os.path.join(self.root, name))
         if glob.has_magic(name):
             self.is_open = True
             found = sorted(glob.glob(name, root_dir=self.root, recursive=True))
             return [path for path in found if not os.path.isdir(os.path.join(self.root, path))]
-        if os.path.lexists(os.path.join(self.root, name)):
+        if self.looked.includes[name]:
             return [name.rstrip("/")]
         self.unread = True
         hint = did_you_mean(name, _beside(self.root, name)) or "paths are relative to the project root"

@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import os
 import posixpath
+import re
+import stat
 from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property
 from typing import NamedTuple
@@ -16,6 +18,7 @@ from buildtool.files import Disk
 from buildtool.graph import FileId, Form, JobId
 from buildtool.paths import STATE, parents
 from buildtool.project import Project
+from buildtool.taskfile.load import Look, Looked, included, stamp
 from buildtool.taskfile.pattern import Pattern, PatternError, parse_pattern
 from buildtool.watch.watches import ANYTHING
 
@@ -52,14 +55,37 @@ class Interest:
         self._listed: set[str] = set()
         self._found: dict[str, set[JobId]] = {}
         self._code: dict[str, set[str]] = {}
+        self._twins: set[str] = set()  # files that have another name, too: they may be written to by that
+        self._taskfiles: dict[str, Look | None] = {}  # that were read, as they looked then
+        self._includes: dict[str, bool] = {}
+        self._included: set[str] = set()
+        self._included_now: set[str] | None = None
         self.look_again([job.id for job in self._graph.jobs])
 
     # -- where -----------------------------------------------------------------------------------------------
 
+    def read_from(self, looked: Looked) -> None:
+        """The Taskfile was read from there, perhaps in vain."""
+        self._taskfiles |= looked.stamps
+        self._includes = looked.includes
+        absent = {name for name, there in looked.includes.items() if not there}
+        self._included = included(self._project.taskfile.root, self._includes) - absent
+
+    def included_since(self) -> set[str]:
+        """What is to be included (absolute), or lies on the way to it, and came or went since."""
+        now = included(self._project.taskfile.root, self._includes)
+        return {self._absolute(path.rstrip("/")) for path in now ^ self._included}
+
     def directories(self) -> set[str]:
         """The directories to watch (absolute): all that hold what is read, or the nearest ones that are there."""
         wanted = {name.rstrip("/") for name in self._disk.listed()}
-        files = {*self._project.taskfile.sources, *self._disk.texts, *self._code, *self._found}
+        files = {
+            *self._project.taskfile.sources,
+            *self._taskfiles,
+            *self._disk.texts,
+            *self._code,
+            *self._found,
+        }
         for path, form in self._sources():
             if form is Form.DIRECTORY:
                 below = self._inside[path] = self._below(path)
@@ -68,10 +94,18 @@ class Interest:
                 files |= {p for p in below if not p.endswith("/")}
             else:
                 files.add(path)
+        wanted |= {posixpath.dirname(re.split(r"[*?[]", name)[0]) for name in self._includes}
+        wanted |= {path.rstrip("/") for path in self._included if path.endswith("/")}
         self._aliases.clear()
+        self._twins.clear()
         for path in files:
             wanted.add(posixpath.dirname(path))
-            for real in _led_to(self._disk.absolute(path)):
+            where = self._disk.absolute(path)
+            with contextlib.suppress(OSError):
+                st = os.lstat(where)
+                if st.st_nlink > 1 and stat.S_ISREG(st.st_mode):
+                    self._twins.add(path)
+            for real in _led_to(where):
                 self._aliases.setdefault(real, set()).add(path)
                 wanted.add(os.path.dirname(real))
         self._absent = {path for path in wanted if not os.path.isdir(self._disk.absolute(path or "./"))}
@@ -126,6 +160,8 @@ class Interest:
         shown: dict[str, None] = {}
         plan = False
         pending = list(hints)
+        pending += (self._disk.absolute(path) for path in self._twins if self._looks_new(path))
+        self._included_now = None
         seen: set[str] = set()
         for hint in pending:
             if hint in seen:
@@ -189,22 +225,27 @@ class Interest:
             return [path for path in paths if path.startswith(below)]
 
         found = self.flips({self._absolute(name) for name in meant(self._disk.listed())})
+        if not below:
+            found |= self.included_since()
+        for path in meant(self._taskfiles):
+            where = self._disk.absolute(path)
+            if stamp(where) != self._taskfiles[path]:
+                found.add(where)
         for path in meant((*(p for p, _ in self._sources()), *self._found)):
-            stamp = self._disk.memory.get(path)
             where = self._disk.absolute(path)
             if path.endswith("/"):
                 before, now = self._inside.get(path, set()), self._below(path)
                 self._inside[path] = now
                 inside = (before ^ now) | {p for p in now if not p.endswith("/") and self._looks_new(p)}
                 found.update(self._disk.absolute(p.rstrip("/")) for p in inside)
-            elif stamp is None:
+            elif path not in self._disk.memory:
                 known = self._graph.by_path.get(path)
                 if known is not None and os.path.lexists(where) is (known in self._expander.missing):
                     found.add(where)
             elif self._looks_new(path):
                 found.add(where)
         tracked = (path for path in self._disk.memory if any(p.match(path) for _, p in self._tracked))
-        for path in meant((*self._project.taskfile.sources, *self._disk.texts, *tracked)):
+        for path in meant((*self._disk.texts, *tracked)):
             if self._looks_new(path):
                 found.add(self._disk.absolute(path))
         for task in self._expander.tasks.values():
@@ -213,17 +254,12 @@ class Interest:
         return found
 
     def _looks_new(self, path: str) -> bool:
-        try:
-            st = os.stat(self._disk.absolute(path))
-        except OSError:
-            return path in self._disk.memory
-        stamp = self._disk.memory.get(path)
-        now = (st.st_size, st.st_mtime_ns, st.st_ctime_ns, st.st_ino, st.st_mode)
-        return stamp is not None and stamp[:5] != now
+        known = self._disk.memory.get(path)
+        return known is not None and known[:5] != stamp(self._disk.absolute(path))
 
     def _is_for_the_plan(self, path: str) -> bool:
         """Whether another content or presence of a path may mean other jobs, or other inputs of jobs."""
-        if path in self._project.taskfile.sources or self._may_be_included(path):
+        if path in self._taskfiles or self._may_be_included(path) or self._is_included(path):
             return True
         known = self._graph.by_path.get(path)
         if known is not None and self._graph.files[known].producer is not None:
@@ -276,6 +312,14 @@ class Interest:
         return (
             path.endswith(".toml") and posixpath.dirname(path) in folders and path not in self._graph.by_path
         )
+
+    def _is_included(self, path: str) -> bool:
+        """Whether a path is one that is to be included, or lies on the way to such, and came or went."""
+        if not self._includes:
+            return False
+        if self._included_now is None:  # once for all that changed: it is looked for on the disk
+            self._included_now = included(self._project.taskfile.root, self._includes)
+        return not {path, path + "/"}.isdisjoint(self._included_now ^ self._included)
 
     def _seen(self, listing: str) -> set[str]:
         found = self._names.get(listing)

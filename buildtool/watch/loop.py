@@ -30,6 +30,7 @@ from buildtool.report.model import JobReport, Reporter
 from buildtool.session import Session
 from buildtool.signals import Signals
 from buildtool.state.store import State
+from buildtool.taskfile.load import Looked
 from buildtool.taskfile.specs import Taskfile
 from buildtool.text import printable
 from buildtool.watch.git import Repository
@@ -78,9 +79,9 @@ class Habits:
 
 @dataclass(slots=True)
 class Watch:
-    """One project under watch. `load` reads the Taskfile; `ended` is told of each build, with the lock held."""
+    """One project under watch. `load` reads the Taskfile and notes where; `ended` is told of each build, locked."""
 
-    load: Callable[[], Taskfile]
+    load: Callable[[Looked], Taskfile]
     request: Request
     options: Options
     habits: Habits
@@ -113,6 +114,8 @@ class Watch:
     _last_log: str | None = None
     _watched: tuple[int, int] = (0, 0)
     _directories: set[str] = field(default_factory=set)  # that are watched
+    _looked: Looked = field(default_factory=Looked)
+    _place: tuple[int, int] | None = None  # device and inode of the project's root
 
     def run(self) -> int:
         """Watch until somebody ends it; the exit code."""
@@ -170,12 +173,17 @@ class Watch:
 
     def _plan_and_build(self, options: Options) -> None:
         """Read the Taskfile, plan, and look at every job."""
+        self._looked = Looked()
         try:
-            taskfile = self.load()
+            taskfile = self.load(self._looked)
         except BtError as error:
             if self._taskfile is None:
                 raise
+            self._check_place()
             self.screen.trouble(error)  # the last good one stays in force
+            if self._interest is not None:
+                self._interest.read_from(self._looked)
+                self._watch(self._interest.directories())
             return
         self._unplanned = True
         self._bad.clear()
@@ -386,7 +394,10 @@ class Watch:
     def _take_interest(self, project: Project) -> None:
         """Watch what the project reads, from before the build looks at it."""
         interest = Interest(project)
+        interest.read_from(self._looked)
         self._interest = interest
+        if self._place is None:
+            self._place = _identity(project.taskfile.root)
         # What was watched until now may matter again: the build tells.
         self._watch(interest.directories() | self._directories)
 
@@ -408,13 +419,14 @@ class Watch:
             self._poll()
             return ()
         try:
-            new = self._watches.watch(directories, self._project.taskfile.root)
+            new = self._watches.watch(directories)
         except LimitError as error:
             self.screen.warning(f"{error}: looking every second or so instead")
             self._poll()
             return ()
         self._next_look = time.monotonic() + _NET
         self._pending |= self._interest.flips(new)  # what came between the look at a directory and its watch
+        self._pending |= self._interest.included_since() if new else set()
         return new
 
     def _poll(self) -> None:
@@ -438,6 +450,7 @@ class Watch:
         while True:
             if self._pending:
                 self._debounce()
+                self._check_place()
                 hints, self._pending = self._pending, set()
                 effect = self._judge(hints)
                 if effect and not self._goes_round(effect, slept=told):
@@ -455,6 +468,15 @@ class Watch:
                 return Effect(plan=True), "rebuild"
             if word == "failed" and self._bad:
                 return Effect(), "failed"
+
+    def _check_place(self) -> None:
+        """Raise StateError if the project is not where it was: what is kept in memory belongs to no place any more."""
+        if self._taskfile is None or self._place is None or _identity(self._taskfile.root) == self._place:
+            return
+        raise StateError(
+            f"the project at `{printable(self._taskfile.root)}` was moved or removed",
+            hint="if it is elsewhere now, run `bt watch` there",
+        )
 
     def _goes_round(self, effect: Effect, *, slept: bool) -> bool:
         """Whether builds follow each other because of what they write themselves; that is told, and ends here."""
@@ -548,3 +570,11 @@ class Watch:
                 break
             select.select([self.signals.fileno()], [], [], _GIT_LOOKS)
             self._pending |= self._watches.take()
+
+
+def _identity(directory: str) -> tuple[int, int] | None:
+    try:
+        st = os.stat(directory)
+    except OSError:
+        return None
+    return st.st_dev, st.st_ino

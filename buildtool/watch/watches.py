@@ -55,14 +55,14 @@ class Watches:
                 self._lose(hint)
         return found
 
-    def watch(self, directories: Iterable[str], root: str = "/") -> set[str]:
+    def watch(self, directories: Iterable[str]) -> set[str]:
         """Watch these (absolute) and no others; those that are new and were not there any more are left out.
 
-        That a directory above one of them, but below `root`, or `root` itself, is moved is told, too. Returns the new
+        That a directory above one of them is moved is told, too. Returns the new
         ones, of which changes may have been missed. Raises LimitError.
         """
         wanted = set(directories)
-        above = _above(wanted, root)
+        above = _above(wanted)
         if self._system is None:
             self._system = _start(self._hint)
         for known, still in ((self._watched, wanted), (self._above, above)):
@@ -123,13 +123,11 @@ def limit(error: OSError) -> str:
     return f"the system cannot watch directories: {(error.strerror or str(error)).lower()}"
 
 
-def _above(directories: Iterable[str], root: str) -> set[str]:
-    """The directories that hold others, from `root` down."""
+def _above(directories: Iterable[str]) -> set[str]:
+    """The directories that hold others, but for that at the top, which stays where it is."""
     found: set[str] = set()
     for path in directories:
-        while (path := os.path.dirname(path)) not in found and f"{path}/".startswith(f"{root.rstrip('/')}/"):
-            if path == "/":
-                break
+        while (path := os.path.dirname(path)) not in found and path != os.path.dirname(path):
             found.add(path)
     return found
 

@@ -141,6 +141,7 @@ def test_a_module_that_does_not_say_where_it_runs_is_trouble(
 def test_a_watch_asks_a_decorator_again_that_was_edited(farm: Farm, cloud: Cloud) -> None:
     farm.taskfile('[tasks.t]\noutputs = "t.txt"\ncall = "steps:where"\n')
     text = DECORATED.format(name=farm.cluster).replace("output.write_text(", "output.write_text('1 ' + ")
+    text = text.replace('"1s"', '"60s"')  # so long that it is still there when it is asked for again
     farm.write("steps.py", text)
     with Watching(farm, "-j2") as watch:
         watch.first()
@@ -156,7 +157,7 @@ def test_a_watch_asks_a_decorator_again_that_was_edited(farm: Farm, cloud: Cloud
         farm.write("steps.py", text.replace("cpu=8", "nothing=8").replace("'3 '", "'4 '"))
         [told] = [event["text"] for event in watch.round().events if event["event"] == "error"]
         assert "unexpected keyword argument 'nothing'" in told
-        farm.write("steps.py", text.replace("'3 '", "'5 '"))
+        farm.write("steps.py", text.replace("'3 '", "'5 '").replace('"60s"', '"1s"'))
         assert watch.round().ran == ["t"]
         assert farm.read("t.txt") == f"5 {other}"
         assert watch.end() == 130

@@ -19,8 +19,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
 
 
 @pytest.fixture
-def own_cluster(tmp_path: Path) -> Iterator[DaskCluster]:
-    """Two machines that may be harmed."""
-    found = DaskCluster(tmp_path / "cluster")
+def own_cluster(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[DaskCluster]:
+    """Machines that may be harmed: two, unless a test asks for another number of them."""
+    found = DaskCluster(tmp_path / "cluster", getattr(request, "param", 2))
     yield found
     found.close()

@@ -543,6 +543,14 @@ def test_an_input_is_sent_once(project: Project, tmp_path: Path) -> None:
         cluster.close()
 
 
+def with_distributed(python: Path, venv: Path) -> Path:
+    """A virtual environment of another Python; what is not imported there is not compiled."""
+    subprocess.run([python, "-m", "venv", "--without-pip", venv], check=True)
+    pip = [sys.executable, "-m", "pip", "--python", venv / "bin/python", "--disable-pip-version-check"]
+    subprocess.run([*pip, "install", "-q", "--no-compile", "distributed"], check=True)
+    return venv
+
+
 def test_another_python_on_the_machines(project: Project, tmp_path: Path) -> None:
     found = [
         *Path.home().glob(".pyenv/versions/3.1[2-9]*/bin/python3"),
@@ -551,9 +559,7 @@ def test_another_python_on_the_machines(project: Project, tmp_path: Path) -> Non
     if not found:
         pytest.skip("there is no other Python here")
     python = found[0]
-    venv = tmp_path / "venv"
-    subprocess.run([python, "-m", "venv", venv], check=True)
-    subprocess.run([venv / "bin/pip", "install", "-q", "distributed"], check=True)
+    venv = with_distributed(python, tmp_path / "venv")
     cluster = DaskCluster(tmp_path / "cluster", 1, python=str(venv / "bin/python"))
     try:
         lab(project, cluster, SHOUT)
@@ -634,9 +640,7 @@ def test_a_python_that_is_too_old_is_named(project: Project, tmp_path: Path) -> 
     found = [*Path.home().glob(".pyenv/versions/3.10*/bin/python3"), *Path("/usr/bin").glob("python3.10")]
     if not found:
         pytest.skip("there is no old Python here")
-    venv = tmp_path / "venv"
-    subprocess.run([found[0], "-m", "venv", venv], check=True)
-    subprocess.run([venv / "bin/pip", "install", "-q", "distributed"], check=True)
+    venv = with_distributed(found[0], tmp_path / "venv")
     (tmp_path / "p").symlink_to(venv / "bin/python")
     cluster = DaskCluster(tmp_path / "cluster", 1, python=str(venv / "bin/python"))
     try:

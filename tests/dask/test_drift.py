@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from pathlib import Path
 
 import pytest
 
-from support.cluster import LAB, DaskCluster
+from support.cluster import LAB, DaskCluster, kill
 from support.project import Project
 
 TASK = """
@@ -67,3 +68,53 @@ def test_busy_machines_are_compared_at_once(
             assert [future.status for future in busy] == ["pending"] * len(busy)
             process.terminate()
             process.communicate(timeout=30)
+
+
+def waits(address: str) -> None:
+    """Wait until a build has sent something that waits for a machine."""
+    from distributed import Client
+
+    keys = "[str(key) for s in __import__('distributed').Scheduler._instances for key in s.tasks]"
+    until = time.monotonic() + 30
+    with Client(address, set_as_default=False) as other:
+        while all(key.startswith(("bt-kit-", "bt-code-")) for key in other.run_on_scheduler(eval, keys)):
+            assert time.monotonic() < until
+            time.sleep(0.02)
+
+
+@pytest.mark.parametrize("own_cluster", [0], indirect=True)
+def test_machines_that_come_later_are_compared_before_the_first_job(
+    project: Project, own_cluster: DaskCluster, env: dict[str, str]
+) -> None:
+    versioned(project, own_cluster, "error")
+    process = project.start("build", "--json", env=env)
+    waits(own_cluster.address)
+    own_cluster.add_worker()
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 7, out + err
+    assert "humanlib: 2.0 here, 1.0 there" in err
+    assert '"started"' not in out
+    kill(own_cluster.workers.pop())
+    versioned(project, own_cluster, "warn")
+    process = project.start("build", "--json", env=env)
+    waits(own_cluster.address)
+    own_cluster.add_worker()
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 0, out + err
+    assert out.count("humanlib: 2.0 here, 1.0 there") == 1
+    assert out.index("humanlib: 2.0 here, 1.0 there") < out.index('"started"')
+    assert project.read("version.txt") == "1.0"
+
+
+@pytest.mark.parametrize("own_cluster", [0], indirect=True)
+def test_an_interrupt_ends_a_build_that_waits_for_machines(
+    project: Project, own_cluster: DaskCluster, env: dict[str, str]
+) -> None:
+    versioned(project, own_cluster, "warn")
+    process = project.start("build", "--json", env=env)
+    waits(own_cluster.address)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, out + err
+    own_cluster.add_worker()
+    assert project.build(env=env).ran == ["version"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
+import atexit
+import functools
 import json
 import os
 import signal
@@ -12,9 +13,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+from support.nursery import Nursery, Started, end_with_us
 from support.project import Project
 
+__all__ = ["LAB", "DaskCluster", "end_with_us", "kept", "kill", "lab"]
+
 POISON = "raise ImportError('there is no buildtool on this machine')\n"
+
+
+Process = subprocess.Popen[bytes] | Started
 
 
 class DaskCluster:
@@ -33,11 +40,11 @@ class DaskCluster:
         self.file.unlink(missing_ok=True)
         self.scheduler = self._start("scheduler", "--port", "0", "--scheduler-file", str(self.file))
         self.address = self._address()
-        self.workers: list[subprocess.Popen[bytes]] = []
+        self.workers: list[Process] = []
         for _ in range(workers):
             self.add_worker()
 
-    def add_worker(self, resources: str = "") -> subprocess.Popen[bytes]:
+    def add_worker(self, resources: str = "") -> Process:
         """One more machine."""
         more = ("--resources", resources) if resources else ()
         process = self._start("worker", self.address, "--nthreads", "1", "--no-nanny", *more)
@@ -51,16 +58,20 @@ class DaskCluster:
         for process in (*self.workers, self.scheduler):
             process.wait()
 
-    def _start(self, what: str, *words: str) -> subprocess.Popen[bytes]:
-        command = [self.python, "-m", f"distributed.cli.dask_{what}", "--no-dashboard", *words]
+    def _start(self, what: str, *words: str) -> Process:
+        command = ["-m", f"distributed.cli.dask_{what}", "--no-dashboard", *words]
+        command += ["--host", "127.0.0.1", *self.tls]
         env = {
             **os.environ,
             "PYTHONPATH": str(self.folder / "poison"),
             "DASK_TEMPORARY_DIRECTORY": str(self.folder),
         }
         with (self.folder / f"{what}.log").open("ab") as log:
+            if self.python == sys.executable:
+                out = log.fileno()
+                return nursery().start(command, cwd=self.folder, env=env, stdout=out, stderr=out)
             return subprocess.Popen(
-                [*command, "--host", "127.0.0.1", *self.tls],
+                [self.python, *command],
                 cwd=self.folder,
                 env=env,
                 stdout=log,
@@ -78,17 +89,15 @@ class DaskCluster:
         raise TimeoutError((self.folder / "scheduler.log").read_text())
 
 
-_C = ctypes.CDLL(None)
-_PR_SET_PDEATHSIG = 1  # of Linux's <sys/prctl.h>
+@functools.cache
+def nursery() -> Nursery:
+    """Where the machines of all tests of this process come from."""
+    found = Nursery()
+    atexit.register(found.close)
+    return found
 
 
-def end_with_us() -> None:
-    """Have this process killed when the tests end, however they do. Linux only."""
-    if sys.platform.startswith("linux"):
-        _C.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def kill(process: subprocess.Popen[Any]) -> None:
+def kill(process: subprocess.Popen[Any] | Started) -> None:
     """As when the machine is gone."""
     process.send_signal(signal.SIGKILL)
     process.wait()

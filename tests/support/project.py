@@ -135,16 +135,21 @@ class Project:
             **options,
         )
 
+    def call(self, *words: str, cwd: Path, env: dict[str, str] | None) -> tuple[int, str, str]:
+        """Call `bt` and wait for it: its exit code and what it printed."""
+        process = self.start(*words, cwd=cwd, env=env)
+        out, err = process.communicate(timeout=120)
+        return process.returncode, out, err
+
     def bt(self, *words: str, env: dict[str, str] | None = None, cwd: Path | None = None) -> Run:
         """Call `bt` and wait for it; of `build`, events are read, too (leave `--json` out)."""
         reading = bool(words) and words[0] == "build" and not {"-n", "--dry-run", "--help"} & {*words}
         if reading:
             words = (words[0], "--json", *words[1:])
         concerned = self.concerned(*words, cwd=cwd or self.folder, env=env) if reading else None
-        process = self.start(*words, cwd=cwd or self.folder, env=env)
-        out, err = process.communicate(timeout=120)
+        code, out, err = self.call(*words, cwd=cwd or self.folder, env=env)
         events = [json.loads(line) for line in out.splitlines()] if reading else []
-        run = Run(process.returncode, out, err, events)
+        run = Run(code, out, err, events)
         if concerned is not None:
             others = {name for name, event in run.finished.items() if event["status"] != "fresh"} - concerned
             assert not others, f"they would not have been looked at: {others}"

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from support.project import Project, Run
 
-PATIENCE = 30.0  # seconds; a hang is a failure
+PATIENCE = 60.0  # seconds; a hang is a failure
 
 
 class Watching:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from support.project import Project
-from support.watching import Watching
+from support.watching import PATIENCE, Watching
 
 UPPER = """
 [tasks.up]
@@ -145,6 +146,23 @@ def test_a_file_behind_a_link(project: Project) -> None:
         (far / "real").write_text("2")
         assert watch.round().ran == ["t"]
         assert project.read("out") == "2"
+
+
+@pytest.mark.parametrize("twin", ["in/b", "src/b"])
+def test_a_file_that_is_written_to_by_another_name(project: Project, twin: str) -> None:
+    project.taskfile(
+        '[tasks.t]\ninputs = "in/a"\noutputs = "o"\nrun = "cp {input} {output}"\n'
+        '[tasks.u]\ninputs = "src/c"\noutputs = "p"\nrun = "cp {input} {output}"\n'
+    )
+    project.write("in/a", "1")
+    project.write("src/c", "1")
+    os.link(project.folder / "in/a", project.folder / twin)
+    with Watching(project) as watch:
+        assert watch.first().ran == ["t", "u"]
+        for text in ("22", "33"):
+            project.write(twin, text)
+            assert watch.round().ran == ["t"]
+            assert project.read("o") == text
 
 
 def test_found_headers_count(project: Project) -> None:
@@ -320,19 +338,44 @@ def test_many_changes_at_once_are_one_build(project: Project) -> None:
         assert sum(told["event"] == "changed" for told in watch.seen) == 1
 
 
+TELL_OF_LOOKS = """
+from buildtool.watch.git import Repository
+
+look = Repository.busy_with
+
+def busy_with(self):
+    found = look(self)
+    if found is not None:
+        with open({path!r}, "a") as file:
+            file.write(".")
+    return found
+
+Repository.busy_with = busy_with
+"""
+
+
 def test_while_git_holds_its_lock_nothing_is_built(letters: Project) -> None:
     subprocess.run(["git", "init", "-q"], cwd=letters.folder, check=True)
     lock = letters.folder / ".git/index.lock"
-    with Watching(letters, "--debounce", "0") as watch:
+    looks, telling = letters.folder.parent / "looks", letters.folder.parent / "telling"
+    telling.mkdir()
+    (telling / "sitecustomize.py").write_text(TELL_OF_LOOKS.format(path=str(looks)))
+    where = os.pathsep.join([str(telling), str(Path(__file__).parents[2])])
+    with Watching(letters, "--debounce", "0", env={"PYTHONPATH": where}) as watch:
         watch.first()
         lock.touch()
         letters.write("in/a.txt", "half\n")
+        until = time.monotonic() + PATIENCE
+        while not looks.exists() or looks.stat().st_size < 3:  # it has seen the lock, and waits
+            assert time.monotonic() < until
+            time.sleep(0.01)
         letters.write("in/b.txt", "done\n")
         letters.write("in/a.txt", "done\n")
         lock.unlink()
         run = watch.round()
         assert run.ran == ["all", "up a", "up b"]
         assert letters.read("all.txt") == "DONE\nDONE\n"
+        assert sum(told["event"] == "changed" for told in watch.seen) == 1
 
 
 def test_a_lock_of_git_that_was_forgotten_is_waited_for_once(letters: Project) -> None:

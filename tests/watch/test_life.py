@@ -76,6 +76,31 @@ def test_an_included_taskfile_that_appears(copy: Project) -> None:
         assert watch.round().ran == ["b"]
 
 
+@pytest.mark.parametrize(
+    ("include", "words"),
+    [
+        ("more.toml", ()),
+        ("far/off/more.toml", ()),
+        ("far/*/more.toml", ()),
+        ("far/**/*.toml", ()),
+        ("far/off/more.toml", ("--poll",)),
+    ],
+)
+def test_what_is_to_be_included_is_waited_for(copy: Project, include: str, words: tuple[str, ...]) -> None:
+    with Watching(copy, *words) as watch:
+        watch.first()
+        copy.taskfile(f"include = ['{include}']\n" + COPY)
+        if "*" not in include:
+            assert f"no file `{include}` to include" in watch.until("error")[-1]["text"]
+        watch.until("waiting")
+        name = "more.toml" if include == "more.toml" else "far/off/more.toml"
+        for text in ("a", "b"):
+            copy.write(name, f'[tasks.{text}]\noutputs = "{text}"\nrun = "echo > {{output}}"\n')
+            assert watch.round().ran == [text]
+            copy.remove(name)
+            watch.until("waiting")
+
+
 def test_a_missing_input_is_told_and_waited_for(copy: Project) -> None:
     with Watching(copy) as watch:
         watch.first()
@@ -307,8 +332,25 @@ def test_a_project_that_is_deleted_is_told_of(project: Project) -> None:
     with Watching(project) as watch:
         watch.first()
         shutil.rmtree(project.folder)
-        assert watch.until("error")[-1]["text"] == "cannot read `Taskfile.toml`: no such file or directory"
-        assert watch.end() == 130
+        _, err = watch.process.communicate(timeout=PATIENCE)
+    assert watch.process.returncode == 5
+    assert f"the project at `{project.folder}` was moved or removed" in err
+
+
+@pytest.mark.parametrize("words", [(), ("--poll",)], ids=["told", "polling"])
+@pytest.mark.parametrize("above", [False, True], ids=["itself", "a directory above it"])
+def test_a_project_that_is_moved_is_told_of(project: Project, above: bool, words: tuple[str, ...]) -> None:
+    inner = Project(project.folder / "above/inner")
+    inner.taskfile('[tasks.t]\ninputs = "in/a"\noutputs = "o"\nrun = "cp {input} {output}"\n')
+    inner.write("in/a", "1")
+    with Watching(inner, *words) as watch:
+        watch.first()
+        moved = inner.folder.parent if above else inner.folder
+        moved.rename(project.folder / "elsewhere")
+        _, err = watch.process.communicate(timeout=PATIENCE)
+    assert watch.process.returncode == 5
+    assert f"the project at `{inner.folder}` was moved or removed" in err
+    assert not inner.folder.exists()
 
 
 def test_the_state_may_be_removed_while_it_waits(copy: Project) -> None:

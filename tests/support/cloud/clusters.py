@@ -12,6 +12,7 @@ from support.cloud.machines import Machine, now
 from support.cloud.packages import Environment
 from support.cloud.settings import Settings
 from support.cloud.tls import make_certificate
+from support.nursery import Nursery
 
 OVER = ("stopping", "stopped", "error")
 
@@ -27,6 +28,7 @@ class Cluster:
         workspace: str,
         request: dict[str, Any],
         software: Environment | None,
+        nursery: Nursery,
     ) -> None:
         self.settings = settings
         self.folder = folder
@@ -34,6 +36,7 @@ class Cluster:
         self.workspace = workspace
         self.request = request
         self.software = software
+        self.nursery = nursery
         self.name: str = request["name"]
         self.created = self.updated = now()
         self.state, self.reason = "pending", ""
@@ -61,7 +64,8 @@ class Cluster:
         def stopped(why: str) -> None:
             self.later(self.stop(why) if why else self.fail("scheduler stopped unexpectedly"))
 
-        return Machine(name, kind, self.id * 10_000 + number, self.folder / name, told, stopped)
+        place = self.folder / name
+        return Machine(name, kind, self.id * 10_000 + number, place, told, stopped, self.nursery)
 
     def _note(self, kind: str, name: str, state: str, reason: str) -> None:
         about = {"updated": now(), "stateful_object": {"name": name}, "state": state, "reason": reason}

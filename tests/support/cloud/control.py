@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
 import json
 import os
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple, Self
 
 from support.cloud.machines import can_hide
 from support.cloud.settings import TOKEN
+from support.nursery import Nursery
 
 __all__ = ["Cloud", "Known", "can_hide"]
 
@@ -57,10 +59,17 @@ class Cloud:
 
     def close(self) -> None:
         """End all of it."""
+        if "nursery" in self.__dict__:
+            self.nursery.close()
         self._process.terminate()
         self._process.wait(30)
         if self._process.stdout is not None:
             self._process.stdout.close()
+
+    @functools.cached_property
+    def nursery(self) -> Nursery:
+        """Where clients come from, in the network of who asks first."""
+        return Nursery("coiled")
 
     @property
     def environment(self) -> dict[str, str]:

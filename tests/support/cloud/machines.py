@@ -10,10 +10,11 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+from support.nursery import Nursery, Started
 
 NODE = Path(__file__).with_name("node.py")
 
@@ -52,6 +53,7 @@ class Machine:
         folder: Path,
         tell: Callable[[Machine], None],
         stopped: Callable[[str], Any],
+        nursery: Nursery,
     ) -> None:
         self.name = name
         self.kind = kind
@@ -60,7 +62,9 @@ class Machine:
         self.created = self.updated = now()
         self.state, self.instance, self.reason = "pending", "queued", ""
         self.info: dict[str, Any] = {}
-        self.process: asyncio.subprocess.Process | None = None
+        self.process: Started | None = None
+        self._nursery = nursery
+        self._gone = asyncio.Event()
         self._tell = tell
         self._stopped = stopped
         self._ready = asyncio.Event()
@@ -81,27 +85,30 @@ class Machine:
         self.set("starting", "ready")
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "log").open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                *hidden(hide),
-                *(sys.executable, "-P", str(NODE), self.kind, json.dumps(spec)),
+            out, told = os.pipe()
+            self.process = self._nursery.start(
+                [str(NODE), self.kind, json.dumps(spec)],
                 cwd=self.folder,
                 env={**env, "HOME": str(self.folder), "DASK_CONFIG": str(self.folder)},
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
-                start_new_session=True,
+                stdout=told,
+                stderr=log.fileno(),
+                hidden=hide,
             )
+            os.close(told)
         self._tasks = [
-            asyncio.create_task(self._read(self.process)),
+            asyncio.create_task(self._read(out)),
             asyncio.create_task(self._end(self.process)),
         ]
         await self._ready.wait()
         if self.info:
             self.set("started", "ready")
 
-    async def _read(self, process: asyncio.subprocess.Process) -> None:
-        if process.stdout is None:
-            return
-        async for line in process.stdout:
+    async def _read(self, out: int) -> None:
+        reader = asyncio.StreamReader()
+        await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(out, "rb", buffering=0)
+        )
+        async for line in reader:
             with contextlib.suppress(ValueError):
                 told = json.loads(line)
                 if told.get("ready"):
@@ -110,8 +117,11 @@ class Machine:
                 elif "stopped" in told:
                     self._stopped(told["stopped"])
 
-    async def _end(self, process: asyncio.subprocess.Process) -> None:
-        code = await process.wait()
+    async def _end(self, process: Started) -> None:
+        process.wire.setblocking(False)
+        process.ended(await asyncio.get_running_loop().sock_recv(process.wire, 100))
+        code = process.returncode
+        self._gone.set()
         self._ready.set()
         if self.state not in ("stopped", "stopping", "error"):
             state = "stopped" if self._told_to_stop or code == 0 else "error"
@@ -129,14 +139,12 @@ class Machine:
         self._told_to_stop = True
         if self.process is not None and self.process.returncode is None:
             self.set("stopping", "stopping", reason)
-            with contextlib.suppress(ProcessLookupError):
-                self.process.terminate()
+            self.process.terminate()
             try:
-                await asyncio.wait_for(self.process.wait(), 2)
+                await asyncio.wait_for(self._gone.wait(), 2)
             except TimeoutError:
-                with contextlib.suppress(ProcessLookupError):
-                    self.process.kill()
-                await self.process.wait()
+                self.process.kill()
+                await self._gone.wait()
         self.set("stopped", "stopped", reason)
 
     def json(self) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from aiohttp import web
 from support.cloud.clusters import OVER, Cluster
 from support.cloud.packages import Packages
 from support.cloud.settings import TOKEN, WORKSPACE, WORKSPACES, Settings
+from support.nursery import Nursery
 
 VM_TYPES = {  # cores, MiB, GPUs
     "m6i.large": (2, 8192, 0),
@@ -36,6 +37,7 @@ class Server:
         self.folder = folder
         self.settings = Settings()
         self.packages = Packages(folder)
+        self.nursery = Nursery()
         self.clusters: dict[int, Cluster] = {}
         self.seen: list[tuple[str, str]] = []
 
@@ -153,7 +155,8 @@ class Server:
             return web.json_response({"id": known.id, "existing": True})
         number = len(self.clusters) + 1
         folder = self.folder / f"cluster-{number}"
-        made = Cluster(self.settings, folder, number, workspace, body, self.packages.of(body))
+        software = self.packages.of(body)
+        made = Cluster(self.settings, folder, number, workspace, body, software, self.nursery)
         self.clusters[number] = made
         made.later(made.start())
         return web.json_response({"id": number, "existing": False}, status=201)
@@ -247,6 +250,7 @@ class Server:
     async def close(self, _: web.Application) -> None:
         """End all machines."""
         await asyncio.gather(*(cluster.stop("the tests are over") for cluster in self.clusters.values()))
+        self.nursery.close()
 
 
 def _always(answer: Any, status: int = 200) -> Handler:
