@@ -22,7 +22,6 @@ from buildtool.taskfile.places import Path, Places, scan
 from buildtool.taskfile.specs import Settings, Taskfile, Word
 from buildtool.text import did_you_mean, printable, size
 
-FILE_NAME = "Taskfile.toml"
 LARGEST = 64_000_000  # bytes; nobody writes that, and a mistaken name should not fill the memory
 
 _NOUNS = {"vars": "variable", "env": "environment variable", "executors": "executor", "tasks": "task"}
@@ -34,19 +33,6 @@ _SYNTAX_HINTS = (
     ("Unescaped '\\'", "in single quotes a backslash stands for itself"),
     ("Cannot overwrite", "a name can be given only once in its table"),
 )
-
-
-def find_taskfile(start: str) -> str | None:
-    """The nearest `Taskfile.toml` in the absolute directory `start` or above it, as an absolute path."""
-    folder = start
-    while True:
-        path = os.path.join(folder, FILE_NAME)
-        if os.path.lexists(path):
-            return path
-        above = os.path.dirname(folder)
-        if above == folder:
-            return None
-        folder = above
 
 
 def load_taskfile(path: str) -> Taskfile:

@@ -8,9 +8,10 @@ import pytest
 
 from buildtool.errors import BtError, Problems, TaskfileError
 from buildtool.fingerprint import IGNORABLE as IGNORABLE_ITEMS
+from buildtool.taskfile.find import find_taskfile
 from buildtool.taskfile.keys import IGNORABLE
 from buildtool.taskfile.kinds import parse_duration, parse_size
-from buildtool.taskfile.load import LARGEST, find_taskfile, load_taskfile
+from buildtool.taskfile.load import LARGEST, load_taskfile
 from buildtool.taskfile.specs import Taskfile
 
 GOOD = """\
