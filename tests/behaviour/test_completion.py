@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -279,69 +278,3 @@ def test_a_shell_that_asks_for_nonsense_is_not_told_of_it(project: Project) -> N
     for asked in ("bash_complete", "bash_rubbish", "nosuch_complete", "x"):
         process = project.start("build", env=clean_environment() | {"_BT_COMPLETE": asked})
         assert (*process.communicate(timeout=60), process.returncode) == ("", "", 0)
-
-
-LATE = {
-    "tomli",
-    "sqlite3",
-    "rich",
-    "xxhash",
-    "buildtool.project",
-    "buildtool.taskfile.load",
-    "buildtool.build",
-}
-
-
-@pytest.mark.parametrize(
-    "words", [["--help"], ["--version"], ["build", "--help"], ["bt build "], ["bt build -e "], ["bt "]]
-)
-def test_what_needs_no_project_imports_none_of_it(noted: Project, words: list[str]) -> None:
-    """Help and completion import what reads their words, and nothing of what commands do."""
-    asked = {}
-    if words[0].startswith("bt "):
-        line = words.pop().split(" ")
-        asked = {
-            "COMP_WORDS": "\n".join(line),
-            "COMP_CWORD": str(len(line) - 1),
-            "_BT_COMPLETE": "zsh_complete",
-        }
-    program = (
-        "import sys\nfrom buildtool.__main__ import main\n"
-        "try: main()\nexcept SystemExit as end: assert not end.code\n"
-        "print(*sys.modules, sep='\\n', file=sys.stderr)"
-    )
-    run = subprocess.run(
-        [sys.executable, "-c", program, *words],
-        cwd=noted.folder,
-        env=clean_environment() | asked,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert run.stdout
-    modules = {*run.stderr.splitlines()}
-    assert "buildtool.cli.main" in modules
-    assert not modules & LATE
-    assert not {name for name in modules if name.startswith("buildtool.") and name.endswith("_command")}
-    ours = {name for name in modules if name.startswith("buildtool.")}
-    assert ours <= ALLOWED
-
-
-ALLOWED = {
-    "buildtool.__main__",
-    "buildtool.cli",
-    "buildtool.cli.complete",
-    "buildtool.cli.context",
-    "buildtool.cli.main",
-    "buildtool.cli.names",
-    "buildtool.cli.printing",
-    "buildtool.cli.words",
-    "buildtool.door",
-    "buildtool.errors",
-    "buildtool.paths",
-    "buildtool.report",
-    "buildtool.report.paint",
-    "buildtool.taskfile",
-    "buildtool.taskfile.find",
-    "buildtool.text",
-}
