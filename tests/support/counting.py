@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from support.project import Project, clean_environment
 
-# Counters are put in before anything of `bt` is imported. They import something themselves, so that modules are asked for
-# without them.
+# Counters are put in before anything of `bt` is imported. They import something themselves, so that modules are asked
+# for without them.
 _COUNTING = """
 import json, os, sys
 told = sys.argv.pop(1)
