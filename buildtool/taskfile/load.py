@@ -5,7 +5,6 @@ Reads Taskfiles and nothing else; does not look for inputs, and runs nothing.
 
 from __future__ import annotations
 
-import glob
 import os
 import stat
 from collections.abc import Callable, Mapping
@@ -176,6 +175,8 @@ class _Reader:
                 TaskfileError(f"`{shown}` lies outside the project", place=word.place, hint=hint)
             )
             return []
+        import glob  # few Taskfiles include others
+
         if glob.has_magic(name):
             self.is_open = True
             found = sorted(glob.glob(name, root_dir=self.root, recursive=True))
