@@ -40,6 +40,12 @@ def granularity(time_ns: int) -> int:
     return COARSE if time_ns % 1_000_000_000 == 0 else TICK
 
 
+Signature = tuple[int, int, int, int, int]  # the first five of a stamp
+_READ = os.O_RDONLY | os.O_CLOEXEC
+# For what may be anything: a link is not followed, nobody waits for a pipe or a device, and none becomes the terminal.
+_TRY = _READ | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+
+
 class Entry(NamedTuple):
     """One name in a directory."""
 
@@ -52,7 +58,7 @@ class NotAFileError(DiskError):
     """A pipe, socket or device, or a directory where a file was meant, or the other way round."""
 
 
-def _signature(st: os.stat_result) -> tuple[int, int, int, int, int]:
+def _signature(st: os.stat_result) -> Signature:
     return (st.st_size, st.st_mtime_ns, st.st_ctime_ns, st.st_ino, st.st_mode)
 
 
@@ -95,6 +101,11 @@ class Disk:
         if path.endswith("/"):
             return self._directory_digest(path)
         where = self.absolute(path)
+        if path not in self.memory:
+            stamp = _read_small(where)  # most often it is a small file: there is no need to look at it first
+            if stamp is not None:
+                self.found.add(path)
+                return self._learn(path, stamp)
         try:
             st = os.lstat(where)
         except (FileNotFoundError, NotADirectoryError):
@@ -142,31 +153,19 @@ class Disk:
                 f"`{printable(path)}` is {kind}",
                 hint="end the path with `/` to mean a whole directory" if kind == "a directory" else None,
             )
-        stamp = self._read(path, where)
-        self.memory[path] = self.fresh[path] = stamp
-        return stamp[5]
-
-    def _read(self, path: str, where: str) -> Stamp:
-        """Read and hash one file, again if it was written meanwhile (three times at most)."""
         try:
-            with open(where, "rb", buffering=0) as file:
-                for _ in range(3):
-                    before = os.fstat(file.fileno())
-                    hashed_at = time.time_ns()
-                    if before.st_size > SMALL << 4:
-                        hashed_at = _let_tick_pass(before.st_ctime_ns, hashed_at)
-                    value = _hash(file, before.st_size)
-                    after = os.fstat(file.fileno())
-                    if _signature(before) == _signature(after):
-                        break
-                    file.seek(0)
+            stamp = _read(where)
         except FileNotFoundError as error:
             raise _trouble("lost while it was read:", path, error) from error
         except OSError as error:
             raise _trouble("cannot read", path, error) from error
+        return self._learn(path, stamp)
+
+    def _learn(self, path: str, stamp: Stamp) -> str:
+        """Remember what a file holds, which was read."""
         self.hashed += 1
-        letter = "x" if before.st_mode & stat.S_IXUSR else "f"
-        return (*_signature(before), letter + value, hashed_at)
+        self.memory[path] = self.fresh[path] = stamp
+        return stamp[5]
 
     def _directory_digest(self, path: str) -> str | None:
         if not self.is_directory(path):
@@ -313,19 +312,60 @@ class Disk:
             return
 
 
-def _hash(file: object, size: int) -> str:
-    """xxh3-128 of an open unbuffered file, streamed, as 32 hex digits."""
-    read = file.read  # type: ignore[attr-defined]  # a raw file; typing.IO has no name for it
-    if size <= SMALL:
-        data = read(size + 1)
-        if len(data) <= size:
-            return xxhash.xxh3_128_hexdigest(data)
-        state = xxhash.xxh3_128(data)
-    else:
-        state = xxhash.xxh3_128()
-    while chunk := read(SMALL):
+def _read_small(where: str) -> Stamp | None:
+    """Read and hash a small file; None if it is none, if it was written meanwhile, or if anything is wrong with it.
+
+    Builds read many: each call of the system counts, and of Python, too.
+    """
+    try:
+        handle = os.open(where, _TRY)
+    except OSError:
+        return None
+    try:
+        st = os.fstat(handle)
+        size, mode = st.st_size, st.st_mode
+        if size > SMALL or not stat.S_ISREG(mode):
+            return None
+        looks = (size, st.st_mtime_ns, st.st_ctime_ns, st.st_ino, mode)
+        begun = time.time_ns()
+        data = os.read(handle, size + 1)
+        if len(data) != size or _signature(os.fstat(handle)) != looks:
+            return None
+    except OSError:
+        return None
+    finally:
+        os.close(handle)
+    return (*looks, _letter(mode) + xxhash.xxh3_128_hexdigest(data), begun)
+
+
+def _read(where: str) -> Stamp:
+    """Read and hash a file of any size, again if it was written meanwhile (three times at most). Raises OSError."""
+    handle = os.open(where, _READ)
+    try:
+        for _ in range(3):
+            looks = _signature(os.fstat(handle))
+            begun = time.time_ns()
+            if looks[0] > SMALL << 4:
+                begun = _let_tick_pass(looks[2], begun)
+            value = _hash(handle)
+            if _signature(os.fstat(handle)) == looks:
+                break
+            os.lseek(handle, 0, os.SEEK_SET)
+    finally:
+        os.close(handle)
+    return (*looks, _letter(looks[4]) + value, begun)
+
+
+def _hash(handle: int) -> str:
+    """xxh3-128 of what is left of an open file, as 32 hex digits."""
+    state = xxhash.xxh3_128()
+    while chunk := os.read(handle, SMALL):
         state.update(chunk)
     return state.hexdigest()
+
+
+def _letter(mode: int) -> str:
+    return "x" if mode & stat.S_IXUSR else "f"
 
 
 def _let_tick_pass(ctime_ns: int, now: int) -> int:

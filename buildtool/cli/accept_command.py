@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from buildtool.accept import accept
-from buildtool.cli.complete import complete_target
 from buildtool.cli.context import Context
 from buildtool.cli.printing import put
 from buildtool.project import Project, Request
@@ -13,9 +12,6 @@ from buildtool.session import writing
 from buildtool.text import count, printable
 
 
-@click.command("accept")
-@click.argument("targets", nargs=-1, shell_complete=complete_target)
-@click.pass_obj
 def command(context: Context, targets: tuple[str, ...]) -> int:
     """Take the present outputs of stale jobs as right, so that they do not run: all, or those of targets."""
     taskfile = context.taskfile()

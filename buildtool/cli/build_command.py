@@ -8,11 +8,8 @@ import sys
 import time
 from typing import TextIO
 
-import click
-
 from buildtool.build import Options
 from buildtool.cli.building import Order, build
-from buildtool.cli.complete import complete_target
 from buildtool.cli.context import Context, settings, usable_cpus
 from buildtool.cli.printing import refused
 from buildtool.errors import BtError, UsageError
@@ -23,38 +20,7 @@ from buildtool.report.model import Reporter
 from buildtool.report.plain import Plain
 
 
-class Behind(click.Command):
-    """A command whose words behind the first `--` are no options and no targets: they come as `behind`."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """As click does with what stands before the `--`."""
-        at = args.index("--") if "--" in args else len(args)
-        ctx.params["behind"] = tuple(args[at + 1 :])
-        return super().parse_args(ctx, args[:at])
-
-
-@click.command("build", cls=Behind)
-@click.argument("targets", nargs=-1, shell_complete=complete_target)
-@click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Run N jobs at a time.")
-@click.option("-e", "--executor", metavar="NAME", help="Run all functions on this executor.")
-@click.option(
-    "-n", "--dry-run", "dry_run_", is_flag=True, help="Say what would run, and why; change nothing."
-)
-@click.option("--check", is_flag=True, help="With -n: exit with 4 if anything would run.")
-@click.option("-k", "--keep-going", is_flag=True, help="After a failure, build all that does not need it.")
-@click.option("-B", "--force", is_flag=True, help="Run the jobs even if they are fresh.")
-@click.option("--only", is_flag=True, help="Build the targets alone, whatever they need.")
-@click.option(
-    "-s", "--set", "given", multiple=True, metavar="NAME=VALUE", help="Set a variable or parameter."
-)
-@click.option("--rehash", is_flag=True, help="Read every file, whatever its times say.")
-@click.option("--audit", is_flag=True, help="Say which files functions open and do not declare.")
-@click.option("--no-wait", is_flag=True, help="Exit with 6 if another bt is at work here.")
-@click.option("--json", "as_json", is_flag=True, help="Print events as JSON, one a line.")
-@click.option("-q", "--quiet", is_flag=True, help="Print failures and the closing sentence only.")
-@click.option("-v", "--verbose", is_flag=True, help="Print what jobs print, too.")
-@click.pass_obj
-def command(  # one parameter an option: click's way
+def command(  # one parameter an option
     context: Context,
     targets: tuple[str, ...],
     jobs: int | None,

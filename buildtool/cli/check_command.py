@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import click
-
 from buildtool.cli.context import Context
 from buildtool.cli.printing import put, remark
 from buildtool.errors import BtError, ExitCode, ReportedError, raise_all
@@ -16,9 +14,6 @@ from buildtool.taskfile.load import read_taskfile
 from buildtool.text import count, printable
 
 
-@click.command("check")
-@click.option("-v", "--verbose", is_flag=True, help="List the commands that `build` runs to get values.")
-@click.pass_obj
 def command(context: Context, verbose: bool) -> int:
     """Say everything that is wrong with the Taskfile. Nothing is run."""
     taskfile, errors = read_taskfile(context.taskfile_path())

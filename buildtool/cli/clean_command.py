@@ -10,7 +10,6 @@ import sys
 import click
 
 from buildtool.clean import kept_lines, plan_sweep, sweep
-from buildtool.cli.complete import complete_target
 from buildtool.cli.context import Context
 from buildtool.cli.printing import put
 from buildtool.errors import BtError, StateError, UsageError
@@ -28,22 +27,6 @@ from buildtool.taskfile.specs import Taskfile
 from buildtool.text import count, printable
 
 
-@click.command("clean")
-@click.argument("targets", nargs=-1, shell_complete=complete_target)
-@click.option("-n", "--dry-run", is_flag=True, help="Say what would be removed.")
-@click.option("--orphans", is_flag=True, help="Only outputs that no task makes any more.")
-@click.option("--logs", is_flag=True, help="The kept output of jobs.")
-@click.option("--state", "whole_state", is_flag=True, help="All that bt remembers; outputs stay.")
-@click.option(
-    "--cluster",
-    is_flag=False,
-    flag_value="",
-    default=None,
-    metavar="[NAME]",
-    help="Stop the clusters of this project, or one of them.",
-)
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.pass_obj
 def command(
     context: Context,
     targets: tuple[str, ...],

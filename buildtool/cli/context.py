@@ -1,4 +1,7 @@
-"""What every command starts from: the Taskfile found, the state opened, the terminal known."""
+"""What every command starts from: the Taskfile found, the state opened, the terminal known.
+
+What reads them is imported when it is asked for.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,16 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import tomli
-
 from buildtool.errors import UsageError
 from buildtool.paths import STATE
-from buildtool.project import Project, Request
 from buildtool.report.paint import Paint, wants_colour
-from buildtool.state.store import StateReader
-from buildtool.taskfile.load import find_taskfile, load_taskfile
-from buildtool.taskfile.specs import Taskfile
+from buildtool.taskfile.find import find_taskfile
 from buildtool.text import printable
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # help and completion need none of it
     from buildtool.door import Glimpse
+    from buildtool.project import Project
+    from buildtool.taskfile.specs import Taskfile
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +62,17 @@ class Context:
 
     def taskfile(self) -> Taskfile:
         """The Taskfile, read and checked."""
+        from buildtool.taskfile.load import load_taskfile
+
         return load_taskfile(self.taskfile_path())
 
     def folder(self, taskfile: Taskfile) -> str:
         """Where `bt` works from, relative to the project root (`""` for the root itself)."""
-        relative = os.path.relpath(self.start(), taskfile.root)
+        return self.folder_in(taskfile.root)
+
+    def folder_in(self, root: str) -> str:
+        """The same, with the absolute project root alone."""
+        relative = os.path.relpath(self.start(), root)
         return "" if relative in (".", "..") or relative.startswith("../") else relative
 
     def look(
@@ -76,6 +82,9 @@ class Context:
         taskfile: Taskfile | None = None,
     ) -> Project:
         """The project, opened to look at it: nothing is run or changed."""
+        from buildtool.project import Project, Request
+        from buildtool.state.store import StateReader
+
         taskfile = taskfile or self.taskfile()
         reader = StateReader.open(os.path.join(taskfile.root, STATE))
         request = Request(targets, self.folder(taskfile), settings(given))
@@ -91,6 +100,10 @@ class Context:
 
 def settings(given: tuple[str, ...]) -> dict[str, Any]:
     """The values of `--set NAME=VALUE`: TOML where it can be read as such, else text. Raises `UsageError`."""
+    if not given:
+        return {}
+    import tomli
+
     found = {}
     for text in given:
         name, equals, value = text.partition("=")

@@ -5,9 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable
 
-import click
-
-from buildtool.cli.complete import complete_target
 from buildtool.cli.context import Context
 from buildtool.cli.printing import put, put_json
 from buildtool.errors import BtError, ExitCode
@@ -29,16 +26,6 @@ from buildtool.report.drawing import (
 FORMATS = {"text": render_text, "dot": render_dot, "mermaid": render_mermaid}
 
 
-@click.command("graph")
-@click.argument("targets", nargs=-1, shell_complete=complete_target)
-@click.option(
-    "--format", "form", type=click.Choice([*FORMATS, "json"]), default="text", help="How it is drawn."
-)
-@click.option("--tasks", "of_tasks", is_flag=True, help="Draw tasks instead of jobs.")
-@click.option(
-    "-s", "--set", "given", multiple=True, metavar="NAME=VALUE", help="Set a variable or parameter."
-)
-@click.pass_obj
 def command(
     context: Context, targets: tuple[str, ...], form: str, of_tasks: bool, given: tuple[str, ...]
 ) -> int:

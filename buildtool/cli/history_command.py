@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import time
 
-import click
-
-from buildtool.cli.complete import complete_target
 from buildtool.cli.context import Context
 from buildtool.cli.jobs import jobs_of_target
 from buildtool.cli.printing import put, put_json, remark
+from buildtool.cli.words import SHOWN
 from buildtool.errors import BtError, ExitCode, UsageError
 from buildtool.paths import STATE
 from buildtool.report.past import build_data, entry_data, render_builds, render_entries
@@ -18,14 +16,7 @@ from buildtool.state.lock import read_holder
 from buildtool.state.records import HistoryRecord
 from buildtool.state.store import StateReader
 
-SHOWN = 20
 
-
-@click.command("history")
-@click.argument("what", required=False, metavar="[NUMBER|TARGET]", shell_complete=complete_target)
-@click.option("-n", "limit", type=click.IntRange(min=1), metavar="N", help=f"Show N lines (default {SHOWN}).")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.pass_obj
 def command(context: Context, what: str | None, limit: int | None, as_json: bool) -> int:
     """Show past builds, the latest first; the jobs of one (NUMBER), or the runs of a TARGET's jobs."""
     directory = os.path.join(os.path.dirname(context.taskfile_path()), STATE)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 
-import click
-
 from buildtool.cli.context import Context
 from buildtool.cli.printing import put
 from buildtool.errors import ExitCode, UsageError
-from buildtool.taskfile.load import FILE_NAME
+from buildtool.taskfile.find import FILE_NAME
 from buildtool.text import printable
 
 GO_TASK = frozenset(
@@ -56,9 +54,6 @@ run   = "cat letter.md"
 """
 
 
-@click.command("init")
-@click.option("--force", is_flag=True, help="Write it even beside a Taskfile of go-task.")
-@click.pass_obj
 def command(context: Context, force: bool) -> int:
     """Write a commented Taskfile.toml to start from. A file that is there is never overwritten."""
     folder = context.start()

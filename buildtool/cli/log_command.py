@@ -5,9 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 
-import click
-
-from buildtool.cli.complete import complete_target
 from buildtool.cli.context import Context
 from buildtool.cli.jobs import jobs_of_target
 from buildtool.cli.printing import remark, standard_output
@@ -21,10 +18,6 @@ from buildtool.text import count, printable
 RAN = ("ran", "unchanged", "failed")  # other jobs of a build have printed nothing
 
 
-@click.command("log")
-@click.argument("target", required=False, shell_complete=complete_target)
-@click.option("--path", "only_path", is_flag=True, help="Print where the output is kept.")
-@click.pass_obj
 def command(context: Context, target: str | None, only_path: bool) -> int:
     """Show what a target's jobs printed when they last ran; without a target, the job that ended last."""
     root = os.path.dirname(context.taskfile_path())

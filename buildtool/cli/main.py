@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import importlib
 import io
 import os
 import sys
-import threading
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,14 +15,16 @@ from buildtool import __version__
 from buildtool.cli.context import Context
 from buildtool.cli.printing import refused, standard_output
 from buildtool.errors import BtError, ExitCode
-from buildtool.report.paint import Paint, wants_colour
-from buildtool.report.problems import render_error
 from buildtool.text import nearest
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # for shells alone
+    from click.shell_completion import CompletionItem
+
     from buildtool.door import Glimpse
 
-# Each command lives in the module of its name, loaded when it is used.
+COMPLETION = "_BT_COMPLETE"  # the variable by which a shell asks
+
+# The words of each are in `words`; what it does lives in the module of its name, loaded when it is used.
 COMMANDS = {
     "build": "bring targets up to date",
     "watch": "build, and again on every change that matters",
@@ -43,7 +43,7 @@ COMMANDS = {
 
 
 class Commands(click.Group):
-    """Loads a command when it is named, and suggests one for a misspelt name."""
+    """Loads the words of commands when one is named, and suggests one for a misspelt name."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The commands in the order in which people meet them."""
@@ -53,14 +53,22 @@ class Commands(click.Group):
         """The command of this name, or None."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"buildtool.cli.{cmd_name}_command")
-        found: click.Command = module.command
+        from buildtool.cli import words
+
+        found: click.Command = getattr(words, cmd_name if cmd_name != "list" else "list_")
         return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without loading them."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Commands or options that begin so, without loading any."""
+        from click.shell_completion import CompletionItem
+
+        found = [CompletionItem(n, help=h) for n, h in COMMANDS.items() if n.startswith(incomplete)]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -91,7 +99,7 @@ def main(glimpse: Glimpse | None = None) -> None:
     gc.disable()  # most commands end before there is much to collect; those that run on turn it on again
     sys.setrecursionlimit(100_000)  # a chain of wildcard tasks is followed by recursion, on the heap
     code = run(sys.argv[1:], glimpse)
-    if threading.active_count() > 1:
+    if "threading" in sys.modules and sys.modules["threading"].active_count() > 1:
         # A thread of a user's own pool that nobody can end is no reason to stay.
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
@@ -121,6 +129,8 @@ def run(arguments: list[str], glimpse: Glimpse | None = None) -> int:
 
 
 def _run(arguments: list[str], glimpse: Glimpse | None) -> int:
+    if instruction := os.environ.get(COMPLETION):
+        return _complete(instruction)
     try:
         result: Any = bt.main(arguments, prog_name="bt", standalone_mode=False, obj=glimpse)
     except BtError as error:
@@ -138,6 +148,15 @@ def _run(arguments: list[str], glimpse: Glimpse | None) -> int:
     except SystemExit:  # click does so when whoever read its output has gone, and at no other time
         return int(ExitCode.CLOSED)
     return int(result) if isinstance(result, int) else int(ExitCode.DONE)
+
+
+def _complete(instruction: str) -> int:
+    """Answer the shell, for whom a mistake is no news: at worst there is no answer."""
+    from click.shell_completion import shell_complete
+
+    with contextlib.suppress(Exception):
+        shell_complete(bt, {}, "bt", COMPLETION, instruction)
+    return int(ExitCode.DONE)
 
 
 def _close_streams() -> None:
@@ -158,6 +177,9 @@ def _open_streams() -> None:
 
 def tell(error: BtError) -> None:
     """Show an error on standard error."""
+    from buildtool.report.paint import Paint, wants_colour
+    from buildtool.report.problems import render_error
+
     paint = Paint(wants_colour("auto", sys.stderr.isatty(), os.environ))
     with contextlib.suppress(OSError):  # its own trouble is told when the error is
         sys.stdout.flush()

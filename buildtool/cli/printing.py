@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 from buildtool.errors import DiskError
-from buildtool.report.data import render_json
 from buildtool.text import printable
 
 
@@ -33,6 +32,8 @@ def put(lines: Iterable[str]) -> None:
 
 def put_json(value: Any) -> None:
     """Print one JSON document."""
+    from buildtool.report.data import render_json
+
     put([render_json(value)])
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 
-import click
-
 from buildtool.cli.context import Context
 from buildtool.cli.printing import put_json, remark
 from buildtool.errors import ExitCode, UsageError
@@ -14,9 +12,6 @@ from buildtool.taskfile.schema import json_schema
 from buildtool.text import printable
 
 
-@click.command("schema")
-@click.option("-o", "--output", metavar="FILE", help="Write it to FILE instead.")
-@click.pass_obj
 def command(context: Context, output: str | None) -> int:
     """Print the JSON Schema of Taskfile.toml, with which editors check and complete."""
     if output is None:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import os
 
-import click
-
 from buildtool.cli.clusters import status_data, status_lines
-from buildtool.cli.complete import complete_target
 from buildtool.cli.context import Context
 from buildtool.cli.printing import put, remark
 from buildtool.errors import ExitCode
@@ -22,14 +19,6 @@ from buildtool.report.status import STATES, render_status
 from buildtool.state.lock import Holder, read_holder
 
 
-@click.command("status")
-@click.argument("targets", nargs=-1, shell_complete=complete_target)
-@click.option("--check", is_flag=True, help="Exit with 4 if there is anything to do.")
-@click.option(
-    "-s", "--set", "given", multiple=True, metavar="NAME=VALUE", help="Set a variable or parameter."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
-@click.pass_obj
 def command(
     context: Context, targets: tuple[str, ...], check: bool, given: tuple[str, ...], as_json: bool
 ) -> int:

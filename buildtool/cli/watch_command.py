@@ -8,12 +8,9 @@ import select
 import shlex
 import sys
 
-import click
-
 from buildtool.build import Options
-from buildtool.cli.build_command import Behind, own_stdout
+from buildtool.cli.build_command import own_stdout
 from buildtool.cli.building import mention_clusters, orphans
-from buildtool.cli.complete import complete_target
 from buildtool.cli.context import Context, settings, usable_cpus
 from buildtool.errors import UsageError
 from buildtool.executors.choose import check_executor
@@ -29,28 +26,7 @@ from buildtool.watch.loop import Habits, Screen, Watch
 _LOOK = 0.05  # seconds between two looks whether another `bt` has ended
 
 
-@click.command("watch", cls=Behind)
-@click.argument("targets", nargs=-1, shell_complete=complete_target)
-@click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Run N jobs at a time.")
-@click.option("-e", "--executor", metavar="NAME", help="Run all functions on this executor.")
-@click.option(
-    "--debounce",
-    type=click.IntRange(0, 60_000),
-    default=50,
-    metavar="MS",
-    help="Build when so long nothing has changed [50].",
-)
-@click.option("--poll", is_flag=True, help="Look every second, instead of being told by the system.")
-@click.option("-B", "--force", is_flag=True, help="Run the jobs in the first build even if they are fresh.")
-@click.option(
-    "-s", "--set", "given", multiple=True, metavar="NAME=VALUE", help="Set a variable or parameter."
-)
-@click.option("--audit", is_flag=True, help="Say which files functions open and do not declare.")
-@click.option("--json", "as_json", is_flag=True, help="Print events as JSON, one a line.")
-@click.option("-q", "--quiet", is_flag=True, help="Print failures and closing sentences only.")
-@click.option("-v", "--verbose", is_flag=True, help="Print what jobs print, too.")
-@click.pass_obj
-def command(  # one parameter an option: click's way
+def command(  # one parameter an option
     context: Context,
     targets: tuple[str, ...],
     jobs: int | None,

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import click
-
 from buildtool.check import Look
-from buildtool.cli.complete import complete_target
 from buildtool.cli.context import Context
 from buildtool.cli.printing import put
 from buildtool.errors import TaskfileError
@@ -18,13 +15,6 @@ from buildtool.report.data import render_json
 from buildtool.report.why import Explained, as_json, render_why
 
 
-@click.command("why")
-@click.argument("targets", nargs=-1, shell_complete=complete_target, required=True)
-@click.option(
-    "-s", "--set", "given", multiple=True, metavar="NAME=VALUE", help="Set a variable or parameter."
-)
-@click.option("--json", "as_json_", is_flag=True, help="Print one JSON value a target.")
-@click.pass_obj
 def command(context: Context, targets: tuple[str, ...], given: tuple[str, ...], as_json_: bool) -> int:
     """Say why a target is stale, down to the root cause; of a fresh one, what it was built from."""
     project = context.look(targets, given)

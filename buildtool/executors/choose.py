@@ -34,8 +34,13 @@ BACKENDS = (
 
 def check_executor(taskfile: Taskfile, name: str) -> str | None:
     """Why there is no executor of that name, or None if there is: a hint."""
-    known = {*taskfile.executors, *BACKENDS}
-    return None if name in known else did_you_mean(name, known) or f"there is {', '.join(sorted(known))}"
+    known = known_executors(taskfile)
+    return None if name in known else did_you_mean(name, known) or f"there is {', '.join(known)}"
+
+
+def known_executors(taskfile: Taskfile) -> list[str]:
+    """The names of all executors, sorted."""
+    return sorted({*taskfile.executors, *BACKENDS})
 
 
 def executors_of(taskfile: Taskfile, jobs: int, mask: tuple[bytes, ...] = ()) -> Dispatch:

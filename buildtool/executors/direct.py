@@ -25,11 +25,8 @@ select set shift shopt source suspend test then time times trap true type typese
 until wait while
 """
 _OPTIONS = ((), ("-e",), ("-e", "-u", "-o", "pipefail"))  # that make no difference to one program
-_DEFINING = (
-    "BASH_ENV",
-    "BASHOPTS",
-    "SHELLOPTS",
-)  # variables by which a shell does more than its command says
+# Variables by which a shell does more than its command says, or (EXECIGNORE, in some versions) finds other programs.
+_DEFINING = ("BASH_ENV", "BASHOPTS", "SHELLOPTS", "EXECIGNORE")
 
 
 def seen(env: Mapping[str, str], program: str, cwd: str, shell: str) -> dict[str, str]:

@@ -209,8 +209,6 @@ def override(taskfile: Taskfile, given: Mapping[str, Any]) -> tuple[Taskfile, di
     `NAME` sets the variable and every task's parameter of that name, `TASK.NAME` the parameter of one task.
     Raises `BtError` for a name that nothing has.
     """
-    from dataclasses import replace
-
     from buildtool.errors import UsageError
     from buildtool.text import did_you_mean
 
@@ -224,8 +222,8 @@ def override(taskfile: Taskfile, given: Mapping[str, Any]) -> tuple[Taskfile, di
         for task in tasks.values():
             for key in task.params:
                 if name in (key, f"{task.name}.{key}"):
-                    tasks[task.name] = replace(
-                        tasks[task.name], params={**tasks[task.name].params, key: value}
+                    tasks[task.name] = tasks[task.name]._replace(
+                        params={**tasks[task.name].params, key: value}
                     )
                     used = True
         if not used:
@@ -237,4 +235,4 @@ def override(taskfile: Taskfile, given: Mapping[str, Any]) -> tuple[Taskfile, di
                 f"no variable or parameter is called `{name}`", hint=did_you_mean(name, known)
             )
             raise error
-    return replace(taskfile, tasks=tasks), variables
+    return taskfile._replace(tasks=tasks), variables

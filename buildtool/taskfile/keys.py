@@ -6,7 +6,6 @@ The checks and the JSON Schema both come from here. Does not read files, and doe
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Any
 
 from buildtool.taskfile import rules
@@ -97,7 +96,7 @@ _TYPES = Either((TEXT, ListOf(TEXT, rule=rules.some_item, rules={"minItems": 1})
 _WORKER = Table(
     (
         Key("cpus", Number(positive=True), "CPUs of one worker."),
-        Key("memory", replace(SIZE_OF, positive=True), "Memory of one worker."),
+        Key("memory", SIZE_OF._replace(positive=True), "Memory of one worker."),
         Key("vm_type", _TYPES, "The cloud's name of a machine, or several; the rest tells what it has."),
         Key("gpu", Number(whole=True), "GPUs of one worker."),
     )

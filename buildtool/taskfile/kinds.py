@@ -10,8 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from buildtool.errors import BtError, Place, TaskfileError
 from buildtool.taskfile.places import Path, Places
@@ -43,8 +42,7 @@ def parse_size(text: str) -> float | None:
     return float(round(float(match[1]) * (1024 if "I" in unit else 1000) ** _POWERS[unit[0]]))
 
 
-@dataclass(frozen=True, slots=True)
-class Spot:
+class Spot(NamedTuple):
     """A value's path in a file, its name in messages, and where errors about it are gathered."""
 
     places: Places
@@ -63,7 +61,7 @@ class Spot:
 
     def called(self, label: str) -> Spot:
         """The spot under another name."""
-        return replace(self, label=label)
+        return self._replace(label=label)
 
     def wrong(self, summary: str, hint: str | None = None, *, place: Place | None = None) -> None:
         """Report an error, at the value unless another place is given."""
@@ -119,8 +117,7 @@ class Kind(Protocol):
         """The JSON Schema of all values that pass."""
 
 
-@dataclass(frozen=True)
-class Text:
+class Text(NamedTuple):
     """A string, not empty unless it may be."""
 
     empty: bool = False
@@ -149,8 +146,7 @@ class Text:
         return {"type": "string"} if self.empty else {"type": "string", "pattern": r"\S"}
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(NamedTuple):
     """One of a few words."""
 
     options: tuple[str, ...]
@@ -176,8 +172,7 @@ class Choice:
         return {"enum": list(self.options)}
 
 
-@dataclass(frozen=True)
-class Flag:
+class Flag(NamedTuple):
     """True or false."""
 
     words: str = "`true` or `false`"
@@ -195,8 +190,7 @@ class Flag:
         return {"type": "boolean"}
 
 
-@dataclass(frozen=True)
-class Number:
+class Number(NamedTuple):
     """A finite number within bounds, or a text that stands for one, such as a duration."""
 
     least: float | None = 0
@@ -247,8 +241,7 @@ class Number:
         return {"anyOf": [found, {"type": "string", "pattern": f"^(?:{self.pattern.pattern})$"}]}
 
 
-@dataclass(frozen=True)
-class Scalar:
+class Scalar(NamedTuple):
     """Text, a number, true or false."""
 
     words: str = "text, a number, `true` or `false`"
@@ -271,8 +264,7 @@ class Scalar:
         return {"type": ["string", "number", "boolean"]}
 
 
-@dataclass(frozen=True)
-class Anything:
+class Anything(NamedTuple):
     """Text, numbers, true and false, and lists and tables of them to any depth."""
 
     words: str = "text, a number, `true` or `false`, a list or a table"
@@ -293,14 +285,13 @@ class Anything:
         return {"type": ["string", "number", "boolean", "array", "object"]}
 
 
-@dataclass(frozen=True)
-class ListOf:
+class ListOf(NamedTuple):
     """A list of one kind."""
 
     of: Kind
     words: str = "a list"
     rule: Callable[[list[Any], Spot], None] | None = None  # what must hold among the items
-    rules: Schema = field(default_factory=dict)  # the same, as JSON Schema
+    rules: Schema | None = None  # the same, as JSON Schema
 
     def fits(self, value: object) -> bool:
         return isinstance(value, list)
@@ -316,11 +307,10 @@ class ListOf:
         return items if len(spot.errors) == before else INVALID
 
     def schema(self) -> Schema:
-        return {"type": "array", "items": self.of.schema()} | self.rules
+        return {"type": "array", "items": self.of.schema()} | (self.rules or {})
 
 
-@dataclass(frozen=True)
-class Either:
+class Either(NamedTuple):
     """The first of several kinds that fits from outside."""
 
     kinds: tuple[Kind, ...]

@@ -5,7 +5,6 @@ Reads Taskfiles and nothing else; does not look for inputs, and runs nothing.
 
 from __future__ import annotations
 
-import glob
 import os
 import stat
 from collections.abc import Callable, Iterable, Mapping
@@ -23,7 +22,6 @@ from buildtool.taskfile.places import Path, Places, scan
 from buildtool.taskfile.specs import Settings, Taskfile, Word
 from buildtool.text import did_you_mean, printable, size
 
-FILE_NAME = "Taskfile.toml"
 Look = tuple[int, int, int, int, int]  # size, times of change, inode and mode of a file
 LARGEST = 64_000_000  # bytes; nobody writes that, and a mistaken name should not fill the memory
 
@@ -36,19 +34,6 @@ _SYNTAX_HINTS = (
     ("Unescaped '\\'", "in single quotes a backslash stands for itself"),
     ("Cannot overwrite", "a name can be given only once in its table"),
 )
-
-
-def find_taskfile(start: str) -> str | None:
-    """The nearest `Taskfile.toml` in the absolute directory `start` or above it, as an absolute path."""
-    folder = start
-    while True:
-        path = os.path.join(folder, FILE_NAME)
-        if os.path.lexists(path):
-            return path
-        above = os.path.dirname(folder)
-        if above == folder:
-            return None
-        folder = above
 
 
 @dataclass(slots=True)
@@ -103,6 +88,8 @@ def read_taskfile(path: str, looked: Looked | None = None) -> tuple[Taskfile, li
 
 def included(root: str, names: Iterable[str]) -> set[str]:
     """What is there of the items of `include`: files, and with `/` at their ends the directories on the way to them."""
+    import glob  # few Taskfiles include others
+
     found: set[str] = set()
     for name in names:
         folders = name.rstrip("/").split("/")[:-1]
@@ -229,6 +216,8 @@ class _Reader:
                 TaskfileError(f"`{shown}` lies outside the project", place=word.place, hint=hint)
             )
             return []
+        import glob  # few Taskfiles include others
+
         self.looked.includes[name] = glob.has_magic(name) or os.path.lexists(os.path.join(self.root, name))
         if glob.has_magic(name):
             self.is_open = True

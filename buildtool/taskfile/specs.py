@@ -6,10 +6,12 @@ Texts are kept as written (patterns and templates are parsed where variables are
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from buildtool.errors import Place
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Word(NamedTuple):
@@ -19,8 +21,7 @@ class Word(NamedTuple):
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """One named (or the unnamed) entry of `inputs` or `outputs`.
 
     A bare string or a list is one slot without a name; a table is one slot per key; an empty list is none.
@@ -31,8 +32,7 @@ class Slot:
     many: bool  # written as a list: always a list for the task, whatever its length
 
 
-@dataclass(frozen=True, slots=True)
-class Foreach:
+class Foreach(NamedTuple):
     """Where wildcard values come from, if not from files. Exactly one of the four is set."""
 
     place: Place
@@ -42,8 +42,7 @@ class Foreach:
     lines: tuple[str, Word] | None = None  # { chunk = "@chunks.txt" }: wildcard, path without `@`
 
 
-@dataclass(frozen=True, slots=True)
-class Track:
+class Track(NamedTuple):
     """More to put in the fingerprint."""
 
     env: tuple[str, ...] = ()
@@ -51,8 +50,7 @@ class Track:
     files: tuple[Word, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class TaskSpec:
+class TaskSpec(NamedTuple):
     """One `[tasks.NAME]` table."""
 
     name: str
@@ -63,22 +61,22 @@ class TaskSpec:
     inputs: tuple[Slot, ...] = ()
     outputs: tuple[Slot, ...] = ()
     run: str | None = None  # a list of lines is joined with newlines
-    run_place: Callable[[int, int], Place] | None = field(default=None, compare=False)  # of a stretch of it
+    run_place: Callable[[int, int], Place] | None = None  # of a stretch of it
     call: str | None = None
     script: str | None = None
-    params: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, Any] = NOTHING
     needs: tuple[Word, ...] = ()
     after: tuple[Word, ...] = ()
     foreach: Foreach | None = None
     track: Track = Track()
     ignore: tuple[str, ...] = ()
     depfile: Word | None = None
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = NOTHING
     dotenv: tuple[Word, ...] = ()
     cwd: Word | None = None
     shell: str | None = None
     executor: str | None = None
-    resources: Mapping[str, float] = field(default_factory=dict)  # memory in bytes
+    resources: Mapping[str, float] = NOTHING  # memory in bytes
     retries: int = 0
     timeout: float | None = None  # seconds
     priority: float = 0
@@ -102,8 +100,7 @@ class TaskSpec:
         return self.at("run") if self.run_place is None else self.run_place(offset, length)
 
 
-@dataclass(frozen=True, slots=True)
-class VarSpec:
+class VarSpec(NamedTuple):
     """One entry of `[vars]`. Exactly one field besides the place is set."""
 
     place: Place
@@ -115,8 +112,7 @@ class VarSpec:
     sh: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ExecutorSpec:
+class ExecutorSpec(NamedTuple):
     """One `[executors.NAME]` table: its backend and whatever else it holds, checked by that backend."""
 
     name: str
@@ -125,15 +121,14 @@ class ExecutorSpec:
     options: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """The `[bt]` table."""
 
     default: tuple[Word, ...] | None = None
     executor: Word | None = None
     jobs: int | None = None
     shell: str = "bash"
-    pools: Mapping[str, float] = field(default_factory=dict)  # memory in bytes
+    pools: Mapping[str, float] = NOTHING  # memory in bytes
     python_path: tuple[str, ...] = ()
     orphans: str = "report"  # or "delete"
     allow: tuple[str, ...] = ()  # directories outside the project that outputs may lie in
@@ -146,18 +141,17 @@ DECORATED = "coiled.function"  # the executor of functions that have this decora
 REMOTE = ("dask", "coiled", DECORATED)  # backends whose machines do not see this disk
 
 
-@dataclass(frozen=True, slots=True)
-class Taskfile:
+class Taskfile(NamedTuple):
     """A Taskfile and all it includes."""
 
     root: str  # the project root, absolute
     path: str  # the main file, relative to the root
     sources: tuple[str, ...]  # every file read, the main one first, relative to the root
     settings: Settings = Settings()
-    vars: Mapping[str, VarSpec] = field(default_factory=dict)
-    env: Mapping[str, str] = field(default_factory=dict)
-    executors: Mapping[str, ExecutorSpec] = field(default_factory=dict)
-    tasks: Mapping[str, TaskSpec] = field(default_factory=dict)
+    vars: Mapping[str, VarSpec] = NOTHING
+    env: Mapping[str, str] = NOTHING
+    executors: Mapping[str, ExecutorSpec] = NOTHING
+    tasks: Mapping[str, TaskSpec] = NOTHING
     is_open: bool = False  # patterns say what is included: other files may come
     wrong: frozenset[tuple[str, str]] = frozenset()  # names, each with its table, of which nothing passed
 

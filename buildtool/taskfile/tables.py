@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from buildtool.taskfile.kinds import INVALID, Kind, Schema, Spot
 from buildtool.text import did_you_mean, listing, nearest, printable
@@ -26,8 +26,7 @@ Marks = Callable[[Mapping[str, Any]], bool]
 ANY = "*"  # among wrong keys: what is wrong is how they go together
 
 
-@dataclass(frozen=True)
-class Key:
+class Key(NamedTuple):
     """One key of a table: what it takes, what it means, and what holds without it."""
 
     name: str
@@ -43,8 +42,7 @@ class Key:
         return found if self.default is None else found | {"default": self.default}
 
 
-@dataclass(frozen=True)
-class Names:
+class Names(NamedTuple):
     """How the keys of a table may be spelt."""
 
     noun: str  # as in: `a b` cannot be …
@@ -63,8 +61,7 @@ class Names:
         return found | {"not": {"enum": sorted(self.reserved)}} if self.reserved else found
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(NamedTuple):
     """A table with declared keys; `x-…` keys are the user's own."""
 
     keys: tuple[Key, ...]
@@ -72,11 +69,11 @@ class Table:
     others: Kind | None = None  # what keys of other names hold, where there may be any
     names: Names | None = None  # how those may be spelt
     required: tuple[str, ...] = ()
-    aliases: Mapping[str, str] = field(default_factory=dict)  # words of other tools: ours
+    aliases: Mapping[str, str] = MappingProxyType({})  # words of other tools: ours
     advice: Callable[[str, Any], str | None] | None = None  # a hint for an unknown key and its value
     marks: Marks | None = None  # which tables it is, among several kinds
     rule: Callable[[Mapping[str, Any], Spot], None] | None = None  # what must hold among the keys
-    rules: Schema = field(default_factory=dict)  # the same, as JSON Schema
+    rules: Schema | None = None  # the same, as JSON Schema
     shown: bool = True  # in the schema
     partial: bool = False  # what is right of a wrong one is of use
 
@@ -151,11 +148,10 @@ class Table:
             found["propertyNames"] = {"anyOf": [self.names.schema(), {"pattern": "^x-"}]}
         if self.required:
             found["required"] = list(self.required)
-        return found | self.rules
+        return found | (self.rules or {})
 
 
-@dataclass(frozen=True)
-class TableOf:
+class TableOf(NamedTuple):
     """A table of one kind of value, under names of the user's choice."""
 
     of: Kind

@@ -98,7 +98,8 @@ def test_everything_else_is_a_shells(command: str) -> None:
 
 
 def test_a_shell_that_does_more_is_asked() -> None:
-    for env in ({"BASH_ENV": "x"}, {"BASH_FUNC_cp%%": "() { :; }"}, {"SHELLOPTS": "xtrace"}):
+    more = ({"BASH_ENV": "x"}, {"BASH_FUNC_cp%%": "() { :; }"}, {"SHELLOPTS": "xtrace"}, {"EXECIGNORE": "/x"})
+    for env in more:
         assert direct((*BASH, "cp a b"), {"PATH": PATH, **env}) is None
     for argv in (
         ("bash", "-l", "-c", "cp a b"),

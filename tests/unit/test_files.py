@@ -3,6 +3,8 @@ from __future__ import annotations
 import itertools
 import os
 import socket
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -201,6 +203,47 @@ def test_what_is_no_file(tmp_path: Path) -> None:
         for name in ("pipe", "dir", "file/", "loop", "s"):
             with pytest.raises(NotAFileError):
                 fresh(tmp_path, name)
+
+
+def test_what_waits_in_a_pipe_stays_there(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    ends = os.open(tmp_path / "pipe", os.O_RDWR | os.O_NONBLOCK)
+    try:
+        os.write(ends, b"word")
+        with pytest.raises(NotAFileError):
+            fresh(tmp_path, "pipe")
+        assert os.read(ends, 9) == b"word"
+    finally:
+        os.close(ends)
+
+
+def test_a_file_that_is_written_while_it_is_read(tmp_path: Path) -> None:
+    """Whatever was read on the way, in the end it is found as it is, by whoever remembers it."""
+    whole = [bytes([letter]) * 5000 for letter in b"ab"]
+    path = tmp_path / "a"
+    path.write_bytes(whole[0])
+    stop = threading.Event()
+
+    def write() -> None:
+        for number in itertools.count():
+            if stop.is_set():
+                return
+            if number % 2:
+                path.write_bytes(whole[number // 2 % 2])
+            else:
+                (tmp_path / "new").write_bytes(whole[number // 2 % 2])
+                os.replace(tmp_path / "new", path)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    memory: dict[str, Stamp] = {}
+    until = time.monotonic() + 0.3
+    while time.monotonic() < until:
+        assert Disk(str(tmp_path), memory).digest("a") is not None
+        assert Disk(str(tmp_path)).digest("a") is not None
+    stop.set()
+    writer.join()
+    assert Disk(str(tmp_path), memory).digest("a") == fresh(tmp_path, "a")
 
 
 def test_below(tmp_path: Path) -> None:

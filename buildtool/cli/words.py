@@ -1,0 +1,199 @@
+"""The words of every command: its options and arguments, and what help says of them.
+
+Does not know what a command does: that lives in the module of its name, which is imported when it is called. So help
+and completion import nothing of it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from buildtool.cli.complete import complete_executor, complete_target
+
+FORMATS = ("text", "dot", "mermaid", "json")  # of `bt graph`
+SHOWN = 20  # lines of `bt history`
+
+
+class Behind(click.Command):
+    """A command whose words behind the first `--` are no options and no targets: they come as `behind`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does with what stands before the `--`."""
+        at = args.index("--") if "--" in args else len(args)
+        ctx.params["behind"] = tuple(args[at + 1 :])
+        return super().parse_args(ctx, args[:at])
+
+
+def _command(
+    name: str, kind: type[click.Command] = click.Command
+) -> Callable[[Callable[[], None]], click.Command]:
+    """Make a command of a function that has its words and its help, and does nothing."""
+
+    def make(words: Callable[[], None]) -> click.Command:
+        def call(*given: Any, **values: Any) -> Any:
+            return importlib.import_module(f"buildtool.cli.{name}_command").command(*given, **values)
+
+        call.__doc__, call.__dict__ = words.__doc__, words.__dict__
+        return click.command(name, cls=kind)(click.pass_obj(call))
+
+    return make
+
+
+_targets = click.argument("targets", nargs=-1, shell_complete=complete_target)
+_jobs = click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Run N jobs at a time.")
+_executor = click.option(
+    "-e",
+    "--executor",
+    metavar="NAME",
+    shell_complete=complete_executor,
+    help="Run all functions on this executor.",
+)
+_given = click.option(
+    "-s", "--set", "given", multiple=True, metavar="NAME=VALUE", help="Set a variable or parameter."
+)
+
+
+@_command("build", Behind)
+@_targets
+@_jobs
+@_executor
+@click.option(
+    "-n", "--dry-run", "dry_run_", is_flag=True, help="Say what would run, and why; change nothing."
+)
+@click.option("--check", is_flag=True, help="With -n: exit with 4 if anything would run.")
+@click.option("-k", "--keep-going", is_flag=True, help="After a failure, build all that does not need it.")
+@click.option("-B", "--force", is_flag=True, help="Run the jobs even if they are fresh.")
+@click.option("--only", is_flag=True, help="Build the targets alone, whatever they need.")
+@_given
+@click.option("--rehash", is_flag=True, help="Read every file, whatever its times say.")
+@click.option("--audit", is_flag=True, help="Say which files functions open and do not declare.")
+@click.option("--no-wait", is_flag=True, help="Exit with 6 if another bt is at work here.")
+@click.option("--json", "as_json", is_flag=True, help="Print events as JSON, one a line.")
+@click.option("-q", "--quiet", is_flag=True, help="Print failures and the closing sentence only.")
+@click.option("-v", "--verbose", is_flag=True, help="Print what jobs print, too.")
+def build() -> None:
+    """Bring targets (tasks or files) up to date; without any, the default ones.
+
+    What stands behind `--` is what `{args}` means in the commands.
+    """
+
+
+@_command("watch", Behind)
+@_targets
+@_jobs
+@_executor
+@click.option(
+    "--debounce",
+    type=click.IntRange(0, 60_000),
+    default=50,
+    metavar="MS",
+    help="Build when so long nothing has changed [50].",
+)
+@click.option("--poll", is_flag=True, help="Look every second, instead of being told by the system.")
+@click.option("-B", "--force", is_flag=True, help="Run the jobs in the first build even if they are fresh.")
+@_given
+@click.option("--audit", is_flag=True, help="Say which files functions open and do not declare.")
+@click.option("--json", "as_json", is_flag=True, help="Print events as JSON, one a line.")
+@click.option("-q", "--quiet", is_flag=True, help="Print failures and closing sentences only.")
+@click.option("-v", "--verbose", is_flag=True, help="Print what jobs print, too.")
+def watch() -> None:
+    """Build targets (without any, the default ones), then again on every change that matters, until Ctrl-C.
+
+    After a failure, all that does not need what failed is built, as with `bt build -k`.
+    """
+
+
+@_command("clean")
+@_targets
+@click.option("-n", "--dry-run", is_flag=True, help="Say what would be removed.")
+@click.option("--orphans", is_flag=True, help="Only outputs that no task makes any more.")
+@click.option("--logs", is_flag=True, help="The kept output of jobs.")
+@click.option("--state", "whole_state", is_flag=True, help="All that bt remembers; outputs stay.")
+@click.option(
+    "--cluster",
+    is_flag=False,
+    flag_value="",
+    default=None,
+    metavar="[NAME]",
+    help="Stop the clusters of this project, or one of them.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def clean() -> None:
+    """Remove outputs that bt wrote and nobody changed since: all, or those of targets."""
+
+
+@_command("list")
+@click.option("-a", "--all", "everything", is_flag=True, help="Also tasks whose names begin with `_`.")
+@click.option("-v", "--verbose", is_flag=True, help="Show what each task reads and writes.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_() -> None:
+    """Show the tasks with their descriptions, by group."""
+
+
+@_command("why")
+@click.argument("targets", nargs=-1, shell_complete=complete_target, required=True)
+@_given
+@click.option("--json", "as_json_", is_flag=True, help="Print one JSON value a target.")
+def why() -> None:
+    """Say why a target is stale, down to the root cause; of a fresh one, what it was built from."""
+
+
+@_command("status")
+@_targets
+@click.option("--check", is_flag=True, help="Exit with 4 if there is anything to do.")
+@_given
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
+def status() -> None:
+    """Say for each task how many of its jobs are fresh, stale, failed or running."""
+
+
+@_command("graph")
+@_targets
+@click.option("--format", "form", type=click.Choice(FORMATS), default="text", help="How it is drawn.")
+@click.option("--tasks", "of_tasks", is_flag=True, help="Draw tasks instead of jobs.")
+@_given
+def graph() -> None:
+    """Draw what targets (tasks or files) are made from; without any, the default ones."""
+
+
+@_command("log")
+@click.argument("target", required=False, shell_complete=complete_target)
+@click.option("--path", "only_path", is_flag=True, help="Print where the output is kept.")
+def log() -> None:
+    """Show what a target's jobs printed when they last ran; without a target, the job that ended last."""
+
+
+@_command("history")
+@click.argument("what", required=False, metavar="[NUMBER|TARGET]", shell_complete=complete_target)
+@click.option("-n", "limit", type=click.IntRange(min=1), metavar="N", help=f"Show N lines (default {SHOWN}).")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def history() -> None:
+    """Show past builds, the latest first; the jobs of one (NUMBER), or the runs of a TARGET's jobs."""
+
+
+@_command("check")
+@click.option("-v", "--verbose", is_flag=True, help="List the commands that `build` runs to get values.")
+def check() -> None:
+    """Say everything that is wrong with the Taskfile. Nothing is run."""
+
+
+@_command("accept")
+@_targets
+def accept() -> None:
+    """Take the present outputs of stale jobs as right, so that they do not run: all, or those of targets."""
+
+
+@_command("init")
+@click.option("--force", is_flag=True, help="Write it even beside a Taskfile of go-task.")
+def init() -> None:
+    """Write a commented Taskfile.toml to start from. A file that is there is never overwritten."""
+
+
+@_command("schema")
+@click.option("-o", "--output", metavar="FILE", help="Write it to FILE instead.")
+def schema() -> None:
+    """Print the JSON Schema of Taskfile.toml, with which editors check and complete."""
