@@ -107,6 +107,8 @@ class Checker:
     circular: dict[JobId, str] = field(
         default_factory=dict
     )  # what jobs read that is made from what they make
+    _shells: dict[str, Item] = field(default_factory=dict)
+    _parameters: dict[str, tuple[Item, ...]] = field(default_factory=dict)  # by task
     _waiting: dict[JobId, frozenset[JobId]] = field(default_factory=dict)  # for what makes their found inputs
     _sources: set[str] = field(default_factory=set)  # found inputs that no task makes
 
@@ -172,7 +174,11 @@ class Checker:
 
     def _lacks_outputs(self, job: JobId) -> bool:
         """Whether something that a settled job left is not on the disk any more."""
-        return any(not self.expander.disk.exists(path) for path in self.made.get(job, ()))
+        made: Iterable[str] | None = self.made.get(job)
+        if made is None:  # it was not looked at, since nothing that it reads has changed
+            record = self.record(self.expander.graph.jobs[job])
+            made = [path for path, _ in record.outputs] if record is not None else ()
+        return any(not self.expander.disk.exists(path) for path in made)
 
     def record(self, job: Job) -> JobRecord | None:
         """The record of a job's last success, also when its first output got another name since."""
@@ -200,15 +206,12 @@ class Checker:
         if command is not None:
             text = dedent_command(command)
             items.append(Item("command", "", digest("command", text), self.masked(text)))
-            shell = " ".join(self.renderer.shell(job))
-            items.append(Item("shell", "", digest("shell", shell), shell))
+            items.append(self._shell(" ".join(self.renderer.shell(job))))
         elif job.kind is not Kind.GROUP:
             items += self._call_items(job)
         if folder := self.renderer.cwd(job):
             items.append(Item("cwd", "", digest("cwd", folder), folder))
-        for name, value in spec.params.items():
-            text = param_text(value)
-            items.append(Item("param", name, digest("param", text), self.masked(text)))
+        items += self._params(task)
         for name, text in self.renderer.environment(job).items():
             items.append(self._variable("env", name, text))
         items += [self._variable("track.env", name, self.tracker.variable(name)) for name in spec.track.env]
@@ -220,6 +223,22 @@ class Checker:
             paths = self.expander.gather(pattern)[0] if pattern.is_glob else [pattern.prefix]
             items += [Item("track.file", path, self.expander.disk.digest(path)) for path in paths]
         return tuple(items)
+
+    def _shell(self, shell: str) -> Item:
+        known = self._shells.get(shell)
+        if known is None:
+            known = self._shells[shell] = Item("shell", "", digest("shell", shell), shell)
+        return known
+
+    def _params(self, task: Task) -> tuple[Item, ...]:
+        """The parameters, which all jobs of a task share."""
+        known = self._parameters.get(task.name)
+        if known is None:
+            texts = {name: param_text(value) for name, value in task.spec.params.items()}
+            known = self._parameters[task.name] = tuple(
+                Item("param", name, digest("param", text), self.masked(text)) for name, text in texts.items()
+            )
+        return known
 
     def _call_items(self, job: Job) -> Iterable[Item]:
         """What decides about a function or script: its code, what it is called with, and typed values."""

@@ -19,15 +19,16 @@ def digest(kind: str, *parts: str | bytes | None) -> str:
     The encoding is canonical: every part is preceded by its type and length, so that no two different
     sequences have one pre-image. The hash is xxh3-128.
     """
-    state = xxhash.xxh3_128()
+    image = []
     for part in (kind, *parts):
         if part is None:
-            state.update(b"n")
-            continue
-        raw = part.encode("utf-8", "surrogateescape") if isinstance(part, str) else part
-        state.update(b"s%d:" % len(raw) if isinstance(part, str) else b"b%d:" % len(raw))
-        state.update(raw)
-    return state.hexdigest()
+            image.append(b"n")
+        elif isinstance(part, str):
+            raw = part.encode("utf-8", "surrogateescape")
+            image += (b"s%d:" % len(raw), raw)
+        else:
+            image += (b"b%d:" % len(part), part)
+    return xxhash.xxh3_128_hexdigest(b"".join(image))
 
 
 class Item(NamedTuple):

@@ -117,6 +117,8 @@ def parse_command(text: str) -> ShellTemplate:
 
 def dedent_command(text: str) -> str:
     """The command without common indentation, trailing blanks and blank lines around it: for fingerprints."""
+    if "\n" not in text and text.strip(" \t") == text:
+        return text  # as most are
     lines = textwrap.dedent(text).split("\n")
     return "\n".join(map(_trimmed, lines)).strip("\n")
 

@@ -285,3 +285,35 @@ def test_whoever_reads_the_answer_may_have_gone(resting: Project) -> None:
         )
     assert run.returncode == 5
     assert b"cannot write to standard output" in run.stderr
+
+
+def test_what_one_of_them_only_waits_for_is_made_again(project: Project) -> None:
+    project.taskfile(
+        """
+        [tasks.tool]
+        inputs = "tool.src"
+        outputs = "tool"
+        temp = true
+        run = "cp {input} {output}"
+
+        [tasks.use]
+        inputs = "in/{n}.txt"
+        outputs = "out/{n}.txt"
+        after = ["tool"]
+        run = "cat tool {input} > {output}"
+        """
+    )
+    project.write("tool.src", "tool\n")
+    for n in range(3):
+        project.write(f"in/{n}.txt", f"{n}\n")
+    settle(project)
+    assert not project.exists("tool")
+    project.write("in/1.txt", "one\n")
+    assert project.concerned("build", cwd=project.folder, env={}) == {"use 1"}
+    assert look_at(project) == [
+        "unchanged  tool  (tool is needed again)",
+        "ran        use 1  (input in/1.txt changed)",
+        "1 ran, 1 unchanged after running, 2 fresh",
+    ]
+    assert project.read("out/1.txt") == "tool\none\n"
+    assert project.build().ran == []

@@ -47,8 +47,8 @@ TASKS = """
     [tasks.two]
     inputs = { left = "up/a.txt", right = "a.o" }
     outputs = ["two.txt", "copy.txt"]
-    after = ["looks"]
-    run = "cat {inputs.left} {inputs.right} > two.txt; cp two.txt copy.txt"
+    after = ["looks", "mid/a.txt"]
+    run = "test -e mid/a.txt && cat {inputs.left} {inputs.right} > two.txt; cp two.txt copy.txt"
 
     [tasks.looks]
     inputs = "all.txt"
