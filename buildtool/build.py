@@ -63,6 +63,7 @@ LOST = 3  # runs of a job that may be lost for reasons that are not its own
 NOTED = 0.1  # seconds until a running job's process is known to the state: most jobs are done by then
 SHORT = 0.1  # seconds; of jobs on other machines that take less, many travel together
 TOGETHER = 32  # of them take the room of one
+MANY = 200  # jobs whose records are read all at once
 CHECKS = 50  # jobs looked at between two looks at what is running
 
 
@@ -256,6 +257,8 @@ class Build:
             jobs = sorted(self.again.cone)
         else:
             jobs = [job for job in self._cone(self.want.roots) if not self._is_left(job)]
+        if len(jobs) >= MANY:
+            self.state.read_ahead()
         self.checker.forced = self._forced
         if self.options.force and (self.again is None or self.again.cone is None):
             self._forced.update(jobs)

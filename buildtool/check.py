@@ -107,6 +107,7 @@ class Checker:
     circular: dict[JobId, str] = field(
         default_factory=dict
     )  # what jobs read that is made from what they make
+    _recent: tuple[Job, JobRecord | None] | None = None  # what `makers` read, for the look that follows
     _shells: dict[str, Item] = field(default_factory=dict)
     _parameters: dict[str, tuple[Item, ...]] = field(default_factory=dict)  # by task
     _waiting: dict[JobId, frozenset[JobId]] = field(default_factory=dict)  # for what makes their found inputs
@@ -123,7 +124,8 @@ class Checker:
         """
         if job.kind is Kind.GROUP:
             return Look(Fresh())
-        record = self.record(job)
+        record = self._recent[1] if self._recent is not None and self._recent[0] is job else self.record(job)
+        self._recent = None
         if record is not None and (requires := self.found_makers(job, record.found)):
             return Look(Fresh(), record=record, requires=requires)
         causes: dict[str, None] = {}
@@ -434,8 +436,12 @@ class Checker:
         return self.expander.maker(path)
 
     def makers(self, job: Job) -> frozenset[JobId]:
-        """The jobs that make what this one turned out to read when it last ran, and that are not settled."""
+        """The jobs that make what this one turned out to read when it last ran, and that are not settled.
+
+        To be asked just before a look, if at all.
+        """
         record = self.record(job) if job.kind is not Kind.GROUP else None
+        self._recent = (job, record)
         return frozenset() if record is None else self.found_makers(job, record.found)
 
     def found_makers(self, job: Job, paths: Iterable[str]) -> frozenset[JobId]:

@@ -15,6 +15,8 @@ from buildtool.fingerprint import Fresh, Maybe, Reason, Stale
 from buildtool.graph import Job, JobId, Kind
 from buildtool.project import Project
 
+MANY = 200  # jobs whose records are read all at once
+
 
 @dataclass(slots=True)
 class Forecast:
@@ -47,6 +49,8 @@ def foresee(
     forced: set[JobId] = set()
     checker.forced = forced
     checker.brief = True
+    if len(project.graph_jobs) >= MANY:
+        project.reader.read_ahead()
     as_is = project.take_as_is(want, checker) if only else set()
     blockers: dict[JobId, set[JobId]] = {}
     for job in _in_order(project, want, checker, found, blockers):

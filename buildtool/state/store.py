@@ -96,6 +96,9 @@ class StateReader:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._knowledge: Knowledge | None = None
+        self._ahead: dict[
+            bytes, tuple[tuple[Any, ...], Rows]
+        ] = {}  # records nobody asked for yet, by raw key
 
     @classmethod
     def open(cls, directory: str) -> StateReader:
@@ -131,18 +134,32 @@ class StateReader:
         if key not in self._known().seconds:
             return None
         raw = to_bytes(key)
-        rows = self._source.rows(f"SELECT {JOB} FROM jobs WHERE key=?", (raw,))
-        if not rows:
+        found = self._ahead.pop(raw, None) or self._stored(raw)
+        if found is None:
             return None
-        outputs = self._source.rows(
-            f"SELECT path, digest FROM outputs WHERE {MADE_BY} AND position NOT NULL ORDER BY position",
-            (raw, raw),
-        )
         try:
-            return to_job(rows[0], outputs)
+            return to_job(*found)
         except UNREADABLE:
             self.warnings.append(f"the record of `{printable(key)}` is damaged and does not count")
             return None
+
+    def read_ahead(self) -> None:
+        """Read all records at once, since many are going to be asked for; each is kept until it is."""
+        outputs: dict[bytes, Rows] = {}
+        with _no_collection():
+            made = f"SELECT {MAKER}, path, digest FROM outputs WHERE position NOT NULL ORDER BY position"
+            for key, path, digest in self._source.rows(made):
+                outputs.setdefault(key, []).append((path, digest))
+            rows = self._source.rows(f"SELECT {JOB} FROM jobs")
+            self._ahead = {row[0]: (row, outputs.get(row[0], [])) for row in rows}
+
+    def _stored(self, raw: bytes) -> tuple[tuple[Any, ...], Rows] | None:
+        """The row of a job, and those of its outputs."""
+        rows = self._source.rows(f"SELECT {JOB} FROM jobs WHERE key=?", (raw,))
+        if not rows:
+            return None
+        outputs = f"SELECT path, digest FROM outputs WHERE {MADE_BY} AND position NOT NULL ORDER BY position"
+        return rows[0], self._source.rows(outputs, (raw, raw))
 
     def code(self, digest: str) -> tuple[Item, ...]:
         """The parts of a job's code, by the digest of the whole; nothing if it is not known."""
@@ -349,6 +366,7 @@ class State(StateReader):
                 self._add_code(item.digest, (codes or {}).get(item.digest, ()))
         known = self._known()
         self.stop(job.key)
+        self._ahead.pop(to_bytes(job.key), None)
         now = {path for path, _ in job.outputs}
         for path in now:
             other = known.recorder(path)
@@ -369,6 +387,7 @@ class State(StateReader):
         """Drop the record of a job, its outputs and strays included."""
         self.stop(key)
         raw = to_bytes(key)
+        self._ahead.pop(raw, None)
         rows = self._database.rows(f"SELECT path FROM outputs WHERE {MADE_BY}", (raw, raw))
         self._database.write("DELETE FROM jobs WHERE key=?", (raw,))
         self._database.write(f"DELETE FROM outputs WHERE {MADE_BY}", (raw, raw))
@@ -379,6 +398,7 @@ class State(StateReader):
     def forget_outputs(self, paths: Iterable[str]) -> None:
         """Disown these paths: nobody made them."""
         gone = [*paths]
+        self._ahead.clear()
         self._database.write_many("DELETE FROM outputs WHERE path=?", _raw(gone))
         self._known().disown(gone)
 
@@ -452,6 +472,7 @@ class State(StateReader):
     def _drop(self, key: str) -> None:
         """Remove a job's record; its outputs become strays."""
         gone = self._recorded(key)
+        self._ahead.pop(to_bytes(key), None)
         self._database.write("DELETE FROM jobs WHERE key=?", (to_bytes(key),))
         self._database.write_many("UPDATE outputs SET position=NULL WHERE path=?", _raw(gone))
         self._known().drop(key, gone)

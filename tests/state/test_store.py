@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -102,6 +103,42 @@ def test_every_path_has_one_owner_and_records_tell_of_what_they_own(
     owned = state.owned()
     assert set(owned) == {made.path for record in records for made in record.outputs}
     assert told == {path: key for path, key in owned.items() if path not in state.strays()}
+
+
+few_names = st.sampled_from(("a", "b", "c", "d"))
+changes = st.one_of(
+    st.tuples(st.just("record"), few_names, st.lists(few_names, max_size=3, unique=True)),
+    st.tuples(st.sampled_from(("forget", "disown", "look")), few_names, st.just([])),
+)
+
+
+@law
+@given(st.lists(changes, max_size=12))
+def test_however_it_is_read_it_is_the_same(state: State, tmp_path: Path, steps: list[Any]) -> None:
+    with State.open(str(tmp_path / "ahead")) as ahead, State.open(str(tmp_path / "few")) as few:
+        few.expect_few()
+        for one in (state, ahead, few):
+            known = one.keys()
+            for key in known:
+                one.forget(key)
+            one.forget_outputs(one.owned())
+        for at, (what, name, paths) in enumerate(steps):
+            ahead.read_ahead()
+            for one in (state, ahead, few):
+                match what:
+                    case "record":
+                        made = tuple(Made(path, f"{at}") for path in paths)
+                        one.record(replace(job(name), outputs=made, seconds=float(at)))
+                    case "forget":
+                        one.forget(name)
+                    case "disown":
+                        one.forget_outputs([name])
+            for key in "abcd":
+                assert state.job(key) == ahead.job(key) == few.job(key)
+                assert state.owner(key) == ahead.owner(key) == few.owner(key)
+                assert state.durations().get(key) == few.durations().get(key)
+        assert state.owned() == few.owned()
+        assert {*state.durations()} == {*few.durations()}
 
 
 @law
