@@ -17,6 +17,7 @@ from typing import Protocol
 
 from buildtool.check import Checker, Look, NotMadeError
 from buildtool.errors import BtError, DiskError, ExecutorError, ExitCode, GraphError, StateError
+from buildtool.executors.processes import start_stamp
 from buildtool.executors.protocol import (
     Claimed,
     Differs,
@@ -61,6 +62,8 @@ from buildtool.text import count, printable
 RESTARTS = 3  # of a running job because what it reads has changed: more often, it seems to write that itself
 LOST = 3  # runs of a job that may be lost for reasons that are not its own
 NOTED = 0.1  # seconds until a running job's process is known to the state: most jobs are done by then
+COMMITS = 16  # that may follow each other without a pause
+PAUSE = 0.02  # seconds; where jobs end faster than that, those that end meanwhile are written down together
 SHORT = 0.1  # seconds; of jobs on other machines that take less, many travel together
 TOGETHER = 32  # of them take the room of one
 CHECKS = 50  # jobs looked at between two looks at what is running
@@ -144,7 +147,12 @@ class Build:
     _absent: dict[JobId, Look] = field(default_factory=dict)
     _begun: dict[JobId, Attempt] = field(default_factory=dict)  # told as started, and not yet how it came out
     _dirty: bool = False  # something is not committed
-    _note_at: float | None = None  # when that must be, for processes that run
+    _credit: float = COMMITS  # commits that may be made at once
+    _written: float = 0.0  # when the last one was
+    _write_at: float | None = None  # when the next one is to be
+    _unwritten: set[JobId] = field(default_factory=set)  # jobs that came out, which is not committed
+    # Processes of running jobs that the state is to know of: pid, stamp if it is known, and when. In order of time.
+    _unnoted: dict[str, tuple[int, str | None, float]] = field(default_factory=dict)
     _capacity: dict[str, float] = field(default_factory=dict)
     _expected: Mapping[str, float] = field(default_factory=dict)  # seconds, by key
     _temporary: dict[JobId, set[JobId]] = field(default_factory=dict)  # consumers that are not settled yet
@@ -255,8 +263,7 @@ class Build:
             starts = self._obey()
             if starts:
                 self._start(starts)
-            else:
-                self._commit()
+            self._commit()
             if self.plan.done and not self._todo:
                 return
             if not self._todo and not self._running:
@@ -294,7 +301,9 @@ class Build:
         """Sleep until something happens: an event, a deadline of the executor, a signal."""
         if patience is None:
             attended = self.again.attendant.deadline() if self.again is not None else None
-            due = [at for at in (self.executor.deadline(), self._note_at, attended) if at is not None]
+            noted = next((at for _, _, at in self._unnoted.values()), None)
+            times = (self.executor.deadline(), self._write_at, noted, attended)
+            due = [at for at in times if at is not None]
             patience = max(0.0, min(due) - time.monotonic()) if due else None
         if not self.signals.pending:
             more = self.again.attendant.filenos() if self.again is not None else []
@@ -429,7 +438,7 @@ class Build:
     # -- running ---------------------------------------------------------------------------------------------
 
     def _start(self, attempts: list[Attempt]) -> None:
-        """Start jobs together, so that one transaction notes them all before any output is touched."""
+        """Start jobs together. The state knows of them before any output is touched, and of all that they build on."""
         ready, rows = [], []
         for attempt in attempts:
             try:
@@ -440,8 +449,9 @@ class Build:
                 self._broken_job(attempt.job, error)
                 continue
             ready.append(attempt)
+        if self._unwritten and any(self._builds_on_unwritten(attempt.job) for attempt in ready):
+            self._write()
         self.state.start(rows)
-        self._write()
         for attempt in ready:
             try:
                 self.performer.begin(attempt)
@@ -459,6 +469,10 @@ class Build:
                 if work.call is not None and work.remote is None:
                     self._tell_started(attempt)
                 self._begun[attempt.job.id] = attempt
+
+    def _builds_on_unwritten(self, job: Job) -> bool:
+        """Whether what a job waited for came out well, and would be lost if `bt` were killed now."""
+        return not self._unwritten.isdisjoint(self.project.expander.graph.prerequisites(job))
 
     def _tell_started(self, attempt: Attempt) -> None:
         self.reporter.started(self._report(attempt.job, attempt.look, Status.RAN))
@@ -509,8 +523,7 @@ class Build:
         match event:
             case Started(_, pid, stamp):
                 if pid is not None:
-                    self.state.set_process(attempt.job.key, pid, stamp)
-                    self._note_at = self._note_at or time.monotonic() + NOTED
+                    self._unnoted[attempt.job.key] = (pid, stamp, time.monotonic() + NOTED)
                 elif attempt.work is not None and attempt.work.remote is not None:
                     self._tell_started(attempt)
             case Output(_, data):
@@ -520,6 +533,7 @@ class Build:
                 self.reporter.warning(f"fewer jobs at a time from now on: {why}")
             case Ended():
                 del self._running[event.id]
+                self._unnoted.pop(attempt.job.key, None)
                 self._ended(attempt, event)
 
     def _ended(self, attempt: Attempt, ended: Ended) -> None:
@@ -654,6 +668,8 @@ class Build:
                 f"it reads {printable(path)}, which is made from what it makes: it counts as it is",
             ]
         self.counts[status.value] += 1
+        if self._dirty:
+            self._unwritten.add(job.id)
         if not status.good:
             self.bad[job.id] = report
         self._untold.append((report, tuple(notes)))
@@ -748,11 +764,30 @@ class Build:
         self._dirty = True
 
     def _commit(self) -> None:
-        """Make what has finished durable, all that finished together as one, and announce it."""
-        if self._dirty or (self._note_at is not None and self._note_at <= time.monotonic()):
+        """Make what has finished durable, all that finished together as one, and announce it.
+
+        Where jobs end one after another in no time, this waits a moment for more of them.
+        """
+        now = time.monotonic()
+        self._note_processes(now)
+        if not self._dirty:
+            self._tell_finished()
+            return
+        self._credit = min(COMMITS, self._credit + (now - self._written) / PAUSE)
+        self._written = now
+        if self._credit >= 1.0:
             self._write()
         else:
-            self._tell_finished()
+            self._write_at = now + (1.0 - self._credit) * PAUSE
+
+    def _note_processes(self, now: float) -> None:
+        """Let the state know of processes that have run for a while."""
+        while self._unnoted:
+            key, (pid, stamp, at) = next(iter(self._unnoted.items()))
+            if at > now:
+                return
+            del self._unnoted[key]
+            self.state.set_process(key, pid, stamp or start_stamp(pid))
 
     def _tell_finished(self) -> None:
         """Announce the jobs that came out; what they made is durable by now."""
@@ -774,7 +809,9 @@ class Build:
         self._tell_finished()
         self.performer.sweep()
         self._dirty = False
-        self._note_at = None
+        self._unwritten.clear()
+        self._credit = max(0.0, self._credit - 1.0)
+        self._write_at = None
 
     def _close(self, code: ExitCode) -> None:
         """End what still runs, put its outputs back, and write everything down."""

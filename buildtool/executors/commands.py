@@ -124,7 +124,7 @@ class Commands:
         if work.timeout is not None:
             run.timeout_at = began + work.timeout
         self._runs[work.id] = run
-        self._told.append(Started(work.id, run.pid, processes.start_stamp(run.pid)))
+        self._told.append(Started(work.id, run.pid, None))
 
     def _start_held(self) -> None:
         """Start what waits, as far as there is room."""
