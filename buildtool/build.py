@@ -154,6 +154,9 @@ class Build:
     # Processes of running jobs that the state is to know of: pid, stamp if it is known, and when. In order of time.
     _unnoted: dict[str, tuple[int, str | None, float]] = field(default_factory=dict)
     _capacity: dict[str, float] = field(default_factory=dict)
+    _taken: dict[str, Mapping[str, float]] = field(
+        default_factory=dict
+    )  # by task, where it is the same for all jobs
     _expected: Mapping[str, float] = field(default_factory=dict)  # seconds, by key
     _temporary: dict[JobId, set[JobId]] = field(default_factory=dict)  # consumers that are not settled yet
     _spent: set[JobId] = field(default_factory=set)  # `temp` jobs without such consumers
@@ -870,17 +873,20 @@ class Build:
 
     def _resources(self, job: JobId) -> Mapping[str, float]:
         """What a job takes: more than there is means all there is."""
+        known = self._taken.get(self.project.graph_jobs[job].task)
+        if known is not None:
+            return known
         spec = self.project.renderer.task(self.project.graph_jobs[job]).spec
-        name = self.project.executor_of(self.project.graph_jobs[job])
-        theirs = self.project.taskfile.offered(name)
+        executor = self.project.executor_of(self.project.graph_jobs[job])
+        theirs = self.project.taskfile.offered(executor)
         found = {resource: amount for resource, amount in spec.resources.items() if resource not in theirs}
-        if f"workers of {name}" in self._capacity:
+        if f"workers of {executor}" in self._capacity:
             seconds = self._seconds(self.project.graph_jobs[job])
-            short = self.project.taskfile.is_remote(name) and seconds is not None and seconds < SHORT
-            found[f"workers of {name}"] = 1.0 / TOGETHER if short else 1.0
+            short = self.project.taskfile.is_remote(executor) and seconds is not None and seconds < SHORT
+            found[f"workers of {executor}"] = 1.0 / TOGETHER if short else 1.0
         else:
             found.setdefault("cpus", 1.0)
-        if self.project.taskfile.is_remote(name):  # these are this machine's
+        if self.project.taskfile.is_remote(executor):  # these are this machine's
             found = {
                 resource: amount for resource, amount in found.items() if resource not in ("cpus", "memory")
             }
@@ -888,7 +894,10 @@ class Build:
             found["globs"] = 1.0  # so that it can be told which of them wrote a file that both may make
         if spec.interactive:
             found["terminal"] = 1.0
-        return {name: min(amount, self._capacity.get(name, amount)) for name, amount in found.items()}
+        taken = {name: min(amount, self._capacity.get(name, amount)) for name, amount in found.items()}
+        if executor == "local" and f"workers of {executor}" not in self._capacity:
+            self._taken[self.project.graph_jobs[job].task] = taken  # nothing of it will ever change
+        return taken
 
     def _seconds(self, job: Job) -> float | None:
         """What a job will take: what it took last, or what others of its task did in this build."""

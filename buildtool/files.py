@@ -149,24 +149,27 @@ class Disk:
     def _read(self, path: str, where: str) -> Stamp:
         """Read and hash one file, again if it was written meanwhile (three times at most)."""
         try:
-            with open(where, "rb", buffering=0) as file:
+            file = os.open(where, os.O_RDONLY | os.O_CLOEXEC)
+            try:
                 for _ in range(3):
-                    before = os.fstat(file.fileno())
+                    before = os.fstat(file)
                     hashed_at = time.time_ns()
                     if before.st_size > SMALL << 4:
                         hashed_at = _let_tick_pass(before.st_ctime_ns, hashed_at)
                     value = _hash(file, before.st_size)
-                    after = os.fstat(file.fileno())
-                    if _signature(before) == _signature(after):
+                    signature = _signature(before)
+                    if signature == _signature(os.fstat(file)):
                         break
-                    file.seek(0)
+                    os.lseek(file, 0, os.SEEK_SET)
+            finally:
+                os.close(file)
         except FileNotFoundError as error:
             raise _trouble("lost while it was read:", path, error) from error
         except OSError as error:
             raise _trouble("cannot read", path, error) from error
         self.hashed += 1
         letter = "x" if before.st_mode & stat.S_IXUSR else "f"
-        return (*_signature(before), letter + value, hashed_at)
+        return (*signature, letter + value, hashed_at)
 
     def _directory_digest(self, path: str) -> str | None:
         if not self.is_directory(path):
@@ -297,17 +300,16 @@ class Disk:
             return
 
 
-def _hash(file: object, size: int) -> str:
-    """xxh3-128 of an open unbuffered file, streamed, as 32 hex digits."""
-    read = file.read  # type: ignore[attr-defined]  # a raw file; typing.IO has no name for it
+def _hash(file: int, size: int) -> str:
+    """xxh3-128 of an open file, streamed, as 32 hex digits."""
     if size <= SMALL:
-        data = read(size + 1)
+        data = os.read(file, size + 1)
         if len(data) <= size:
             return xxhash.xxh3_128_hexdigest(data)
         state = xxhash.xxh3_128(data)
     else:
         state = xxhash.xxh3_128()
-    while chunk := read(SMALL):
+    while chunk := os.read(file, SMALL):
         state.update(chunk)
     return state.hexdigest()
 

@@ -31,6 +31,7 @@ class Renderer:
         self._args = list(args)
         self._commands: dict[int, tuple[Job, str]] = {}
         self._dotenv: dict[str, dict[str, str]] = {}
+        self._shells: dict[str, tuple[str, ...]] = {}  # by their text
 
     def task(self, job: Job) -> Task:
         """The task that a job comes from."""
@@ -72,11 +73,14 @@ class Renderer:
 
     def shell(self, job: Job) -> tuple[str, ...]:
         """The shell and its options; the command follows as one more word."""
-        import shlex  # not needed when nothing is looked at
+        text = self.task(job).spec.shell or self._taskfile.settings.shell
+        known = self._shells.get(text)
+        if known is None:
+            import shlex  # not needed when nothing is looked at
 
-        words = shlex.split(self.task(job).spec.shell or self._taskfile.settings.shell)
-        flags = FLAGS.get(posixpath.basename(words[0]), ())
-        return (*words, *flags, "-c")
+            words = shlex.split(text)
+            known = self._shells[text] = (*words, *FLAGS.get(posixpath.basename(words[0]), ()), "-c")
+        return known
 
     def environment(self, job: Job) -> dict[str, str]:
         """The variables that `[env]`, `dotenv` and `env` set for the job."""

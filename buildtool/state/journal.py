@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterable
 from buildtool.errors import StateError
 from buildtool.state.directory import unwritable
 from buildtool.state.records import Running
+from buildtool.state.rows import to_json
 
 FILE = "running"
 LARGE = 1 << 20  # bytes; what is not needed any more is left out then
@@ -82,7 +83,7 @@ class Journal:
 
     def _write(self, lines: list[list[object]]) -> None:
         # Each line begins with its end: half a line, of a disk that was full, spoils no other.
-        data = b"".join(b"\n" + json.dumps(line, separators=(",", ":")).encode("ascii") for line in lines)
+        data = b"".join(b"\n" + to_json(line).encode("ascii") for line in lines)
         try:
             left = memoryview(data + b"\n")
             self._size += len(left)
