@@ -63,7 +63,7 @@ RESTARTS = 3  # of a running job because what it reads has changed: more often, 
 LOST = 3  # runs of a job that may be lost for reasons that are not its own
 NOTED = 0.1  # seconds until a running job's process is known to the state: most jobs are done by then
 COMMITS = 16  # that may follow each other without a pause
-PAUSE = 0.02  # seconds; where jobs end faster than that, those that end meanwhile are written down together
+PAUSE = 0.05  # seconds; where jobs end faster than that, those that end meanwhile are written down together
 SHORT = 0.1  # seconds; of jobs on other machines that take less, many travel together
 TOGETHER = 32  # of them take the room of one
 CHECKS = 50  # jobs looked at between two looks at what is running
@@ -482,6 +482,8 @@ class Build:
 
     def _handle(self, event: Event) -> None:
         match event:
+            case Started() | Ended() | Output():  # most are
+                self._handle_job(event)
             case Room(name, jobs):
                 if self.again is not None:
                     self.again.rooms[name] = jobs
@@ -524,6 +526,10 @@ class Build:
         if attempt is None:
             return
         match event:
+            case Ended():
+                del self._running[event.id]
+                self._unnoted.pop(attempt.job.key, None)
+                self._ended(attempt, event)
             case Started(_, pid, stamp):
                 if pid is not None:
                     self._unnoted[attempt.job.key] = (pid, stamp, time.monotonic() + NOTED)
@@ -534,10 +540,6 @@ class Build:
                     self.reporter.output(self._report(attempt.job, attempt.look, Status.RAN), data)
             case Held(_, why):
                 self.reporter.warning(f"fewer jobs at a time from now on: {why}")
-            case Ended():
-                del self._running[event.id]
-                self._unnoted.pop(attempt.job.key, None)
-                self._ended(attempt, event)
 
     def _ended(self, attempt: Attempt, ended: Ended) -> None:
         job = attempt.job

@@ -71,11 +71,15 @@ class Job:
 
     def input_files(self) -> tuple[FileId, ...]:
         """Every declared input, in order; a file that stands twice comes twice."""
-        return tuple(f for part in self.inputs for f in part.files)
+        return self.inputs[0].files if len(self.inputs) == 1 else _files(self.inputs)
 
     def output_files(self) -> tuple[FileId, ...]:
         """Every declared output, in order."""
-        return tuple(f for part in self.outputs for f in part.files)
+        return self.outputs[0].files if len(self.outputs) == 1 else _files(self.outputs)
+
+
+def _files(parts: tuple[Slice, ...]) -> tuple[FileId, ...]:
+    return tuple([f for part in parts for f in part.files])
 
 
 @dataclass(slots=True)
@@ -105,7 +109,7 @@ class Graph:
 
     def paths(self, files: tuple[FileId, ...]) -> tuple[str, ...]:
         """The paths of some files."""
-        return tuple(self.files[f].path for f in files)
+        return tuple([self.files[f].path for f in files])
 
     def add_file(self, path: str, form: Form, producer: JobId | None) -> FileId:
         """Give a path its id. The path must be new."""

@@ -55,7 +55,7 @@ def direct(argv: tuple[str, ...], env: Mapping[str, str]) -> tuple[str, ...] | N
     if _PLAIN.fullmatch(text) is None or "\n" in text.rstrip("\n"):
         return None
     words = text.split()
-    if words[0] in _own() or not _DEFINING.isdisjoint(env) or any(n[:10] == "BASH_FUNC_" for n in env):
+    if words[0] in _own() or not _DEFINING.isdisjoint(env) or "\0BASH_FUNC_" in "\0".join(("", *env)):
         return None
     program = _program(words[0], env.get("PATH"))
     return None if program is None else (program, *words)
