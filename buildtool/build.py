@@ -17,6 +17,7 @@ from typing import Protocol
 
 from buildtool.check import Checker, Look, NotMadeError
 from buildtool.errors import BtError, DiskError, ExecutorError, ExitCode, GraphError, StateError
+from buildtool.executors.processes import start_stamp
 from buildtool.executors.protocol import (
     Claimed,
     Differs,
@@ -61,6 +62,8 @@ from buildtool.text import count, printable
 RESTARTS = 3  # of a running job because what it reads has changed: more often, it seems to write that itself
 LOST = 3  # runs of a job that may be lost for reasons that are not its own
 NOTED = 0.1  # seconds until a running job's process is known to the state: most jobs are done by then
+COMMITS = 16  # that may follow each other without a pause
+PAUSE = 0.05  # seconds; where jobs end faster than that, those that end meanwhile are written down together
 SHORT = 0.1  # seconds; of jobs on other machines that take less, many travel together
 TOGETHER = 32  # of them take the room of one
 MANY = 200  # jobs whose records are read all at once
@@ -177,8 +180,16 @@ class Build:
     _absent: dict[JobId, Look] = field(default_factory=dict)
     _begun: dict[JobId, Attempt] = field(default_factory=dict)  # told as started, and not yet how it came out
     _dirty: bool = False  # something is not committed
-    _note_at: float | None = None  # when that must be, for processes that run
+    _credit: float = COMMITS  # commits that may be made at once
+    _written: float = 0.0  # when the last one was
+    _write_at: float | None = None  # when the next one is to be
+    _unwritten: set[JobId] = field(default_factory=set)  # jobs that came out, which is not committed
+    # Processes of running jobs that the state is to know of: pid, stamp if it is known, and when. In order of time.
+    _unnoted: dict[str, tuple[int, str | None, float]] = field(default_factory=dict)
     _capacity: dict[str, float] = field(default_factory=dict)
+    _taken: dict[str, Mapping[str, float]] = field(
+        default_factory=dict
+    )  # by task, where it is the same for all jobs
     _expected: Mapping[str, float] = field(default_factory=dict)  # seconds, by key
     _temporary: dict[JobId, set[JobId]] = field(default_factory=dict)  # consumers that are not settled yet
     _spent: set[JobId] = field(default_factory=set)  # `temp` jobs without such consumers
@@ -290,8 +301,7 @@ class Build:
             starts = self._obey()
             if starts:
                 self._start(starts)
-            else:
-                self._commit()
+            self._commit()
             if self.plan.done and not self._todo:
                 return
             if not self._todo and not self._running:
@@ -329,7 +339,9 @@ class Build:
         """Sleep until something happens: an event, a deadline of the executor, a signal."""
         if patience is None:
             attended = self.again.attendant.deadline() if self.again is not None else None
-            due = [at for at in (self.executor.deadline(), self._note_at, attended) if at is not None]
+            noted = next((at for _, _, at in self._unnoted.values()), None)
+            times = (self.executor.deadline(), self._write_at, noted, attended)
+            due = [at for at in times if at is not None]
             patience = max(0.0, min(due) - time.monotonic()) if due else None
         if not self.signals.pending:
             more = self.again.attendant.filenos() if self.again is not None else []
@@ -465,7 +477,7 @@ class Build:
     # -- running ---------------------------------------------------------------------------------------------
 
     def _start(self, attempts: list[Attempt]) -> None:
-        """Start jobs together, so that one transaction notes them all before any output is touched."""
+        """Start jobs together. The state knows of them before any output is touched, and of all that they build on."""
         ready, rows = [], []
         for attempt in attempts:
             try:
@@ -476,8 +488,9 @@ class Build:
                 self._broken_job(attempt.job, error)
                 continue
             ready.append(attempt)
+        if self._unwritten and any(self._builds_on_unwritten(attempt.job) for attempt in ready):
+            self._write()
         self.state.start(rows)
-        self._write()
         for attempt in ready:
             try:
                 self.performer.begin(attempt)
@@ -496,11 +509,17 @@ class Build:
                     self._tell_started(attempt)
                 self._begun[attempt.job.id] = attempt
 
+    def _builds_on_unwritten(self, job: Job) -> bool:
+        """Whether what a job waited for came out well, and would be lost if `bt` were killed now."""
+        return not self._unwritten.isdisjoint(self.project.expander.graph.prerequisites(job))
+
     def _tell_started(self, attempt: Attempt) -> None:
         self.reporter.started(self._report(attempt.job, attempt.look, Status.RAN))
 
     def _handle(self, event: Event) -> None:
         match event:
+            case Started() | Ended() | Output():  # most are
+                self._handle_job(event)
             case Room(name, jobs):
                 if self.again is not None:
                     self.again.rooms[name] = jobs
@@ -543,10 +562,13 @@ class Build:
         if attempt is None:
             return
         match event:
+            case Ended():
+                del self._running[event.id]
+                self._unnoted.pop(attempt.job.key, None)
+                self._ended(attempt, event)
             case Started(_, pid, stamp):
                 if pid is not None:
-                    self.state.set_process(attempt.job.key, pid, stamp)
-                    self._note_at = self._note_at or time.monotonic() + NOTED
+                    self._unnoted[attempt.job.key] = (pid, stamp, time.monotonic() + NOTED)
                 elif attempt.work is not None and attempt.work.remote is not None:
                     self._tell_started(attempt)
             case Output(_, data):
@@ -554,9 +576,6 @@ class Build:
                     self.reporter.output(self._report(attempt.job, attempt.look, Status.RAN), data)
             case Held(_, why):
                 self.reporter.warning(f"fewer jobs at a time from now on: {why}")
-            case Ended():
-                del self._running[event.id]
-                self._ended(attempt, event)
 
     def _ended(self, attempt: Attempt, ended: Ended) -> None:
         job = attempt.job
@@ -690,6 +709,8 @@ class Build:
                 f"it reads {printable(path)}, which is made from what it makes: it counts as it is",
             ]
         self.counts[status.value] += 1
+        if self._dirty:
+            self._unwritten.add(job.id)
         if not status.good:
             self.bad[job.id] = report
         self._untold.append((report, tuple(notes)))
@@ -784,11 +805,30 @@ class Build:
         self._dirty = True
 
     def _commit(self) -> None:
-        """Make what has finished durable, all that finished together as one, and announce it."""
-        if self._dirty or (self._note_at is not None and self._note_at <= time.monotonic()):
+        """Make what has finished durable, all that finished together as one, and announce it.
+
+        Where jobs end one after another in no time, this waits a moment for more of them.
+        """
+        now = time.monotonic()
+        self._note_processes(now)
+        if not self._dirty:
+            self._tell_finished()
+            return
+        self._credit = min(COMMITS, self._credit + (now - self._written) / PAUSE)
+        self._written = now
+        if self._credit >= 1.0:
             self._write()
         else:
-            self._tell_finished()
+            self._write_at = now + (1.0 - self._credit) * PAUSE
+
+    def _note_processes(self, now: float) -> None:
+        """Let the state know of processes that have run for a while."""
+        while self._unnoted:
+            key, (pid, stamp, at) = next(iter(self._unnoted.items()))
+            if at > now:
+                return
+            del self._unnoted[key]
+            self.state.set_process(key, pid, stamp or start_stamp(pid))
 
     def _tell_finished(self) -> None:
         """Announce the jobs that came out; what they made is durable by now."""
@@ -810,7 +850,9 @@ class Build:
         self._tell_finished()
         self.performer.sweep()
         self._dirty = False
-        self._note_at = None
+        self._unwritten.clear()
+        self._credit = max(0.0, self._credit - 1.0)
+        self._write_at = None
 
     def _close(self, code: ExitCode) -> None:
         """End what still runs, put its outputs back, and write everything down."""
@@ -871,17 +913,20 @@ class Build:
 
     def _resources(self, job: JobId) -> Mapping[str, float]:
         """What a job takes: more than there is means all there is."""
+        known = self._taken.get(self.project.graph_jobs[job].task)
+        if known is not None:
+            return known
         spec = self.project.renderer.task(self.project.graph_jobs[job]).spec
-        name = self.project.executor_of(self.project.graph_jobs[job])
-        theirs = self.project.taskfile.offered(name)
+        executor = self.project.executor_of(self.project.graph_jobs[job])
+        theirs = self.project.taskfile.offered(executor)
         found = {resource: amount for resource, amount in spec.resources.items() if resource not in theirs}
-        if f"workers of {name}" in self._capacity:
+        if f"workers of {executor}" in self._capacity:
             seconds = self._seconds(self.project.graph_jobs[job])
-            short = self.project.taskfile.is_remote(name) and seconds is not None and seconds < SHORT
-            found[f"workers of {name}"] = 1.0 / TOGETHER if short else 1.0
+            short = self.project.taskfile.is_remote(executor) and seconds is not None and seconds < SHORT
+            found[f"workers of {executor}"] = 1.0 / TOGETHER if short else 1.0
         else:
             found.setdefault("cpus", 1.0)
-        if self.project.taskfile.is_remote(name):  # these are this machine's
+        if self.project.taskfile.is_remote(executor):  # these are this machine's
             found = {
                 resource: amount for resource, amount in found.items() if resource not in ("cpus", "memory")
             }
@@ -889,7 +934,10 @@ class Build:
             found["globs"] = 1.0  # so that it can be told which of them wrote a file that both may make
         if spec.interactive:
             found["terminal"] = 1.0
-        return {name: min(amount, self._capacity.get(name, amount)) for name, amount in found.items()}
+        taken = {name: min(amount, self._capacity.get(name, amount)) for name, amount in found.items()}
+        if executor == "local" and f"workers of {executor}" not in self._capacity:
+            self._taken[self.project.graph_jobs[job].task] = taken  # nothing of it will ever change
+        return taken
 
     def _seconds(self, job: Job) -> float | None:
         """What a job will take: what it took last, or what others of its task did in this build."""

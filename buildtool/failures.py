@@ -10,6 +10,7 @@ import os
 import re
 import shlex
 import signal
+import stat
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -30,6 +31,7 @@ LOGS = ".bt/log/"
 _LOOKED_AT = 200  # lines of output in which files are looked for that an isolated job did not find
 TAIL = 20  # lines of output shown of a failed job
 WIDEST = 400  # characters shown of one of them
+_ODD = re.compile(r"[^\w.-]")  # what does not stand in the name of a log
 SLACK = 0.01  # seconds by which file times may lag behind the clock
 
 
@@ -116,6 +118,8 @@ class Failures:
                     missing.append(f"{file.path} (nothing matches)")
                 continue
             where = self._project.disk.absolute(file.path).rstrip("/")
+            if file.form is Form.FILE and _is_plain(where):
+                continue
             if not os.path.lexists(where):
                 if file.path not in self._project.away:
                     missing.append(file.path)
@@ -174,9 +178,17 @@ def glob_paths(root: str, text: str) -> list[str]:
     return matches(Disk(root), pattern)
 
 
+def _is_plain(where: str) -> bool:
+    """Whether a regular file is there, and no link to one."""
+    try:
+        return stat.S_ISREG(os.lstat(where).st_mode)
+    except OSError:
+        return False
+
+
 def log_path(job: Job) -> str:
     """Where the output of a job's last run is kept, relative to the project root."""
-    slug = "".join(c if c.isalnum() or c in "-_." else "_" for c in job.name)[:80]
+    slug = _ODD.sub("_", job.name[:80])
     return f"{LOGS}{slug}-{digest('log', job.key)[:8]}.log"
 
 

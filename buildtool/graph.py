@@ -70,15 +70,15 @@ class Job(NamedTuple):
 
     def input_files(self) -> tuple[FileId, ...]:
         """Every declared input, in order; a file that stands twice comes twice."""
-        if len(self.inputs) == 1:
-            return self.inputs[0].files
-        return tuple([f for part in self.inputs for f in part.files])
+        return self.inputs[0].files if len(self.inputs) == 1 else _files(self.inputs)
 
     def output_files(self) -> tuple[FileId, ...]:
         """Every declared output, in order."""
-        if len(self.outputs) == 1:
-            return self.outputs[0].files
-        return tuple([f for part in self.outputs for f in part.files])
+        return self.outputs[0].files if len(self.outputs) == 1 else _files(self.outputs)
+
+
+def _files(parts: tuple[Slice, ...]) -> tuple[FileId, ...]:
+    return tuple([f for part in parts for f in part.files])
 
 
 @dataclass(slots=True)

@@ -269,8 +269,10 @@ class Performer:
     def _of_others(self, job: Job) -> list[str]:
         """The files that a glob output of the job matches now and that belong to other jobs, or to people."""
         graph = self.project.expander.graph
-        inputs = {*graph.paths(job.input_files()), *graph.paths(job.needs)}
         texts = [graph.files[f].path for f in job.output_files() if graph.files[f].form is Form.GLOB]
+        if not texts:
+            return []
+        inputs = {*graph.paths(job.input_files()), *graph.paths(job.needs)}
         found = [path for text in texts for path in glob_paths(self.disk.root, text)]
         return [p for p in dict.fromkeys(found) if p not in inputs and not self._is_own(job, p)]
 
@@ -319,6 +321,8 @@ class Performer:
             self.disk.move(path, place)
             self.disk.forget(path)
         for path in self.project.expander.graph.paths(attempt.job.output_files()):
+            if "*" not in path and os.path.isdir(os.path.dirname(self.disk.absolute(path))):
+                continue  # and so is all that lies above
             self._clear_parents(attempt, path)
             self.disk.make_parents(path if "*" not in path else path.split("*", maxsplit=1)[0])
         depfile = self.project.renderer.depfile(attempt.job)

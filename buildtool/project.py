@@ -105,6 +105,7 @@ class Project:
         self.functions = Functions(self.taskfile, self.expander, self.renderer)
         self._imports: tuple[str, ...] | None = None
         self._decorated: dict[str, bool] = {}
+        self._local: dict[str, str] = {}  # executors of tasks whose jobs all run on this machine
 
     @property
     def graph_jobs(self) -> list[Job]:
@@ -268,6 +269,9 @@ class Project:
 
     def executor_of(self, job: Job) -> str:
         """Where a job runs: commands are subprocesses of this machine, unless it is to run on others."""
+        known = self._local.get(job.task)
+        if known is not None:
+            return known
         spec = self.renderer.task(job).spec
         if job.kind is Kind.GROUP:
             return "local"
@@ -276,7 +280,10 @@ class Project:
             return DECORATED
         if self.taskfile.is_remote(name):
             return "local" if self._stays(job) else name
-        return "local" if spec.run is not None else name
+        if spec.run is None:
+            return name
+        self._local[job.task] = "local"
+        return "local"
 
     def _is_for_the_cloud(self, task: Task) -> bool:
         """Whether a function has `@coiled.function`, and nothing says that it is to run elsewhere."""

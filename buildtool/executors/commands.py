@@ -106,9 +106,6 @@ class Commands:
         began = time.monotonic()
         run = _Run(work, Log(work.log, self._log_limit), Mask((*self._mask, *work.secrets)), began)
         try:
-            if self._runs and not self._closed:
-                _check_margin()
-            run.log.reserve()
             self._start(run)
         except (OSError, ValueError) as error:
             run.log.close()
@@ -124,7 +121,7 @@ class Commands:
         if work.timeout is not None:
             run.timeout_at = began + work.timeout
         self._runs[work.id] = run
-        self._told.append(Started(work.id, run.pid, processes.start_stamp(run.pid)))
+        self._told.append(Started(work.id, run.pid, None))
 
     def _start_held(self) -> None:
         """Start what waits, as far as there is room."""
@@ -192,10 +189,12 @@ class Commands:
         if self._closed:
             raise ValueError("the executor is closed")
         if work.interactive:
+            self._make_sure(run, None)
             run.pid = _begin(work, None)
         else:
             run.pipe, output = os.pipe()
             try:
+                self._make_sure(run, output)
                 os.set_blocking(run.pipe, False)
                 self._selector.register(run.pipe, selectors.EVENT_READ, run)
                 run.pid = _begin(work, output)
@@ -211,6 +210,18 @@ class Commands:
             self._close(run.pidfd)
             run.pidfd = None
             run.look_at = run.began
+
+    def _make_sure(self, run: _Run, newest: int | None) -> None:
+        """Raise `OSError` if there are too few descriptors for another work, for the logs of all, and for `bt`.
+
+        The lowest free number is given out: if the `newest` is low, there is room above it, and nothing to set aside.
+        """
+        if newest is not None and newest < resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4:
+            return
+        if self._runs:
+            _check_margin()
+        for other in (*self._runs.values(), run):
+            other.log.reserve()
 
     def _read(self, run: _Run, times: int) -> None:
         for _ in range(times):
@@ -240,8 +251,10 @@ class Commands:
             return
         now = time.monotonic()
         lost = "its exit status was lost" if ended.code is ended.signal is None else None
-        run.end = Ended(run.work.id, *ended[:2], now - run.began, ended.peak_memory, error=lost)
-        run.end = run.end._replace(timed_out=run.timed_out, cancelled=run.cancelled)
+        took = now - run.began
+        run.end = Ended(
+            run.work.id, *ended[:2], took, ended.peak_memory, run.timed_out, run.cancelled, error=lost
+        )
         self._close(run.pidfd)
         run.pidfd = None
         self._read(run, _LAST_READS)
@@ -317,11 +330,8 @@ def _begin(work: Work, output: int | None) -> int:
 
 def _check_margin() -> None:
     """Raise `OSError` if few descriptors are left."""
-    spare: list[int] = [os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)]
+    spare: list[int] = []
     try:
-        # The lowest free number is given out: if it is low, there is room above it.
-        if spare[0] < resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2:
-            return
         while len(spare) < _MARGIN:
             spare.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
     finally:

@@ -26,7 +26,7 @@ until wait while
 """
 _OPTIONS = ((), ("-e",), ("-e", "-u", "-o", "pipefail"))  # that make no difference to one program
 # Variables by which a shell does more than its command says, or (EXECIGNORE, in some versions) finds other programs.
-_DEFINING = ("BASH_ENV", "BASHOPTS", "SHELLOPTS", "EXECIGNORE")
+_DEFINING = frozenset(("BASH_ENV", "BASHOPTS", "SHELLOPTS", "EXECIGNORE"))
 
 
 def seen(env: Mapping[str, str], program: str, cwd: str, shell: str) -> dict[str, str]:
@@ -55,11 +55,7 @@ def direct(argv: tuple[str, ...], env: Mapping[str, str]) -> tuple[str, ...] | N
     if _PLAIN.fullmatch(text) is None or "\n" in text.rstrip("\n"):
         return None
     words = text.split()
-    if (
-        words[0] in _own()
-        or any(name in env for name in _DEFINING)
-        or any(n[:10] == "BASH_FUNC_" for n in env)
-    ):
+    if words[0] in _own() or not _DEFINING.isdisjoint(env) or "\0BASH_FUNC_" in "\0".join(("", *env)):
         return None
     program = _program(words[0], env.get("PATH"))
     return None if program is None else (program, *words)
@@ -77,7 +73,8 @@ def _program(name: str, path: str | None) -> str | None:
     for folder in path.split(":") if path else ():
         if folder[:1] != "/":
             return None  # looked up from where the command runs
-        if _runs(found := f"{folder}/{name}"):
+        found = f"{folder}/{name}"
+        if os.access(found, os.X_OK) and os.path.isfile(found):
             return found
     return None
 

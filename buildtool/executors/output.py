@@ -10,6 +10,7 @@ import os
 import re
 
 _FRESH = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+_NOTHING = re.compile(b"")  # most jobs have no secrets
 
 
 class Mask:
@@ -17,7 +18,7 @@ class Mask:
 
     def __init__(self, secrets: tuple[bytes, ...]) -> None:
         self._secrets = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
-        self._pattern = re.compile(b"|".join(map(re.escape, self._secrets)))
+        self._pattern = re.compile(b"|".join(map(re.escape, self._secrets))) if self._secrets else _NOTHING
         self._held = b""
 
     def feed(self, data: bytes) -> bytes:
@@ -59,8 +60,8 @@ class Mask:
 class Log:
     """The file that keeps a job's output: made by the first byte, and of a long output the two ends.
 
-    Trouble with the disk ends the log, never the job; `error` tells it. Its descriptors are set aside from the
-    beginning, so that they are there when they are needed.
+    Trouble with the disk ends the log, never the job; `error` tells it. Its descriptors can be set aside, so
+    that they are there when they are needed.
     """
 
     def __init__(self, path: str, limit: int) -> None:
@@ -73,8 +74,8 @@ class Log:
         self._spare: list[int] = []
 
     def reserve(self) -> None:
-        """Set aside the descriptors that the log may need. Raises `OSError` if there are none."""
-        while len(self._spare) < 2:
+        """Set aside the descriptors that the log may still need. Raises `OSError` if there are none."""
+        while len(self._spare) + (self._file is not None) + (self._ring is not None) < 2:
             self._spare.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
 
     def write(self, data: bytes) -> None:

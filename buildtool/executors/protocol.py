@@ -84,7 +84,8 @@ class Started(NamedTuple):
 
     id: int
     pid: int | None
-    stamp: str | None  # when the system started it, as text: with `pid` it names one process for ever
+    # When the system started it, as text: with `pid` it names one process for ever. None: it was not asked yet.
+    stamp: str | None
 
 
 class Output(NamedTuple):

@@ -17,6 +17,7 @@ from buildtool.state.records import Away, BuildRecord, ClusterRecord, HistoryRec
 
 LONGEST = 64 * 1024  # characters of an item's text that are kept
 BIGGEST = 2**63  # SQLite's integers are smaller
+_LITTLE = 3072  # bytes; with the dictionary, the window of 4096 holds them
 IS_DIGEST = re.compile(r"[0-9a-f]{32}").fullmatch
 IS_CONTENT = re.compile(r"[dflx][0-9a-f]{32}").fullmatch  # of a file: a letter says what it is
 
@@ -59,9 +60,12 @@ def unpack_digest(stored: str | bytes) -> str:
     return stored.hex() if len(stored) == 16 else stored[:1].decode("ascii") + stored[1:].hex()
 
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
 def to_json(value: object) -> str:
     """Compact, and pure ASCII, so that lone surrogates survive."""
-    return json.dumps(value, separators=(",", ":"))
+    return _encode(value)
 
 
 def pack_details(job: JobRecord) -> bytes:
@@ -83,9 +87,12 @@ def pack_details(job: JobRecord) -> bytes:
             continue
         items.append((kind, name) if short is None else (kind, name, short))
         digests.append(digest)
-    deflate = zlib.compressobj(wbits=-15, zdict=DICTIONARY)
     values = (items, job.wildcards, job.found, *((job.drift,) if job.drift else ()))
-    packed = deflate.compress(to_json(values).encode("ascii")) + deflate.flush()
+    raw = to_json(values).encode("ascii")
+    # For little text, little memory: to have and to clear a quarter of a megabyte takes longer than all else here.
+    small = len(raw) < _LITTLE
+    deflate = zlib.compressobj(wbits=-12 if small else -15, memLevel=5 if small else 8, zdict=DICTIONARY)
+    packed = deflate.compress(raw) + deflate.flush()
     return FORM + packed + bytes.fromhex("".join(digests))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import json
+import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,9 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 from buildtool.fingerprint import Item
+from buildtool.state import journal
 from buildtool.state.database import Database
+from buildtool.state.journal import Journal
 from buildtool.state.known import Knowledge, Known, Sought
 from buildtool.state.records import Away, BuildRecord, ClusterRecord, HistoryRecord, JobRecord, Running
 from buildtool.state.rows import (
@@ -61,7 +64,14 @@ _MANY = 500  # values in one query
 HISTORY_KEPT = 500_000  # entries; the last build keeps all of its own
 MAKER = "coalesce(job, path)"  # of an output: the key of its job
 MADE_BY = "(job=? OR (path=? AND job IS NULL))"  # of outputs: those of one job
+_MARK = "journal"  # in `vars`: which journal tells of running jobs beside the table
+_SETTLED = "settled"  # in `vars`: what it may tell of although it was settled in the last transaction
 _PUT_JOB = f"INSERT OR REPLACE INTO jobs ({JOB}) VALUES ({', '.join('?' * len(JOB.split(',')))})"
+_PUT_RUNNING = f"INSERT OR REPLACE INTO running ({RUNNING}) VALUES ({', '.join('?' * len(Running._fields))})"
+_PUT_HISTORY = (
+    f"INSERT OR REPLACE INTO history ({HISTORY}) VALUES ({', '.join('?' * len(HistoryRecord._fields))})"
+)
+_PUT_VALUE = "INSERT OR REPLACE INTO vars VALUES (?, ?)"
 _PUT_OUTPUT = "INSERT OR REPLACE INTO outputs (path, job, position, digest) VALUES (?, ?, ?, ?)"
 
 Rows = list[tuple[Any, ...]]
@@ -93,8 +103,9 @@ class Source(Protocol):
 class StateReader:
     """What earlier builds left, read without changing anything on the disk."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, directory: str) -> None:
         self._source = source
+        self._directory = directory
         self._knowledge: Knowledge | None = None
         self._ahead: dict[
             bytes, tuple[tuple[Any, ...], Rows]
@@ -103,7 +114,7 @@ class StateReader:
     @classmethod
     def open(cls, directory: str) -> StateReader:
         """Look into the state folder `directory`; without one, or with a damaged one, everything is empty."""
-        return StateReader(Snapshot(directory))
+        return StateReader(Snapshot(directory), directory)
 
     @property
     def warnings(self) -> list[str]:
@@ -208,9 +219,24 @@ class StateReader:
 
     def running(self) -> list[Running]:
         """The jobs that were started and have not been settled."""
-        return self._read(
-            f"SELECT {RUNNING} FROM running ORDER BY key", lambda rows: [to_running(row) for row in rows]
+        return _by_key(self._noted(), self._journaled())
+
+    def _noted(self) -> list[Running]:
+        """Those that stand in the table."""
+        rows = f"SELECT {RUNNING} FROM running"
+        return self._read(rows, lambda found: [to_running(row) for row in found])
+
+    def _journaled(self) -> list[Running]:
+        """Those of a journal that a writer has not closed."""
+        mark = self.value(_MARK)
+        if mark is None:
+            return []
+        settled: set[int] = self._read(
+            "SELECT value FROM vars WHERE name=?",
+            lambda rows: {*json.loads(rows[0][0])} if rows else set(),
+            to_bytes(_SETTLED),
         )
+        return journal.read(self._directory, mark, settled)
 
     def builds(self, limit: int | None = None) -> list[BuildRecord]:
         """Builds, the latest first."""
@@ -292,10 +318,12 @@ class State(StateReader):
     Writes gather until `commit`, which makes them durable together; what was written is read at once.
     """
 
-    def __init__(self, database: Database) -> None:
-        super().__init__(database)
+    def __init__(self, database: Database, directory: str) -> None:
+        super().__init__(database, directory)
         self._database = database
-        self._processes: dict[str, tuple[object, ...]] = {}  # of running jobs, not written yet
+        self._journal: Journal | None = None
+        self._settled: list[int] = []  # of the journal, since the last commit
+        self._is_noted = True  # there may be running jobs in the table
         self._coded: set[str] = set()  # codes that were written by this process
 
     @classmethod
@@ -305,21 +333,32 @@ class State(StateReader):
         A damaged database is moved aside, and `warnings` says so. StateError if there can be none, or if the
         one that is there comes from a newer `bt`. `durable`: a power cut costs no commit either.
         """
-        return State(Database(directory, durable=durable))
+        state = State(Database(directory, durable=durable), directory)
+        try:
+            state._take_in(state._journaled())
+        except BaseException:
+            state._database.close()
+            raise
+        return state
 
     def close(self, *, seal: bool = True) -> None:
         """Commit and let go of the file; `seal` it as what it is to be found as."""
+        whole = self._database.is_in_place()
+        if self._journal is not None and whole:
+            self._take_in(self._journal.running(), commit=False)
         self._database.close(seal=seal)
+        if self._journal is not None:
+            self._journal.close(remove=whole)
+            self._journal = None
 
     def commit(self) -> None:
         """Make everything written so far durable, as one."""
-        self._write_processes()
+        if self._settled:
+            self._database.write_later(_PUT_VALUE, (to_bytes(_SETTLED), to_json(self._settled)))
         self._database.commit()
-
-    def running(self) -> list[Running]:
-        """The jobs that were started and have not been settled."""
-        self._write_processes()
-        return super().running()
+        if self._settled and self._journal is not None:
+            self._journal.settled(self._settled)
+            self._settled.clear()
 
     def is_in_place(self) -> bool:
         """Whether the file that was opened still is the state of the project."""
@@ -341,19 +380,30 @@ class State(StateReader):
         self._prune_codes()
 
     def start(self, jobs: Iterable[Running]) -> None:
-        """Note that these jobs may write their outputs, as they may once that is committed."""
-        marks = ", ".join("?" * len(Running._fields))
-        sql = f"INSERT OR REPLACE INTO running ({RUNNING}) VALUES ({marks})"
-        self._database.write_many(sql, (running_row(job) for job in jobs))
+        """Note that these jobs may write their outputs from now on; that needs no commit.
+
+        The first call commits.
+        """
+        if self._journal is None:
+            mark = secrets.token_hex(8)
+            self._journal = Journal(self._directory, mark)
+            self.set_value(_MARK, mark)
+            self._database.write("DELETE FROM vars WHERE name=?", (to_bytes(_SETTLED),))
+            self.commit()
+        self._journal.begin(jobs)
 
     def set_process(self, key: str, pid: int, stamp: str | None) -> None:
-        """Note which process does a running job."""
-        self._processes[key] = (pid, None if stamp is None else to_bytes(stamp), to_bytes(key))
+        """Note which process does a running job; that needs no commit."""
+        if self._journal is not None:
+            self._journal.set_process(key, pid, stamp)
 
     def stop(self, key: str) -> None:
         """Note that a job is not running any more, and nothing else."""
-        self._processes.pop(key, None)
-        self._database.write_later("DELETE FROM running WHERE key=?", (to_bytes(key),))
+        number = self._journal.settle(key) if self._journal is not None else None
+        if number is not None:
+            self._settled.append(number)
+        if self._is_noted:
+            self._database.write_later("DELETE FROM running WHERE key=?", (to_bytes(key),))
 
     def record(self, job: JobRecord, codes: Mapping[str, Sequence[Item]] | None = None) -> None:
         """Note the last run of a job: it is not running any more, and owns its outputs.
@@ -404,9 +454,10 @@ class State(StateReader):
 
     def remember(self, stamps: Mapping[str, Stamp]) -> None:
         """Keep what is known of these files; a time that no integer of SQLite can hold is not kept."""
-        self._database.write_many(
-            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)", stamp_rows(stamps)
-        )
+        if stamps:
+            self._database.write_many(
+                "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)", stamp_rows(stamps)
+            )
 
     def forget_stamps(self, paths: Iterable[str]) -> None:
         """Drop what is known of these files."""
@@ -414,16 +465,15 @@ class State(StateReader):
 
     def add_history(self, entries: Iterable[HistoryRecord]) -> None:
         """Note what jobs did; a job has one entry in one build, the last."""
-        marks = ", ".join("?" * len(HistoryRecord._fields))
-        sql = f"INSERT OR REPLACE INTO history ({HISTORY}) VALUES ({marks})"
-        self._database.write_many(sql, (history_row(entry) for entry in entries))
+        self._database.write_many(_PUT_HISTORY, (history_row(entry) for entry in entries))
 
     def add_meanings(self, meanings: Mapping[tuple[str, str], str]) -> None:
         """Keep what of some contents counts."""
-        self._database.write_many(
-            "INSERT OR REPLACE INTO meanings VALUES (?, ?, ?)",
-            ((to_bytes(how), content, meaning) for (how, content), meaning in meanings.items()),
-        )
+        if meanings:
+            self._database.write_many(
+                "INSERT OR REPLACE INTO meanings VALUES (?, ?, ?)",
+                ((to_bytes(how), content, meaning) for (how, content), meaning in meanings.items()),
+            )
 
     def set_away(self, outputs: Iterable[Away]) -> None:
         """Note that other machines have these."""
@@ -444,17 +494,29 @@ class State(StateReader):
 
     def set_value(self, name: str, value: str) -> None:
         """Keep a text under a name."""
-        self._database.write("INSERT OR REPLACE INTO vars VALUES (?, ?)", (to_bytes(name), to_json(value)))
+        self._database.write(_PUT_VALUE, (to_bytes(name), to_json(value)))
 
     def expect_few(self) -> None:
         """From now on few jobs are asked for, so that not all is read for them."""
         if self._knowledge is None:
             self._knowledge = Sought(self._database.rows)
 
-    def _write_processes(self) -> None:
-        for values in self._processes.values():
-            self._database.write_later("UPDATE running SET pid=?, stamp=? WHERE key=?", values)
-        self._processes.clear()
+    def _journaled(self) -> list[Running]:
+        return super()._journaled() if self._journal is None else self._journal.running()
+
+    def _take_in(self, jobs: list[Running], *, commit: bool = True) -> None:
+        """Put what a journal tells into the table, so that the journal is not needed any more."""
+        if self._journal is None and self.value(_MARK) is None:
+            self._is_noted = bool(self._noted())
+            return
+        names = [(to_bytes(name),) for name in (_MARK, _SETTLED)]
+        self._database.write_many("DELETE FROM vars WHERE name=?", names)
+        self._database.write_many(_PUT_RUNNING, map(running_row, jobs))
+        self._settled.clear()
+        self._is_noted = True
+        if commit:
+            self._database.commit()
+            journal.discard(self._directory)
 
     def _add_code(self, digest: str, parts: Sequence[Item]) -> None:
         self._coded.add(digest)
@@ -515,6 +577,11 @@ def _no_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+def _by_key(*found: list[Running]) -> list[Running]:
+    """Running jobs in order; of those with one key, the last."""
+    return [job for _, job in sorted({job.key: job for jobs in found for job in jobs}.items())]
 
 
 def _limit(limit: int | None) -> int:

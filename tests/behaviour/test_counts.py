@@ -80,15 +80,16 @@ def status(folder: Path, jobs: int) -> Counts:
 # What each job costs, and what a call costs at most beside its jobs. Looks of the second sort are more where the
 # folder lies deeper, so that they are told with 20 to spare.
 KINDS: dict[Callable[[Path, int], Counts], tuple[Counts, Counts]] = {
-    # Its command; its input and its output read once; 9 statements for what is known of it from then on.
-    full: (Counts(looks=18, opened=2, spawned=1, statements=9), Counts(80, 1, 0, 52)),
+    # Its command; its input and its output read once; 9 statements for what is known of it from then on, or fewer where
+    # jobs end so fast that they are written down together.
+    full: (Counts(looks=14, opened=2, spawned=1, statements=9), Counts(85, 1, 0, 60)),
     # Its input is known; 2 statements more for what was known of it.
-    forced: (Counts(looks=18, opened=1, spawned=1, statements=11), Counts(80, 1, 0, 35)),
+    forced: (Counts(looks=14, opened=1, spawned=1, statements=11), Counts(85, 1, 0, 60)),
     # At the door: a look at its input, one at its output.
     nothing: (Counts(looks=2, opened=0, spawned=0, statements=0), Counts(24, 0, 0, 0)),
     # As before for all; the one that runs is looked at beside them, and what is known of it looked up.
-    one: (Counts(looks=2, opened=0, spawned=0, statements=0), Counts(100, 4, 1, 55)),
-    status: (Counts(looks=15, opened=0, spawned=0, statements=6), Counts(60, 1, 0, 11)),
+    one: (Counts(looks=2, opened=0, spawned=0, statements=0), Counts(100, 4, 1, 65)),
+    status: (Counts(looks=11, opened=0, spawned=0, statements=4), Counts(60, 1, 0, 15)),
 }
 
 
@@ -96,8 +97,8 @@ KINDS: dict[Callable[[Path, int], Counts], tuple[Counts, Counts]] = {
 def test_what_each_job_costs(tmp_path: Path, build: Callable[[Path, int], Counts]) -> None:
     each, beside = KINDS[build]
     few, many = build(tmp_path / "few", FEW), build(tmp_path / "many", MANY)
-    assert few.without(each, FEW) == many.without(each, MANY), f"not {each} a job: {few} {many}"
     found = few.without(each, FEW)
+    assert many.without(each, MANY).within(found), f"more than {each} a job: {few} {many}"
     assert found.within(beside), f"more than {beside} beside the jobs: {found}"
 
 
@@ -167,6 +168,6 @@ def test_a_build_with_something_to_do_imports_what_it_needs(tmp_path: Path) -> N
     project = settled(tmp_path / "project", 1)
     project.write("in/0.txt", "changed\n")
     found = modules(project, *SLOWLY)
-    assert len(ours(found)) <= 96
+    assert len(ours(found)) <= 97
     assert not tops(found) & (LATE - {"sqlite3", "tomli", "xxhash"})
     assert {name for name in found if name.startswith("buildtool.pycode.")} <= {"buildtool.pycode.model"}

@@ -118,15 +118,6 @@ def test_started_comes_first_and_names_the_process(bench: Bench) -> None:
     assert bench.output(work).split()[-1] == str(first.pid).encode()
 
 
-def test_the_stamp_is_that_of_the_process(bench: Bench) -> None:
-    work = bench.submit("echo up; exec sleep 60")
-    bench.wait_for(work, b"up")
-    first = bench.seen[0]
-    assert isinstance(first, Started)
-    assert first.pid is not None
-    assert first.stamp == processes.start_stamp(first.pid)
-
-
 def test_death_by_a_signal(bench: Bench) -> None:
     ended = bench.run("kill -9 $$")
     assert (ended.code, ended.signal) == (None, signal.SIGKILL)

@@ -1,0 +1,151 @@
+"""Which jobs may be writing at this moment, in a file that only grows: a line costs a tenth of a transaction.
+
+A line is with the system once it is written, as a commit is: whoever is killed afterwards has left it. It begins a
+job; that one is settled is told by the database, in the transaction that says how, and then by the journal for good.
+Does not know the database: who reads it says which journal is meant, and what is settled beyond what stands in it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Collection, Iterable
+
+from buildtool.errors import StateError
+from buildtool.state.directory import unwritable
+from buildtool.state.records import Running
+from buildtool.state.rows import to_json
+
+FILE = "running"
+LARGE = 1 << 20  # bytes; what is not needed any more is left out then
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
+_BEGUN, _PROCESS, _SETTLED, _MARK = "begun", "process", "settled", "journal"
+
+
+class Journal:
+    """The journal of the process that holds the lock. `mark` tells it from all others.
+
+    Raises `StateError` where it cannot be written: what it was to say does not stand then.
+    """
+
+    def __init__(self, directory: str, mark: str) -> None:
+        self._path = os.path.join(directory, FILE)
+        self._mark = mark
+        self._open: dict[str, tuple[int, Running]] = {}  # begun and not settled, by key
+        self._last = 0  # number of what was begun last
+        self._size = 0
+        try:
+            self._file = os.open(self._path, _NEW, 0o600)
+        except OSError as error:
+            raise unwritable(self._path, error) from error
+        self._write([[_MARK, mark]])
+
+    def begin(self, jobs: Iterable[Running]) -> None:
+        """Note that these jobs may write their outputs from now on."""
+        lines: list[list[object]] = []
+        for job in jobs:
+            self._last += 1
+            self._open[job.key] = (self._last, job)
+            lines.append([_BEGUN, self._last, *job])
+        self._write(lines)
+
+    def set_process(self, key: str, pid: int, stamp: str | None) -> bool:
+        """Note which process does a job; whether it was begun here."""
+        if key not in self._open:
+            return False
+        number, job = self._open[key]
+        self._open[key] = (number, job._replace(pid=pid, stamp=stamp))
+        self._write([[_PROCESS, number, pid, stamp]])
+        return True
+
+    def settle(self, key: str) -> int | None:
+        """The number of what was begun and now is not any more; it is to be kept, and told with `settled`."""
+        found = self._open.pop(key, None)
+        return None if found is None else found[0]
+
+    def settled(self, numbers: Collection[int]) -> None:
+        """Say of these for good that they are settled; the database has said so already."""
+        if self._size > LARGE:
+            self._shrink()
+        elif numbers:
+            self._write([[_SETTLED, *numbers]])
+
+    def running(self) -> list[Running]:
+        """The jobs that were begun and are not settled."""
+        return [job for _, job in self._open.values()]
+
+    def close(self, *, remove: bool) -> None:
+        """Let go of the file; with `remove` it goes, too."""
+        os.close(self._file)
+        if remove:
+            discard(os.path.dirname(self._path))
+
+    def _write(self, lines: list[list[object]]) -> None:
+        # Each line begins with its end: half a line, of a disk that was full, spoils no other.
+        data = b"".join(b"\n" + to_json(line).encode("ascii") for line in lines)
+        try:
+            left = memoryview(data + b"\n")
+            self._size += len(left)
+            while left:
+                left = left[os.write(self._file, left) :]
+        except OSError as error:
+            raise unwritable(self._path, error) from error
+
+    def _shrink(self) -> None:
+        """Put a journal into its place that tells of what is not settled alone."""
+        fresh = f"{self._path}.new"
+        before = self._file
+        try:
+            self._file = os.open(fresh, _NEW, 0o600)
+        except OSError as error:
+            raise unwritable(fresh, error) from error
+        self._size = 0
+        try:
+            lines: list[list[object]] = [[_MARK, self._mark]]
+            lines += [[_BEGUN, number, *job] for number, job in self._open.values()]
+            self._write(lines)
+            os.replace(fresh, self._path)
+        except (OSError, StateError) as error:
+            os.close(self._file)
+            self._file = before  # it tells too much, and nothing wrong
+            if isinstance(error, OSError):
+                raise unwritable(fresh, error) from error
+            raise
+        os.close(before)
+
+
+def read(directory: str, mark: str, settled: Collection[int]) -> list[Running]:
+    """What a journal says of jobs that were begun and not settled; nothing if it is another one."""
+    try:
+        with open(os.path.join(directory, FILE), "rb") as file:
+            lines = file.read().split(b"\n")
+    except OSError:
+        return []
+    found: dict[int, Running] = {}
+    last: dict[str, int] = {}  # what was begun last, by key: it takes the place of what was before
+    ours = False
+    for line in lines:
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            kind, *values = json.loads(line)
+            if kind == _MARK:
+                ours = values == [mark]
+            elif kind == _BEGUN:
+                number, key, task, outputs, aside, pid, stamp = values
+                pairs = tuple((path, place) for path, place in aside)
+                found.pop(last.get(key, 0), None)
+                last[key] = number
+                found[number] = Running(key, task, tuple(outputs), pairs, pid, stamp)
+            elif kind == _PROCESS:
+                number, pid, stamp = values
+                found[number] = found[number]._replace(pid=pid, stamp=stamp)
+            elif kind == _SETTLED:
+                for number in values:
+                    found.pop(number, None)
+    return [job for number, job in found.items() if number not in settled] if ours else []
+
+
+def discard(directory: str) -> None:
+    """Remove a journal that nobody needs any more."""
+    with contextlib.suppress(OSError):
+        os.unlink(os.path.join(directory, FILE))
