@@ -42,6 +42,11 @@ class Seen(NamedTuple):
     changed: list[int]
     gone: list[int]
 
+    @property
+    def digests(self) -> dict[str, str]:
+        """What was read in each of them, by path."""
+        return {path: stamp[5] for path, stamp in self.disk.memory.items()}
+
 
 def saw(
     project: Project,
@@ -83,8 +88,14 @@ def look(reader: StateReader, root: str, note: dict[str, Any], different: Sequen
     return Seen(disk, changed, [at for at in changed if found[at][1] is None])
 
 
-def renewed(note: dict[str, Any], files: Collection[int], disk: Disk) -> dict[str, Any] | None:
-    """The note with how these files look now, as they were last read; None if one came or went since it was made."""
+def renewed(
+    note: dict[str, Any], files: Collection[int], disk: Disk, digests: Mapping[str, str]
+) -> dict[str, Any] | None:
+    """The note with how these files look now, as they were last read.
+
+    None if one came or went since the note was made, or holds something else than the digest that was built with:
+    then some jobs have seen it before that, and some after.
+    """
     if not files:
         return note
     numbers = array.array("q", note["signatures"])
@@ -95,8 +106,9 @@ def renewed(note: dict[str, Any], files: Collection[int], disk: Disk) -> dict[st
             if os.path.lexists(disk.absolute(os.fsdecode(note["absent"][at - len(paths)]))):
                 return None
             continue
-        stamp = disk.memory.get(os.fsdecode(paths[at]))
-        if stamp is None or paths[at] in followed:
+        path = os.fsdecode(paths[at])
+        stamp = disk.memory.get(path)
+        if stamp is None or stamp[5] != digests.get(path) or paths[at] in followed:
             return None
         numbers[4 * at : 4 * at + 4] = array.array("q", YOUNG if racy(stamp) else stamp[:4])
     return note | {"signatures": numbers.tobytes()}

@@ -109,7 +109,10 @@ def build_cone(order: Order, state: State, signals: Signals, glimpse: Glimpse, s
     code = done.run()
     if not code and not order.reporter.has_remarked and not project.disk.away and done.rests() is not None:
         touched = cone.touched(done.plan.jobs())
-        again = None if touched is None else renewed(note, touched | {*different}, project.disk)
+        digests = seen.digests
+        for made in done.checker.made.values():
+            digests |= made
+        again = None if touched is None else renewed(note, touched | {*different}, project.disk, digests)
         if again is not None:
             state.close()
             put(order.taskfile.root, again)
@@ -141,7 +144,7 @@ def still_rest(order: Order, state: State, note: dict[str, Any], different: list
     state.remember(seen.disk.fresh)
     state.end_build(number, 0, counts)
     state.close()
-    if (again := renewed(note, different, seen.disk)) is not None:
+    if (again := renewed(note, different, seen.disk, seen.digests)) is not None:
         put(order.taskfile.root, again)
     order.reporter.summary(counts, time.monotonic() - begun, ExitCode.DONE)
     gone = order.reporter.gone

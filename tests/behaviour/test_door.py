@@ -317,3 +317,36 @@ def test_what_one_of_them_only_waits_for_is_made_again(project: Project) -> None
     ]
     assert project.read("out/1.txt") == "tool\none\n"
     assert project.build().ran == []
+
+
+def test_a_source_that_changes_while_what_changed_is_built_is_noticed(project: Project) -> None:
+    project.taskfile(
+        """
+        [tasks.early]
+        inputs = "x"
+        outputs = "early.out"
+        run = "cp {input} {output}"
+
+        [tasks.person]
+        inputs = "y"
+        outputs = "person.out"
+        after = ["early"]
+        run = "cp {input} {output}; if [ -e now ]; then rm now; echo edited > x; fi"
+
+        [tasks.late]
+        inputs = "x"
+        outputs = "late.out"
+        after = ["person"]
+        run = "cp {input} {output}"
+        """
+    )
+    project.write("x", "one\n")
+    project.write("y", "one\n")
+    settle(project)
+    for name in ("x", "y", "now"):
+        project.write(name, "two\n")
+    assert project.concerned("build", cwd=project.folder, env={}) == {"early", "person", "late"}
+    assert project.bt_plainly("build").code == 0
+    assert (project.read("early.out"), project.read("late.out")) == ("two\n", "edited\n")
+    assert project.build().ran == ["early"]
+    assert project.read("early.out") == "edited\n"
