@@ -1,8 +1,8 @@
 """The jobs that changed files concern, and no others, from what the last build noted of its graph.
 
 A build notes its jobs in blocks, with who makes and who reads each file. If nothing but files has changed since, the
-next one takes from there the jobs that make or read a changed file and all that read what these make, in turn. What
-else they need comes without its own inputs: as the last build left it.
+next one takes from there the jobs that make or read a changed file and all that read what these make or wait for them,
+in turn. What else they need comes without its own inputs: as the last build left it.
 """
 
 from __future__ import annotations
@@ -38,12 +38,14 @@ def noted(
     encoder = _Encoder(project, want, {job: at for at, job in enumerate(known)}, number)
     makers = array.array("i", [DECIDES]) * len(names)
     reads: list[tuple[int, int]] = []
+    waits: list[tuple[int, int]] = []
     blocks, block = [], []
     try:
         for at, ident in enumerate(known):
             job = graph.jobs[ident]
             block.append(encoder.job(job))
             reads += [(read, at) for read in encoder.read_by(job)]
+            waits += [(other, at) for other in {*block[-1][8], *block[-1][9]}]
             for made in job.output_files():
                 makers[number[graph.files[made].path]] = at
             if len(block) == BLOCK or at == len(known) - 1:
@@ -56,19 +58,28 @@ def noted(
             makers[file] = SOURCE
     for path in decisive:
         makers[number[path]] = DECIDES
-    reads.sort()
-    starts = array.array("I", [0]) * (len(names) + 1)
-    for file, _ in reads:
-        starts[file + 1] += 1
-    for at in range(len(names)):
-        starts[at + 1] += starts[at]
+    starts, readers = _listed(reads, len(names))
+    heads, waiters = _listed(waits, len(known))
     return {
         "tasks": tuple(encoder.tasks),
         "blocks": tuple(blocks),
         "makers": makers.tobytes(),
-        "starts": starts.tobytes(),
-        "readers": array.array("I", [job for _, job in reads]).tobytes(),
+        "starts": starts,
+        "readers": readers,
+        "heads": heads,
+        "waiters": waiters,
     }
+
+
+def _listed(pairs: list[tuple[int, int]], count: int) -> tuple[bytes, bytes]:
+    """For each number below `count`, where the list of its partners starts in the second array of unsigned integers."""
+    pairs.sort()
+    starts = array.array("I", [0]) * (count + 1)
+    for one, _ in pairs:
+        starts[one + 1] += 1
+    for at in range(count):
+        starts[at + 1] += starts[at]
+    return starts.tobytes(), array.array("I", [other for _, other in pairs]).tobytes()
 
 
 class _Encoder:
@@ -153,6 +164,8 @@ class Cone:
         self._makers = memoryview(note["makers"]).cast("i")
         self._starts = memoryview(note["starts"]).cast("I")
         self._readers = memoryview(note["readers"]).cast("I")
+        self._heads = memoryview(note["heads"]).cast("I")
+        self._waiters = memoryview(note["waiters"]).cast("I")
         self._paths: list[bytes] = note["files"].split(b"\0")
         self._there = len(self._paths)
         self._paths += note["absent"]
@@ -178,11 +191,15 @@ class Cone:
         pending = [*found, *(job for file in changed for job in self._read_by(file))]
         found.update(pending)
         while pending:
-            for _, files, _ in self._job(pending.pop())[4]:
+            number = pending.pop()
+            # Those that only wait for it are looked at, too: it may fail, and they may stand between it and others.
+            behind = self._waiters[self._heads[number] : self._heads[number + 1]].tolist()
+            for _, files, _ in self._job(number)[4]:
                 for file in files:
-                    new = [job for job in self._read_by(file) if job not in found]
-                    found.update(new)
-                    pending += new
+                    behind += self._read_by(file)
+            new = {job for job in behind if job not in found}
+            found |= new
+            pending += new
         return sorted(found)
 
     def path(self, file: int) -> str:

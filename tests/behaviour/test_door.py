@@ -350,3 +350,41 @@ def test_a_source_that_changes_while_what_changed_is_built_is_noticed(project: P
     assert (project.read("early.out"), project.read("late.out")) == ("two\n", "edited\n")
     assert project.build().ran == ["early"]
     assert project.read("early.out") == "edited\n"
+
+
+def test_what_fails_stops_those_that_wait_for_it_through_others(project: Project) -> None:
+    project.taskfile(
+        """
+        [tasks.first]
+        inputs = "first.txt"
+        run = "! grep BAD {input}"
+
+        [tasks.second]
+        inputs = "second.txt"
+        needs = ["first"]
+        run = "test -s {input}"
+
+        [tasks.third]
+        inputs = "third.txt"
+        outputs = "third.out"
+        needs = ["second"]
+        run = "cp {input} {output}"
+
+        [tasks.fourth]
+        inputs = "third.txt"
+        outputs = "fourth.out"
+        after = ["second"]
+        run = "cp {input} {output}"
+        """
+    )
+    for name in ("first.txt", "second.txt", "third.txt"):
+        project.write(name, "one\n")
+    settle(project)
+    project.write("first.txt", "BAD\n")
+    project.write("third.txt", "two\n")
+    everything = {"first", "second", "third", "fourth"}
+    assert project.concerned("build", cwd=project.folder, env={}) == everything
+    run = project.bt_plainly("build")
+    assert run.code == 1
+    assert "3 skipped" in run.out
+    assert (project.read("third.out"), project.read("fourth.out")) == ("one\n", "one\n")
