@@ -126,18 +126,24 @@ def _state(folder: Path) -> float:
 
 
 def measure_wide(box: Path, plan: Plan) -> Found:
-    """Builds of independent jobs, all tools."""
+    """Builds of independent jobs, beside ninja."""
     found = Found()
     sizes = plan.sizes(*SIZES)
     for jobs in sizes:
         ours = [tool for tool in OURS if TOOLS[tool].there]
         result = race(box, ours, "wide", jobs, plan.rounds)
-        found.points += _points(result)
+        found.points += _points("builds", result)
         if jobs >= 1000 or jobs == max(sizes):
             found.rows += _rows(result)
+    return found
+
+
+def measure_peers(box: Path, plan: Plan) -> Found:
+    """The same by all other tools, once each, for the plots."""
+    found = Found()
     for tool in TOOLS:
         if tool not in OURS and TOOLS[tool].there:
-            _peer(box, tool, sizes, found)
+            _peer(box, tool, plan.sizes(*SIZES), found)
     return found
 
 
@@ -161,7 +167,7 @@ def _peer(box: Path, tool: str, sizes: list[int], found: Found) -> None:
             return
         taken = result.middle(tool, "full")
         rate, known = taken / jobs, f" ({time(taken)} for {count(jobs)})"
-        found.points += _points(result)
+        found.points += _points("peers", result)
 
 
 def measure_deep(box: Path, plan: Plan) -> Found:
@@ -173,9 +179,9 @@ def measure_deep(box: Path, plan: Plan) -> Found:
     return found
 
 
-def _points(result: Race) -> list[Point]:
+def _points(part: str, result: Race) -> list[Point]:
     return [
-        Point(scenario, tool, result.jobs, result.middle(tool, scenario), result.memory[tool].get(scenario))
+        Point(part, scenario, tool, result.jobs, result.middle(tool, scenario), result.memory[tool].get(scenario))
         for tool in result.taken
         for scenario in ("full", "null", "one")
     ]

@@ -27,6 +27,7 @@ class Row:
 class Point:
     """A point of a plot."""
 
+    part: str
     plot: str
     tool: str
     jobs: int

@@ -15,7 +15,7 @@ from measured.found import NONE, Found, Row
 from measured.projects import TOOLS
 
 BEGIN, END = "<!-- measured -->", "<!-- /measured -->"
-PARTS = ("builds", "deep", "plan", "functions", "hash", "help")
+PARTS = ("builds", "peers", "deep", "plan", "functions", "hash", "help")
 PLOTS = {
     "full": "A full build",
     "null": "Nothing changed",
@@ -48,10 +48,8 @@ def read(path: Path) -> Document:
 
 def merge(before: Document, found: dict[str, Found], rounds: int) -> Document:
     """The figures of these parts take the place of those that were there."""
-    plots = {"builds": {"full", "null", "one"}, "plan": {"plan"}}
-    gone = set().union(*(plots.get(part, set()) for part in found))
     rows = [row for row in before.get("rows", []) if row["part"] not in found]
-    points = [point for point in before.get("points", []) if point["plot"] not in gone]
+    points = [point for point in before.get("points", []) if point["part"] not in found]
     for part in found.values():
         rows += [asdict(row) for row in part.rows]
         points += [asdict(point) for point in part.points]

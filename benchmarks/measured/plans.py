@@ -43,6 +43,8 @@ def _size(box: Path, tools: list[str], jobs: int, rounds: int, found: Found) -> 
         print(f"plan: {jobs} jobs, round {number + 1}", file=sys.stderr, flush=True)
         scans.append(least.scan(folder / "src"))
         for tool in list(tools):
+            if number and tool not in OURS:
+                continue  # for a plot, once is enough
             command = TOOLS[tool].plan
             assert command is not None  # noqa: S101  only such were asked for
             try:
@@ -63,7 +65,7 @@ def _size(box: Path, tools: list[str], jobs: int, rounds: int, found: Found) -> 
             found.remarks.append(
                 f"{tool} plans {count(jobs)} jobs in {time(middle(taken_by))}, and was not asked about more"
             )
-    return [Point("plan", tool, jobs, middle(taken), memory[tool]) for tool, taken in seconds.items()]
+    return [Point("plan", "plan", tool, jobs, middle(taken), memory[tool]) for tool, taken in seconds.items()]
 
 
 def _row(jobs: int, seconds: dict[str, list[float]], memory: float | None, scan: float) -> Row:
