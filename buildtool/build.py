@@ -343,10 +343,13 @@ class Build:
             times = (self.executor.deadline(), self._write_at, noted, attended)
             due = [at for at in times if at is not None]
             patience = max(0.0, min(due) - time.monotonic()) if due else None
-        if not self.signals.pending:
+        told = self.signals.pending > 0
+        if not told:
             more = self.again.attendant.filenos() if self.again is not None else []
-            select.select([self.executor.fileno(), self.signals.fileno(), *more], [], [], patience)
-        self._interrupt()
+            waited = [self.executor.fileno(), self.signals.fileno(), *more]
+            told = self.signals.fileno() in select.select(waited, [], [], patience)[0]
+        if told or self.signals.pending:
+            self._interrupt()
         if self.again is not None:
             self._begin_anew(self.again.attendant.attend())
 

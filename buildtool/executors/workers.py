@@ -135,6 +135,9 @@ class Workers:
         self._begun: list[Started] = []  # told with what comes next: nobody needs to wake up for them
         self._told: list[Event] = []
         self._closed = False
+        self._asked: tuple[tuple[str, ...], bool, str] | None = None  # the last that a key was made for
+        self._env: Mapping[str, str] = {}
+        self._found: Key = ((), (), "")
         processes.prepare()
 
     def fileno(self) -> int:
@@ -247,7 +250,7 @@ class Workers:
         if self._closed:
             raise ValueError("the executor is closed")
         slots = 1 if run.work.alone else self._slots
-        key = _key(run, shared=slots > 1)
+        key = self._key(run, shared=slots > 1)
         for worker in list(self._workers):
             if worker.free and _holds_other_code(worker, run):
                 worker.retired = True
@@ -259,6 +262,17 @@ class Workers:
         for worker in idle[: max(0, len(idle) + 1 - self._most)]:
             self._end(worker, busy=False)
         return self._start(run.work.env, key, slots, run.work.cwd if slots > 1 else os.getcwd())
+
+    def _key(self, run: Running, *, shared: bool) -> Key:
+        """What must be the same for two jobs to be run in one process."""
+        work, path = run.work, run.call.path
+        asked = (path, shared, work.cwd if shared else "")
+        if self._asked == asked and self._env == work.env:  # most are as the one before
+            return self._found
+        counts = sorted(i for i in work.env.items() if shared or i[0].startswith(AT_START))
+        self._asked, self._env = asked, work.env
+        self._found = (path, tuple(counts), asked[2])
+        return self._found
 
     def _start(self, env: Mapping[str, str], key: Key, slots: int, cwd: str) -> _Worker:
         ours, theirs = socket.socketpair()
@@ -396,8 +410,9 @@ class Workers:
         job.listen_at = None
 
     def _listen_no_more(self, job: _Job) -> None:
-        with contextlib.suppress(KeyError, ValueError):
-            self._selector.unregister(job.pipe)
+        if job.listen_at is None:  # else it was never watched
+            with contextlib.suppress(KeyError, ValueError):
+                self._selector.unregister(job.pipe)
 
     def _read_answers(self, worker: _Worker) -> None:
         with contextlib.suppress(BlockingIOError, OSError):
@@ -498,13 +513,6 @@ class Workers:
         self._finish(left.job, left.ended._replace(leftovers=left.leftovers))
         if worker.retired and not worker.jobs and worker in self._workers:
             self._end(worker, busy=False)
-
-
-def _key(run: Running, *, shared: bool) -> Key:
-    """What must be the same for two jobs to be run in one process."""
-    env = run.work.env
-    counts = sorted(env.items()) if shared else sorted(i for i in env.items() if i[0].startswith(AT_START))
-    return (run.call.path, tuple(counts), run.work.cwd if shared else "")
 
 
 def _send(worker: _Worker, run: Running, pipe: Pipe) -> None:

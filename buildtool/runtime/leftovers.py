@@ -30,11 +30,11 @@ def remember() -> Callable[[], bool]:
         if (sys.gettrace(), sys.getprofile()) != hooks:
             sys.settrace(hooks[0])
             sys.setprofile(hooks[1])
-        for limit, values in limits.items():
-            if resource.getrlimit(limit) != values:
-                with contextlib.suppress(OSError, ValueError):  # one may lower a limit for good
-                    resource.setrlimit(limit, values)
-        return os.nice(0) == nice and all(resource.getrlimit(it) == values for it, values in limits.items())
+        moved = [limit for limit, values in limits.items() if resource.getrlimit(limit) != values]
+        for limit in moved:
+            with contextlib.suppress(OSError, ValueError):  # one may lower a limit for good
+                resource.setrlimit(limit, limits[limit])
+        return os.nice(0) == nice and all(resource.getrlimit(limit) == limits[limit] for limit in moved)
 
     return put_back
 

@@ -5,6 +5,7 @@ Does not know what the job does.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # it has no stubs
 import contextlib
 import io
 import os
@@ -22,6 +23,7 @@ from buildtool.runtime.job import Data
 from buildtool.runtime.leftovers import mend_streams, remember
 
 _PAUSE = 0.2  # seconds between two looks at whether those who asked are still there
+_handler = _signal.getsignal  # that of `signal` makes an enumeration of it, which takes ten times as long
 _HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2)
 _local = threading.local()
 
@@ -101,7 +103,7 @@ def own_process(data: Data, output: int | None) -> Iterator[None]:
     if output is not None and data["pool"]:
         over = threading.Event()
         threading.Thread(target=_watch, args=(os.dup(output), over), daemon=True).start()
-    handlers = {number: signal.getsignal(number) for number in _HANDLED}
+    handlers = {number: _handler(number) for number in _HANDLED}
     argv, limit, filters = list(sys.argv), sys.getrecursionlimit(), list(warnings.filters)
     blocked, put_back = signal.pthread_sigmask(signal.SIG_BLOCK, ()), remember()
     flush()
@@ -134,7 +136,7 @@ def own_process(data: Data, output: int | None) -> Iterator[None]:
         data["spoiled"] = not put_back()
         flush()
         for handled, handler in handlers.items():
-            if signal.getsignal(handled) is not handler and handler is not None:
+            if _handler(handled) != handler and handler is not None:
                 signal.signal(handled, handler)
         sys.argv[:], warnings.filters[:] = argv, filters  # type: ignore[index]  # it is a list
         sys.setrecursionlimit(limit)

@@ -394,12 +394,12 @@ class Interest:
     def _dependents(self) -> dict[JobId, list[JobId]]:
         found: dict[JobId, list[JobId]] = {}
         for job in self._graph.jobs:
-            for other in self._graph.prerequisites(job).difference(job.after):
+            for other in self._graph.prerequisites(job):
                 found.setdefault(other, []).append(job.id)
         return found
 
     def cone(self, jobs: Iterable[JobId]) -> set[JobId]:
-        """These jobs and all that is made from what they make."""
+        """These jobs, all that is made from what they make, and all that waits for one of these."""
         found = set(jobs)
         pending = list(found)
         dependents = self._dependents

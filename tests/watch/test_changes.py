@@ -597,3 +597,37 @@ def test_new_directories_in_one_that_is_read_as_a_whole(project: Project, words:
         shutil.rmtree(project.folder / "data/new")
         assert watch.round().ran == ["t"]
     settled(project)
+
+
+def test_what_waits_for_a_check_that_fails_now_is_no_ground_to_build_on(project: Project) -> None:
+    project.taskfile(
+        """
+        [tasks.check]
+        inputs = "text"
+        outputs = "checked"
+        run = "! grep bad {input} && touch {output}"
+
+        [tasks.base]
+        inputs = "other"
+        outputs = "made"
+        after = ["check"]
+        run = "cp {input} {output}"
+
+        [tasks.end]
+        inputs = ["made", "text"]
+        outputs = "end"
+        run = "cat {inputs} > {output}"
+        """
+    )
+    project.write("text", "good\n")
+    project.write("other", "other\n")
+    with Watching(project) as watch:
+        assert watch.first().ran == ["base", "check", "end"]
+        project.write("text", "bad\n")
+        run = watch.round()
+        assert run.ran == []
+        assert run.summary["failed"] == 1
+        assert run.summary["skipped"] == 2
+        assert project.read("end") == "other\ngood\n"
+        project.write("text", "well\n")
+        assert watch.round().ran == ["check", "end"]
