@@ -98,14 +98,16 @@ class Disk:
         in it. Files are read again only when their signature moved or cannot be trusted. One that is away counts
         as if it were here.
         """
-        if path.endswith("/"):
+        if path[-1:] == "/":
             return self._directory_digest(path)
-        where = self.absolute(path)
+        where = path if path[:1] == "/" else self._prefix + path
         if path not in self.memory:
             stamp = _read_small(where)  # most often it is a small file: there is no need to look at it first
             if stamp is not None:
                 self.found.add(path)
-                return self._learn(path, stamp)
+                self.hashed += 1
+                self.memory[path] = self.fresh[path] = stamp
+                return stamp[5]
         try:
             st = os.lstat(where)
         except (FileNotFoundError, NotADirectoryError):
@@ -326,16 +328,17 @@ def _read_small(where: str) -> Stamp | None:
         size, mode = st.st_size, st.st_mode
         if size > SMALL or not stat.S_ISREG(mode):
             return None
-        looks = (size, st.st_mtime_ns, st.st_ctime_ns, st.st_ino, mode)
+        ctime = st.st_ctime_ns
         begun = time.time_ns()
         data = os.read(handle, size + 1)
-        if len(data) != size or _signature(os.fstat(handle)) != looks:
+        if len(data) != size or os.fstat(handle).st_ctime_ns != ctime:  # whatever changes, this does
             return None
     except OSError:
         return None
     finally:
         os.close(handle)
-    return (*looks, _letter(mode) + xxhash.xxh3_128_hexdigest(data), begun)
+    letter = "x" if mode & 0o100 else "f"
+    return (size, st.st_mtime_ns, ctime, st.st_ino, mode, letter + xxhash.xxh3_128_hexdigest(data), begun)
 
 
 def _read(where: str) -> Stamp:
