@@ -7,13 +7,12 @@ running, and given to the executor; when it has ended, its outcome goes to the s
 from __future__ import annotations
 
 import os
-import secrets
 import select
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
 
 from buildtool.check import Checker, Look, NotMadeError
 from buildtool.errors import BtError, DiskError, ExecutorError, ExitCode, GraphError, StateError
@@ -70,8 +69,7 @@ MANY = 200  # jobs whose records are read all at once
 CHECKS = 50  # jobs looked at between two looks at what is running
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """How to build."""
 
     jobs: int = 1
@@ -134,7 +132,7 @@ class Again:
     """What builds of one process, one after the other, have in common; the executor stays open between them."""
 
     attendant: Attendant
-    run: str = field(default_factory=lambda: secrets.token_hex(8))  # the mark of all their processes
+    run: str = field(default_factory=lambda: os.urandom(8).hex())  # the mark of all their processes
     works: int = 0  # the number of the last work
     made: dict[JobId, dict[str, str]] = field(default_factory=dict)  # what settled jobs of this graph left
     cone: set[JobId] | None = None  # look at these alone: all others are as the last build left them
@@ -236,12 +234,12 @@ class Build:
         return code
 
     def _prepare(self) -> None:
-        run = self.again.run if self.again is not None else secrets.token_hex(8)
+        run = self.again.run if self.again is not None else os.urandom(8).hex()
         self.number = self.state.begin_build(self.options.command)
         self.state.set_value("run", run)
         self.state.set_value("place", place_of(self.project.disk))
         if self.state.value("salt") is None:
-            self.state.set_value("salt", secrets.token_hex(16))
+            self.state.set_value("salt", os.urandom(16).hex())
         self.state.commit()
         self.checker = self.project.checker(self._is_settled, self.want)
         self.performer = Performer(
@@ -471,7 +469,7 @@ class Build:
             error.summary, (*details, *((error.hint,) if error.hint else ())), place=error.place
         )
         if failure.place is None:
-            failure = replace(failure, place=self.project.renderer.task(job).spec.place)
+            failure = failure._replace(place=self.project.renderer.task(job).spec.place)
         missing = isinstance(error, GraphError) and not isinstance(error, NotMadeError)
         self._faults.add(ExitCode.MISSING if missing else ExitCode.FAILED)
         self._came_out(job, None, Status.FAILED, failure=failure)
@@ -625,7 +623,7 @@ class Build:
             return
         if outcome.status is not Status.FAILED and self._made_others(job, outcome.made):
             cause = "it was run again for files that are missing, and made others: build once more"
-            outcome = replace(outcome, status=Status.FAILED, failure=self.performer.failure(attempt, cause))
+            outcome = outcome._replace(status=Status.FAILED, failure=self.performer.failure(attempt, cause))
             self._faults.add(ExitCode.FAILED)
         elif outcome.status is Status.FAILED:
             self._faults.add(ExitCode.FAILED)

@@ -12,7 +12,6 @@ import shlex
 import signal
 import stat
 from collections.abc import Callable
-from dataclasses import replace
 
 from buildtool.errors import Place
 from buildtool.executors.protocol import Ended, Work
@@ -51,7 +50,7 @@ class Failures:
             return failure
         lines = read_tail(self._project.disk.absolute(log_path(job)), _LOOKED_AT)
         missed = box.missed(lines, self._project.renderer.cwd(job))
-        return replace(failure, details=(*failure.details, *missed))
+        return failure._replace(details=(*failure.details, *missed))
 
     def _look(
         self, job: Job, command: str, started: float, work: Work | None, ended: Ended, box: Box | None

@@ -6,7 +6,6 @@ Does not know what the values are for.
 from __future__ import annotations
 
 import subprocess
-import tempfile
 
 import xxhash
 
@@ -58,6 +57,8 @@ class Outside(Remembered):
 
         An exit code of 1 is no failure: so `grep` says that no line is left.
         """
+        import tempfile  # some milliseconds, and filters are few
+
         state = xxhash.xxh3_128()
         with open(where, "rb") as source, tempfile.TemporaryFile() as errors:
             try:

@@ -12,6 +12,7 @@ import shutil
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from buildtool.audit import undeclared
 from buildtool.check import Checker, Look
@@ -71,8 +72,7 @@ class Attempt:
         return self.work is not None and self.work.remote is not None and self.work.remote.fetch
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What came of an attempt. `again`: it does not count, and must be repeated, after these if any."""
 
     status: Status

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable
-from dataclasses import replace
 
 from buildtool.executors.processes import alive, end_processes, marked
 from buildtool.executors.protocol import MARK
@@ -33,7 +32,7 @@ def recover(state: State, disk: Disk) -> str | None:
     for job in running:
         record = state.job(job.key)
         if record is not None and not job.outputs:
-            state.record(replace(record, status="interrupted"))  # `keep`: what is there is what it left
+            state.record(record._replace(status="interrupted"))  # `keep`: what is there is what it left
         state.stop(job.key)
     kept = sum(len([e for e in state.history(build=b.number) if e.status != "failed"]) for b in died)
     for build in died:

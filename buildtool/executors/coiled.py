@@ -12,7 +12,6 @@ import platform
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import buildtool.executors.drift as drifts
@@ -78,14 +77,13 @@ class _Start:
                 Account(self._wish.executor, self._wish.place, self._wish.workspace, self._waits)
             )
             hush()
-            self._record = replace(self._record, account=account.workspace)
+            self._record = self._record._replace(account=account.workspace)
             found = account.find(self._wish.name)
             here = drifts.surroundings(self._wish.root)
             cluster, client, made_with = self._have(account, here, found)
             stack.pop_all()
         self._claim(
-            replace(
-                self._record,
+            self._record._replace(
                 id=int(cluster.cluster_id),
                 used=time.time(),
                 asked=float(made_with.get("at", self._record.asked)),
@@ -104,7 +102,7 @@ class _Start:
             if gone:
                 self._tell(Passed(Released(self._wish.name, self._record.account)))
             else:
-                self._claim(replace(self._record, used=time.time(), workers=workers), wait=False)
+                self._claim(self._record._replace(used=time.time(), workers=workers), wait=False)
 
         def renew() -> None:
             client.close(timeout=2)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import selectors
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Generic, TypeVar
 
 from buildtool.executors.protocol import Event, Executor, Room, Work
@@ -43,7 +42,7 @@ class ByKind(Generic[Kind]):
             made = self._made[kind] = self._make(kind)
             self._selector.register(made.fileno(), selectors.EVENT_READ)
         self._where[work.id] = made
-        made.submit(replace(work, remote=replace(work.remote, resources={})) if work.remote else work)
+        made.submit(work._replace(remote=work.remote._replace(resources={})) if work.remote else work)
 
     def events(self) -> list[Event]:
         """What happened in any of them; the room is that of all together."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from buildtool.state.records import ClusterRecord
@@ -18,8 +17,7 @@ Signature = tuple[int, int, int, int]  # of a file: size, mtime_ns, ctime_ns, in
 Slot = tuple[str | None, tuple[str, ...], bool]  # of inputs or outputs: name, paths, whether it is a list
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A function or script with all that it can ask for, as plain data."""
 
     name: str  # of the job
@@ -35,8 +33,7 @@ class Call:
     code: tuple[tuple[str, Signature], ...] = ()  # absolute paths of its source files, as they were looked at
 
 
-@dataclass(frozen=True, slots=True)
-class Remote:
+class Remote(NamedTuple):
     """What a job takes with it to a machine that does not see this disk. Paths are relative to the project."""
 
     box: str  # absolute directory here: what it made comes there, under the same relative paths
@@ -53,13 +50,12 @@ class Remote:
     imports: tuple[str, ...]  # packages from outside that its code imports
     urgency: float  # greater is sooner
     seconds: float | None  # that it will take, if that is known
-    sizes: Mapping[str, int] = field(default_factory=dict)  # of inputs that are not here, in bytes, by path
+    sizes: Mapping[str, int] = {}  # of inputs that are not here, in bytes, by path
     stays: bool = False  # what it makes is not needed here
     fetch: bool = False  # nothing is to be run: its inputs are what is wanted
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(NamedTuple):
     """One run of one job, ready to be started anywhere: `argv` for a command, `call` for a function."""
 
     id: int

@@ -6,7 +6,6 @@ path; a value read from a file, a directory or a command is data, in which nothi
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -193,6 +192,8 @@ def line_place(disk: Disk, path: str, is_it: Callable[[str], bool]) -> Place | N
 
 def read_table(disk: Disk, path: str, place: Place) -> list[dict[str, str]]:
     """The rows of a CSV file (tabs in `.tsv`, `.tab`), by the names in its first line. Blank rows are left out."""
+    import csv  # few have tables
+
     text = read_text(disk, path, place)
     delimiter = "\t" if path.endswith((".tsv", ".tab")) else ","
     found = []

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from buildtool.errors import BtError, Place
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """Why a job failed, with all that helps to mend it."""
 
     cause: str  # `exit code 2`, `killed by SIGKILL (out of memory?)`
@@ -22,8 +20,7 @@ class Failure:
     again: str | None = None  # a command that runs this job alone
 
 
-@dataclass(frozen=True, slots=True)
-class JobReport:
+class JobReport(NamedTuple):
     """How one job came out."""
 
     name: str

@@ -9,7 +9,6 @@ import errno
 import fcntl
 import json
 import os
-import socket
 import time
 from collections.abc import Callable
 from typing import NamedTuple, Self
@@ -156,7 +155,7 @@ def _introduce(descriptor: int, path: str, command: str) -> tuple[bytes, bytes] 
 
     None if the locked file is not the one any more that others would lock.
     """
-    text = json.dumps(Holder(os.getpid(), time.time(), socket.gethostname(), command)._asdict())
+    text = json.dumps(Holder(os.getpid(), time.time(), os.uname().nodename, command)._asdict())
     try:
         if not os.path.samestat(os.fstat(descriptor), os.stat(path)):
             return None
@@ -195,7 +194,7 @@ def _tell(holder: Holder, wait: bool, on_wait: Callable[[Holder], None] | None) 
 def _locked(holder: Holder) -> LockedError:
     facts: tuple[tuple[str, str], ...] = ()
     if holder.pid:
-        here = holder.host == socket.gethostname()
+        here = holder.host == os.uname().nodename
         facts = (
             ("process", str(holder.pid) if here else f"{holder.pid} on {printable(holder.host)}"),
             ("command", printable(holder.command)),

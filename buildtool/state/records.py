@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from buildtool.fingerprint import Fingerprint
@@ -15,8 +14,7 @@ class Made(NamedTuple):
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class JobRecord:
+class JobRecord(NamedTuple):
     """The last run of one job."""
 
     key: str
@@ -36,8 +34,7 @@ class JobRecord:
     drift: str = ""  # how the machine that ran it differed from the one that asked for it
 
 
-@dataclass(frozen=True, slots=True)
-class ClusterRecord:
+class ClusterRecord(NamedTuple):
     """A cluster that was asked for, and is not known to be gone. Times are seconds since the epoch."""
 
     name: str

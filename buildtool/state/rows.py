@@ -9,7 +9,6 @@ import json
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from buildtool.fingerprint import Fingerprint, Item
@@ -280,7 +279,7 @@ def _pairs(lists: list[list[str]]) -> tuple[tuple[str, str], ...]:
 
 def cluster_row(cluster: ClusterRecord) -> tuple[bytes, str]:
     """The row of a cluster."""
-    values = asdict(cluster)
+    values = cluster._asdict()
     return cluster_key(values.pop("name"), cluster.account), to_json(values)
 
 

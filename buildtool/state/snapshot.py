@@ -11,7 +11,6 @@ import os
 import shutil
 import sqlite3
 from typing import Any
-from urllib.parse import quote_from_bytes
 
 from buildtool.state import schema, seal
 from buildtool.state.directory import shown
@@ -132,9 +131,14 @@ class Snapshot:
         return connection
 
 
+def _quoted(path: str) -> str:
+    """A path as SQLite reads it in a URI: these three alone mean anything else there."""
+    return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
 def connect(path: str, options: str) -> sqlite3.Connection:
     """Open a database file with the options of an SQLite URI; nothing is read yet."""
-    uri = f"file:{quote_from_bytes(os.fsencode(os.path.abspath(path)))}?{options}"
+    uri = f"file:{_quoted(os.path.abspath(path))}?{options}"
     return schema.tolerate(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0))
 
 

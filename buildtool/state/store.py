@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 import json
-import secrets
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -385,7 +385,7 @@ class State(StateReader):
         The first call commits.
         """
         if self._journal is None:
-            mark = secrets.token_hex(8)
+            mark = os.urandom(8).hex()
             self._journal = Journal(self._directory, mark)
             self.set_value(_MARK, mark)
             self._database.write("DELETE FROM vars WHERE name=?", (to_bytes(_SETTLED),))

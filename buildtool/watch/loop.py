@@ -121,8 +121,8 @@ class Watch:
         """Watch until somebody ends it; the exit code."""
         self._again = Again(self)
         try:
-            self._plan_and_build(replace(self.options))
-            self.options = replace(self.options, force=False)
+            self._plan_and_build(self.options)
+            self.options = self.options._replace(force=False)
             while self._goes_on():
                 effect, why = self._wait()
                 if not self._goes_on():

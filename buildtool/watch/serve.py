@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from buildtool.executors.commands import Commands
 from buildtool.executors.protocol import Ended, Event, Output, Work
@@ -57,7 +57,7 @@ class Services:
         served = self._served.get(key)
         self._numbers += 1
         argv = (sys.executable, "-S", "-P", "-c", _START, str(os.getpid()), *work.argv)
-        work = replace(work, id=self._numbers, argv=argv, timeout=None)
+        work = work._replace(id=self._numbers, argv=argv, timeout=None)
         if served is not None and served.up:
             served.next = (report, items, work)
             self._commands.cancel(served.work)
