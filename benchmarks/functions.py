@@ -78,7 +78,7 @@ FILES = {
     "task_shout.py": PYTASK,
     "Snakefile": SNAKE,
 }
-_BUILD = [sys.executable, "-m", "buildtool", "build", "-q", "-j2", "-e"]
+_BUILD = ["bt", "build", "-q", "-j2", "-e"]
 TOOLS = {
     "bare pool": [sys.executable, "bare.py"],
     **{f"bt, `{name}`": [*_BUILD, name] for name in ("local", "threads", "processes", "loky")},

@@ -181,7 +181,14 @@ def measure_deep(box: Path, plan: Plan) -> Found:
 
 def _points(part: str, result: Race) -> list[Point]:
     return [
-        Point(part, scenario, tool, result.jobs, result.middle(tool, scenario), result.memory[tool].get(scenario))
+        Point(
+            part,
+            scenario,
+            tool,
+            result.jobs,
+            result.middle(tool, scenario),
+            result.memory[tool].get(scenario),
+        )
         for tool in result.taken
         for scenario in ("full", "null", "one")
     ]

@@ -8,7 +8,6 @@ Shapes:
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -135,7 +134,7 @@ class Tool(NamedTuple):
         return shutil.which(self.build[0]) is not None
 
 
-BT = [sys.executable, "-m", "buildtool"]
+BT = ["bt"]
 _PYTASK = ["--verbose", "0"]
 TOOLS = {
     "bt": Tool(_bt, [*BT, "build", "-q", "-j2"], [*BT, "build", "-n"], [*BT, "--version"]),
