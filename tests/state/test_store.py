@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +127,7 @@ def test_however_it_is_read_it_is_the_same(state: State, tmp_path: Path, steps: 
                 match what:
                     case "record":
                         made = tuple(Made(path, f"{at}") for path in paths)
-                        one.record(replace(job(name), outputs=made, seconds=float(at)))
+                        one.record(job(name)._replace(outputs=made, seconds=float(at)))
                     case "forget":
                         one.forget(name)
                     case "disown":
@@ -213,7 +212,7 @@ def test_forgetting_a_job(state: State) -> None:
 
 def test_a_long_text_is_dropped_and_its_digest_kept(state: State) -> None:
     long, kept = Item("command", "", "1" * 32, "x" * 70_000), Item("param", "k", "2" * 32, "y" * 65_536)
-    state.record(replace(job("a", "a"), fingerprint=Fingerprint((long, kept))))
+    state.record(job("a", "a")._replace(fingerprint=Fingerprint((long, kept))))
     found = state.job("a")
     assert found is not None
     assert found.fingerprint.items == (long._replace(text=None), kept)
