@@ -48,6 +48,7 @@ from buildtool.plan import (
     Skip,
     Start,
     Status,
+    Vacated,
 )
 from buildtool.project import Project
 from buildtool.recover import place_of
@@ -306,11 +307,42 @@ class Build:
                 self._stalled()
                 continue
             self._wait(0 if self._todo else None)
-            for event in self.executor.events():
+            events = self.executor.events()
+            self._fill_up(events)
+            for event in events:
                 self._handle(event)
             if self.reporter.gone is not None:
                 self.signals.end(self.reporter.gone.exit_code)
                 self._interrupt()
+
+    def _fill_up(self, events: Iterable[Event]) -> None:
+        """Start others in the room of jobs that seem to have ended well, before these are looked at more closely.
+
+        Not with `-j1`, where one job is judged before the next one begins.
+        """
+        ended = [event for event in events if isinstance(event, Ended)]
+        attempts = [attempt for event in ended if (attempt := self._running.get(event.id)) is not None]
+        if self.options.jobs == 1 or self.signals.count or not all(map(_is_good, ended)):
+            return
+        found: list[Instruction] = []
+        for attempt in attempts:
+            if self._leaves_room(attempt):
+                self.performer.note_end(attempt)
+                found += self.plan.handle(Vacated(attempt.job.id))
+        starts = [self._attempts[instruction.job] for instruction in found if isinstance(instruction, Start)]
+        if starts:
+            self._start(starts)
+        self._todo += [instruction for instruction in found if not isinstance(instruction, Start)]
+
+    def _leaves_room(self, attempt: Attempt) -> bool:
+        """Whether others may begin before it is judged what a job left that ended well."""
+        if attempt.anew or attempt.box is not None or attempt.guarded:
+            return False
+        if not {"globs", "terminal"}.isdisjoint(self._resources(attempt.job.id)):
+            return False
+        files = [self.project.expander.graph.files[file] for file in attempt.job.output_files()]
+        exists = self.project.disk.exists
+        return all(file.form is Form.FILE and exists(file.path) for file in files)
 
     def _stalled(self) -> None:
         """Nothing runs and nothing is to be done, and yet jobs wait: for each other. That ends here."""
@@ -952,6 +984,12 @@ class Build:
         known = self.project.graph_jobs[job]
         spec = self.project.renderer.task(known).spec
         return (spec.priority, self._expected.get(known.key, 0.0))
+
+
+def _is_good(ended: Ended) -> bool:
+    """Whether nothing went wrong as far as its executor knows."""
+    bad = ended.code or ended.signal or ended.timed_out or ended.error or ended.cause or ended.repeat
+    return not (bad or ended.cancelled or ended.leftovers or ended.away or ended.gone)
 
 
 def capacity(jobs: int, pools: Mapping[str, float]) -> dict[str, float]:

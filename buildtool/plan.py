@@ -55,6 +55,12 @@ class Finished(NamedTuple):
     status: Status
 
 
+class Vacated(NamedTuple):
+    """What a job ran as is over, and how it came out is not looked at yet: others may have its room meanwhile."""
+
+    job: JobId
+
+
 class Interrupted(NamedTuple):
     """The user wants no new jobs."""
 
@@ -66,7 +72,7 @@ class Resized(NamedTuple):
     amount: float
 
 
-Event = Checked | Grown | Finished | Interrupted | Resized
+Event = Checked | Grown | Finished | Vacated | Interrupted | Resized
 
 
 class Check(NamedTuple):
@@ -222,6 +228,8 @@ class Plan:
             case Finished(job, status):
                 self._release(job)
                 return self._settle(job, status) + self._schedule()
+            case Vacated(job):
+                return self._vacate(job)
             case Interrupted():
                 self._stopping = True
                 return []
@@ -336,6 +344,15 @@ class Plan:
             found.append(Skip(current, because))
             pending += self._waiters.pop(current, ())
         return found
+
+    def _vacate(self, job: JobId) -> list[Instruction]:
+        """Give a job's room to others, unless one that waits for it may be the next: it could be more urgent."""
+        waiters = (self._jobs[waiter] for waiter in self._waiters.get(job, ()))
+        if any(entry.state is State.WAITING and entry.remaining <= 1 for entry in waiters):
+            return []
+        self._release(job)
+        self._running[job] = {}
+        return self._schedule()
 
     def _release(self, job: JobId) -> None:
         for name, amount in self._running.pop(job, {}).items():

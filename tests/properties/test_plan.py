@@ -23,6 +23,7 @@ from buildtool.plan import (
     Start,
     State,
     Status,
+    Vacated,
 )
 
 STALE = Stale((Reason("first"),))
@@ -72,6 +73,7 @@ class World:
         self.failed: set[JobId] = set()
         self.skipped: set[JobId] = set()
         self.reopened: set[JobId] = set()
+        self.vacated: set[JobId] = set()  # they are over, and nobody has said how they came out
 
     def run(self, *, interrupt_at: int = -1) -> None:
         """To the end, which must come."""
@@ -82,6 +84,8 @@ class World:
                 self.take(self.plan.handle(Interrupted()))
             if self.todo and (not self.running or self.random.random() < 0.7):
                 self.obey(self.todo.popleft())  # in order: that is what the plan may count on
+            elif self.running and self.random.random() < 0.2:
+                self.vacate(self.random.choice(self.running))
             elif self.running:
                 self.end(self.running.pop(self.random.randrange(len(self.running))))
             else:
@@ -120,7 +124,7 @@ class World:
             assert status.good
         assert not any(job in self.before[reader] for reader in self.plan.running())
         used: Counter[str] = Counter()
-        for runs in self.plan.running():
+        for runs in {*self.plan.running()} - self.vacated:
             used.update(self.needs[runs])
         assert all(used[name] <= CAPACITY[name] for name in used)
 
@@ -158,7 +162,17 @@ class World:
                 self.reopened.add(other)
         self.take(self.plan.handle(Checked(job, STALE, absent)))
 
+    def vacate(self, job: JobId) -> None:
+        """Its room is for others, unless what waits for it alone could be the next."""
+        waiting = [o for o in self.before if job in self.before[o] and self.plan.state(o) is State.WAITING]
+        missing = [[b for b in self.before[o] if self.plan.state(b) is not State.SETTLED] for o in waiting]
+        self.vacated.add(job)
+        instructions = self.plan.handle(Vacated(job))
+        assert not instructions or [job] not in missing
+        self.take(instructions)
+
     def end(self, job: JobId) -> None:
+        self.vacated.discard(job)
         if self.again[job]:
             self.again[job] = False
             self.allowed[job] += 1
