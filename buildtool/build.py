@@ -6,16 +6,18 @@ running, and given to the executor; when it has ended, its outcome goes to the s
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from buildtool.check import Checker, Look, NotMadeError
 from buildtool.errors import BtError, DiskError, ExecutorError, ExitCode, GraphError, StateError
+from buildtool.estimate import time_left
 from buildtool.executors.processes import start_stamp
 from buildtool.executors.protocol import (
     Claimed,
@@ -59,6 +61,9 @@ from buildtool.state.records import HistoryRecord, Made
 from buildtool.state.store import State
 from buildtool.text import count, printable
 
+if TYPE_CHECKING:
+    from buildtool.report.trace import Trace
+
 RESTARTS = 3  # of a running job because what it reads has changed: more often, it seems to write that itself
 LOST = 3  # runs of a job that may be lost for reasons that are not its own
 NOTED = 0.1  # seconds until a running job's process is known to the state: most jobs are done by then
@@ -67,6 +72,8 @@ PAUSE = 0.05  # seconds; where jobs end faster than that, those that end meanwhi
 SHORT = 0.1  # seconds; of jobs on other machines that take less, many travel together
 TOGETHER = 32  # of them take the room of one
 MANY = 200  # jobs whose records are read all at once
+ESTIMATE = 1.0  # seconds between two looks at how long it will take, at least
+SHARE = 0.02  # of the time that these may take, at most
 CHECKS = 50  # jobs looked at between two looks at what is running
 
 
@@ -161,6 +168,7 @@ class Build:
     signals: Signals
     options: Options
     again: Again | None = None
+    trace: Trace | None = None  # what is told when it did what
     left: Left | None = None  # where not all are looked at: those that are not
     counts: Counter[str] = field(default_factory=Counter)
     bad: dict[JobId, JobReport] = field(
@@ -177,6 +185,7 @@ class Build:
     _history: list[HistoryRecord] = field(default_factory=list)
     _untold: list[tuple[JobReport, tuple[str, ...]]] = field(default_factory=list)
     _absent: dict[JobId, Look] = field(default_factory=dict)
+    _estimate_at: float = 0.0  # when to work out next how long it will take
     _begun: dict[JobId, Attempt] = field(default_factory=dict)  # told as started, and not yet how it came out
     _dirty: bool = False  # something is not committed
     _credit: float = COMMITS  # commits that may be made at once
@@ -256,6 +265,7 @@ class Build:
         if self.again is not None:
             self._take_over(self.again)
         self._expected = self.state.durations()
+        self.project.disk.watcher = self.reporter.reading if self.reporter.is_watched else None
         self.plan = Plan(
             self._prerequisites,
             self._resources,
@@ -306,6 +316,7 @@ class Build:
             if not self._todo and not self._running:
                 self._stalled()
                 continue
+            self._estimate()
             self._wait(0 if self._todo else None)
             events = self.executor.events()
             self._fill_up(events)
@@ -314,6 +325,20 @@ class Build:
             if self.reporter.gone is not None:
                 self.signals.end(self.reporter.gone.exit_code)
                 self._interrupt()
+
+    def _estimate(self) -> None:
+        """Tell now and then how long it will take, if anybody looks."""
+        now = time.monotonic()
+        if now < self._estimate_at or not self.reporter.is_watched:
+            return
+        began = time.time()
+        running = {attempt.job.id: began - attempt.started for attempt in self._running.values()}
+        jobs = self.project.graph_jobs
+        at_once = max(self._capacity["cpus"], float(len(running)))
+        left = time_left(self.plan, lambda job: self._seconds(jobs[job]), running, at_once)
+        self.reporter.left(left)
+        took = time.monotonic() - now
+        self._estimate_at = now + max(ESTIMATE, took / SHARE)
 
     def _fill_up(self, events: Iterable[Event]) -> None:
         """Start others in the room of jobs that seem to have ended well, before these are looked at more closely.
@@ -328,6 +353,7 @@ class Build:
         for attempt in attempts:
             if self._leaves_room(attempt):
                 self.performer.note_end(attempt)
+                self._tell_over(attempt)
                 found += self.plan.handle(Vacated(attempt.job.id))
         starts = [self._attempts[instruction.job] for instruction in found if isinstance(instruction, Start)]
         if starts:
@@ -425,7 +451,8 @@ class Build:
                 self._tell(Grown(job.id, requires))
                 return
             job = self.project.graph_jobs[job.id]
-            look = self.checker.look(job, demanded=demanded)
+            with self._span(job.name, "look"):
+                look = self.checker.look(job, demanded=demanded)
             unmet = look.requires or look.absent
             if self.again is not None and job.id in self.again.serving and not unmet:
                 self.again.looks[job.id] = look
@@ -535,6 +562,8 @@ class Build:
             work = attempt.work
             if work is not None:
                 self._running[work.id] = attempt
+                if self.trace is not None:
+                    self.trace.started(work.id, work.executor)
                 if work.call is None and work.remote is None:  # a command may use the terminal at once
                     self._tell_started(attempt)
                 self.executor.submit(work)
@@ -548,6 +577,13 @@ class Build:
 
     def _tell_started(self, attempt: Attempt) -> None:
         self.reporter.started(self._report(attempt.job, attempt.look, Status.RAN))
+
+    def _tell_over(self, attempt: Attempt) -> None:
+        """Others get its room: so that it is not counted among those that run."""
+        if self.reporter.is_watched:
+            self.reporter.over(self._report(attempt.job, attempt.look, Status.RAN))
+        if self.trace is not None and attempt.work is not None:
+            self.trace.over(attempt.work.id)
 
     def _handle(self, event: Event) -> None:
         match event:
@@ -612,6 +648,15 @@ class Build:
 
     def _ended(self, attempt: Attempt, ended: Ended) -> None:
         job = attempt.job
+        if self.trace is not None:
+            is_remote = attempt.work is not None and attempt.work.remote is not None
+            facts = {
+                "task": job.task,
+                "exit code": ended.code,
+                "signal": ended.signal,
+                "memory": ended.peak_memory,
+            }
+            self.trace.ended(ended.id, job.name, ended.seconds, facts, is_remote=is_remote)
         if ended.gone:
             self.state.forget_away(self.project.forget_away(ended.gone))
         if ended.repeat is not None and not ended.cancelled:
@@ -636,7 +681,8 @@ class Build:
             self.counts[Status.SKIPPED.value] += 1 + len(self.plan.handle(Finished(job.id, Status.SKIPPED)))
             return
         try:
-            outcome = self.performer.finish(attempt, ended)
+            with self._span(job.name, "judge"):
+                outcome = self.performer.finish(attempt, ended)
         except StateError as error:
             self.plan.handle(Finished(job.id, Status.FAILED))
             self._give_up(error)
@@ -789,6 +835,7 @@ class Build:
             self.project.executor_of(job),
             job.kind.value,
             failure,
+            interactive=self.project.renderer.task(job).spec.interactive,
         )
 
     def report(self, job: Job, look: Look) -> JobReport:
@@ -834,6 +881,10 @@ class Build:
     def _tell(self, event: Checked | Grown | Finished) -> None:
         self._todo += self.plan.handle(event)
 
+    def _span(self, name: str, category: str) -> contextlib.AbstractContextManager[None]:
+        """What is done inside of it, for those who want to know when."""
+        return contextlib.nullcontext() if self.trace is None else self.trace.span(name, category)
+
     def _touch(self) -> None:
         self._dirty = True
 
@@ -872,6 +923,10 @@ class Build:
         self._untold.clear()
 
     def _write(self) -> None:
+        with self._span("write the state", "state"):
+            self._write_state()
+
+    def _write_state(self) -> None:
         disk = self.project.disk
         self.state.remember(disk.fresh)
         self.state.add_meanings(self.checker.meanings.fresh)

@@ -11,7 +11,7 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import xxhash
@@ -20,6 +20,7 @@ from buildtool.errors import DiskError
 from buildtool.text import printable
 
 SMALL = 1 << 20  # bytes read in one piece
+LARGE = 1 << 26  # bytes: to read more takes long enough to be told
 TICK = 20_000_000  # ns: two writes closer than this may carry one time (kernel clocks tick at 1 to 10 ms)
 COARSE = 2_000_000_000  # ns: the same on file systems that keep whole seconds (FAT: two)
 
@@ -82,6 +83,7 @@ class Disk:
         self.missed: set[str] = set()  # and what is not
         self.folders: dict[str, bool] = {}  # and whether what may be a directory is one
         self.texts: set[str] = set()  # files whose text says which jobs there are, or what is in them
+        self.watcher: Callable[[str, int, int], None] | None = None  # is told how far large files are read
         self._listings: dict[str, list[Entry]] = {}
 
     def absolute(self, path: str) -> str:
@@ -156,12 +158,19 @@ class Disk:
                 hint="end the path with `/` to mean a whole directory" if kind == "a directory" else None,
             )
         try:
-            stamp = _read(where)
+            stamp = _read(where, self._watched(path, st.st_size))
         except FileNotFoundError as error:
             raise _trouble("lost while it was read:", path, error) from error
         except OSError as error:
             raise _trouble("cannot read", path, error) from error
         return self._learn(path, stamp)
+
+    def _watched(self, path: str, whole: int) -> Callable[[int], None] | None:
+        """What is to be told how many bytes of a file were read, if anybody wants to know and it takes a while."""
+        watcher = self.watcher
+        if watcher is None or whole < LARGE:
+            return None
+        return lambda done: watcher(path, done, whole)
 
     def _learn(self, path: str, stamp: Stamp) -> str:
         """Remember what a file holds, which was read."""
@@ -341,7 +350,7 @@ def _read_small(where: str) -> Stamp | None:
     return (size, st.st_mtime_ns, ctime, st.st_ino, mode, letter + xxhash.xxh3_128_hexdigest(data), begun)
 
 
-def _read(where: str) -> Stamp:
+def _read(where: str, watcher: Callable[[int], None] | None = None) -> Stamp:
     """Read and hash a file of any size, again if it was written meanwhile (three times at most). Raises OSError."""
     handle = os.open(where, _READ)
     try:
@@ -350,7 +359,7 @@ def _read(where: str) -> Stamp:
             begun = time.time_ns()
             if looks[0] > SMALL << 4:
                 begun = _let_tick_pass(looks[2], begun)
-            value = _hash(handle)
+            value = _hash(handle, watcher)
             if _signature(os.fstat(handle)) == looks:
                 break
             os.lseek(handle, 0, os.SEEK_SET)
@@ -359,11 +368,14 @@ def _read(where: str) -> Stamp:
     return (*looks, _letter(looks[4]) + value, begun)
 
 
-def _hash(handle: int) -> str:
+def _hash(handle: int, watcher: Callable[[int], None] | None) -> str:
     """xxh3-128 of what is left of an open file, as 32 hex digits."""
-    state = xxhash.xxh3_128()
+    state, done = xxhash.xxh3_128(), 0
     while chunk := os.read(handle, SMALL):
         state.update(chunk)
+        if watcher is not None:
+            done += len(chunk)
+            watcher(done)
     return state.hexdigest()
 
 

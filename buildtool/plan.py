@@ -178,6 +178,10 @@ class Plan:
         """The jobs that have not come out."""
         return [job for job, entry in self._jobs.items() if entry.state is not State.SETTLED]
 
+    def waiting_for(self, job: JobId) -> list[JobId]:
+        """The jobs that cannot be looked at before this one is settled."""
+        return self._waiters.get(job, [])
+
     def circle(self) -> list[JobId]:
         """Jobs that wait for each other, the first one repeated at the end; or one that nothing will start."""
         waits: dict[JobId, JobId] = {}

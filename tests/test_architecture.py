@@ -17,7 +17,7 @@ FLOORS: tuple[set[str], ...] = (
     {"graph", "files", "depfile", "signals"},
     {"taskfile", "fingerprint", "pycode"},
     {"expand", "state", "plan", "meaning"},
-    {"check", "environment", "executors", "isolation"},
+    {"check", "environment", "estimate", "executors", "isolation"},
     {"project", "recover", "report"},
     {"audit", "clean", "clusters", "cone", "failures", "foresee", "luggage", "outside"},
     {"accept", "perform", "ready"},

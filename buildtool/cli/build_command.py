@@ -6,7 +6,8 @@ import os
 import shlex
 import sys
 import time
-from typing import TextIO
+from contextlib import AbstractContextManager, closing, nullcontext
+from typing import TYPE_CHECKING, TextIO
 
 from buildtool.build import Options
 from buildtool.cli.building import Order, build
@@ -16,8 +17,11 @@ from buildtool.errors import BtError, UsageError
 from buildtool.executors.choose import check_executor
 from buildtool.project import Request
 from buildtool.report.jsonl import JsonLines
+from buildtool.report.live import Live
 from buildtool.report.model import Reporter
-from buildtool.report.plain import Plain
+
+if TYPE_CHECKING:
+    from buildtool.report.trace import Trace
 
 
 def command(  # one parameter an option
@@ -37,17 +41,14 @@ def command(  # one parameter an option
     as_json: bool,
     quiet: bool,
     verbose: bool,
+    trace: str | None,
     behind: tuple[str, ...],
 ) -> int:
     """Bring targets (tasks or files) up to date; without any, the default ones.
 
     What stands behind `--` is what `{args}` means in the commands.
     """
-    reporter: Reporter = (
-        JsonLines(own_stdout())
-        if as_json
-        else Plain(sys.stdout, context.paint(), quiet=quiet, verbose=verbose)
-    )
+    reporter = reporter_for(context, as_json=as_json, quiet=quiet, verbose=verbose)
     begun = time.monotonic()
     try:
         taskfile = context.taskfile()
@@ -57,6 +58,8 @@ def command(  # one parameter an option
         )
         if executor is not None and (hint := check_executor(taskfile, executor)) is not None:
             raise UsageError(f"no executor is called `{executor}`", hint=hint)
+        if trace is not None and dry_run_:
+            raise UsageError("`--trace` goes with a build, and `--dry-run` is none")
         if check and not dry_run_:
             raise UsageError("`--check` goes with `--dry-run`")
         if dry_run_:
@@ -81,17 +84,42 @@ def command(  # one parameter an option
             audit,
             shlex.join(["bt", "build", *targets]),
         )
-        unusual = (given, behind, rehash, audit, verbose, executor, force, only)
+        unusual = (given, behind, rehash, audit, verbose, executor, force, only, trace)
         words = [word for word in sys.argv[1:] if word != "--json"]  # the answer is for who reads it
         words = words if context.is_usual and not any(unusual) else []
-        return build(Order(taskfile, request, options, reporter, words), context.glimpse, wait=not no_wait)
+        with traced(trace) as told:
+            order = Order(taskfile, request, options, reporter, words, told)
+            return build(order, context.glimpse, wait=not no_wait)
     except (BtError, OSError) as error:
         if isinstance(error, BrokenPipeError) or not isinstance(reporter, JsonLines):
             raise
-        told = error if isinstance(error, BtError) else refused(error)
-        reporter.error(told)
-        reporter.summary({}, time.monotonic() - begun, told.exit_code)
-        raise told from None
+        cause = error if isinstance(error, BtError) else refused(error)
+        reporter.error(cause)
+        reporter.summary({}, time.monotonic() - begun, cause.exit_code)
+        raise cause from None
+    finally:
+        if isinstance(reporter, Live):
+            reporter.close()
+
+
+def traced(path: str | None) -> AbstractContextManager[Trace | None]:
+    """What writes the file of `--trace`, if that is wanted."""
+    if path is None:
+        return nullcontext()
+    from buildtool.report.trace import Trace
+
+    return closing(Trace(os.path.abspath(path)))
+
+
+def reporter_for(context: Context, *, as_json: bool, quiet: bool, verbose: bool) -> Reporter:
+    """Who tells of the build: to programs, to GitHub Actions, or to a person."""
+    if as_json:
+        return JsonLines(own_stdout())
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        from buildtool.report.github import Github
+
+        return Github(sys.stdout, context.paint(), quiet=quiet, verbose=verbose)
+    return Live(sys.stdout, context.paint(), quiet=quiet, verbose=verbose)
 
 
 def own_stdout() -> TextIO:

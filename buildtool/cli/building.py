@@ -30,6 +30,7 @@ from buildtool.text import count, printable
 
 if TYPE_CHECKING:
     from buildtool.door import Glimpse
+    from buildtool.report.trace import Trace
 
 FEW = 2000  # jobs that are asked for one by one; of more all that is known is read at once
 
@@ -43,6 +44,7 @@ class Order:
     options: Options
     reporter: Reporter
     words: list[str]
+    trace: Trace | None = None  # what is told when the build did what
 
 
 def build(order: Order, glimpse: Glimpse | None, *, wait: bool) -> int:
@@ -125,7 +127,7 @@ def started(order: Order, project: Project, want: Wanted, state: State, signals:
     gc.enable()
     os.chdir(order.taskfile.root)  # jobs that run in the root start faster when this process is there, too
     executor = executors_of(order.taskfile, order.options.jobs, mask(order.taskfile))
-    return Build(project, want, state, executor, order.reporter, signals, order.options)
+    return Build(project, want, state, executor, order.reporter, signals, order.options, trace=order.trace)
 
 
 def ended(done: Build, reporter: Reporter, code: ExitCode) -> int:

@@ -75,6 +75,7 @@ _given = click.option(
 @click.option("--json", "as_json", is_flag=True, help="Print events as JSON, one a line.")
 @click.option("-q", "--quiet", is_flag=True, help="Print failures and the closing sentence only.")
 @click.option("-v", "--verbose", is_flag=True, help="Print what jobs print, too.")
+@click.option("--trace", metavar="FILE", help="Write what was done when, for the trace viewer of Chrome.")
 def build() -> None:
     """Bring targets (tasks or files) up to date; without any, the default ones.
 

@@ -21,6 +21,7 @@ class JsonLines:
     def __init__(self, stream: TextIO) -> None:
         self._outlet = Outlet(stream)
         self.has_remarked = False
+        self.is_watched = False
 
     @property
     def gone(self) -> BtError | None:
@@ -43,6 +44,9 @@ class JsonLines:
     def output(self, job: JobReport, data: bytes) -> None:
         """`output`: what a job printed; bytes that are not UTF-8 come as replacement characters."""
         self._write("output", job=job.name, text=data.decode("utf-8", "replace"))
+
+    def over(self, job: JobReport) -> None:
+        """It is told of once it is known how it came out."""
 
     def finished(self, job: JobReport) -> None:
         """`finished`: how a job came out; a failed one has `error`, and `log` and `command` where there are any."""
@@ -77,6 +81,12 @@ class JsonLines:
 
     def doing(self, text: str) -> None:
         """Programs are told of what has happened."""
+
+    def left(self, seconds: float | None) -> None:
+        """They can work that out."""
+
+    def reading(self, path: str, done: int, whole: int) -> None:
+        """Nothing has happened yet."""
 
     def error(self, error: BtError) -> None:
         """`error`: why there was no build, or no end of one; several errors come one by one."""

@@ -34,11 +34,13 @@ class JobReport(NamedTuple):
     kind: str = "rule"
     failure: Failure | None = None
     note: str | None = None  # something worth a word, though the job is well
+    interactive: bool = False  # it has the terminal while it runs
 
 
 class Reporter(Protocol):
     """Somebody who wants to know how a build goes."""
 
+    is_watched: bool  # somebody looks on while it goes on
     has_remarked: bool  # something was told besides how jobs came out
 
     @property
@@ -58,6 +60,10 @@ class Reporter(Protocol):
         """A running job printed something."""
         ...
 
+    def over(self, job: JobReport) -> None:
+        """A job does not run any more; how it came out is told later."""
+        ...
+
     def finished(self, job: JobReport) -> None:
         """A job came out."""
         ...
@@ -72,6 +78,14 @@ class Reporter(Protocol):
 
     def doing(self, text: str) -> None:
         """What the build waits for before jobs can run; nothing: it does not any more."""
+        ...
+
+    def left(self, seconds: float | None) -> None:
+        """How long the build will take from now on, in seconds; None: that is not known."""
+        ...
+
+    def reading(self, path: str, done: int, whole: int) -> None:
+        """So many bytes of a large file were looked at."""
         ...
 
     def summary(self, counts: Mapping[str, int], seconds: float, exit_code: int) -> None:

@@ -21,6 +21,7 @@ class Outlet:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._closed = False
+        self.encoding = stream.encoding.lower()
         self.gone: BtError | None = None
 
     def write(self, text: str) -> None:

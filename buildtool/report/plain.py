@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Mapping
 from typing import TextIO
@@ -31,10 +30,9 @@ class Plain:
         self._failed: list[JobReport] = []
         self._speaker: str | None = None  # whose output is printed as it comes
         self._held: dict[str, bytearray] = {}
-        self._live = stream.isatty()
-        self._over = False  # the last line is to be written over
         self._again_at = 0.0
         self.has_remarked = False
+        self.is_watched = False
 
     @property
     def gone(self) -> BtError | None:
@@ -74,7 +72,10 @@ class Plain:
             self._speaker = None
 
     def _say(self, data: bytes) -> None:
-        self._outlet.write(indented(data.decode("utf-8", "replace")))
+        self._emit(indented(data.decode("utf-8", "replace")))
+
+    def over(self, job: JobReport) -> None:
+        """It is told of once it is known how it came out."""
 
     def finished(self, job: JobReport) -> None:
         """One line for a job that did something."""
@@ -107,29 +108,28 @@ class Plain:
             self._write(f"{self._paint.cyan('note:')} {text}")
 
     def doing(self, text: str) -> None:
-        """On a terminal, one line that is written over; else what is new is told once a minute at most."""
-        if self._quiet:
-            return
-        if self._live:
-            self._outlet.write(f"\r\x1b[K{self._paint.dim(text[: self._width()])}")
-            self._over = bool(text)
-        elif text and time.monotonic() >= self._again_at:
+        """What is new is told once a minute at most."""
+        if text and not self._quiet and time.monotonic() >= self._again_at:
             self._again_at = time.monotonic() + _RARELY
             self.note(text)
+
+    def left(self, seconds: float | None) -> None:
+        """Nobody looks at plain lines to see how long it will take."""
+
+    def reading(self, path: str, done: int, whole: int) -> None:
+        """Nor at what is read."""
 
     def summary(self, counts: Mapping[str, int], seconds: float, exit_code: int) -> None:
         """Failures once more, then the closing sentence."""
         lines = [line for job in self._failed for line in render_failure(job, self._paint)]
         self._write(*lines, *[""] * bool(lines), closing(counts, seconds, exit_code))
 
-    def _width(self) -> int:
-        return max(20, shutil.get_terminal_size().columns - 1)
-
     def _write(self, *lines: str) -> None:
-        if self._over:
-            self._over = False
-            self._outlet.write("\r\x1b[K")
-        self._outlet.write("".join(f"{line}\n" for line in lines))
+        self._emit("".join(f"{line}\n" for line in lines))
+
+    def _emit(self, text: str) -> None:
+        """Write whole lines."""
+        self._outlet.write(text)
 
 
 def indented(text: str) -> str:

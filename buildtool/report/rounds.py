@@ -8,17 +8,17 @@ from typing import TextIO
 
 from buildtool.errors import BtError
 from buildtool.report.jsonl import JsonLines
+from buildtool.report.live import Live
 from buildtool.report.model import JobReport
 from buildtool.report.paint import Paint
-from buildtool.report.plain import Plain
 from buildtool.report.problems import render_error
 from buildtool.text import count, printable
 
 _SHOWN = 3  # changed paths that are named
 
 
-class Rounds(Plain):
-    """Plain lines; a round in which nothing was worth a line leaves none, unless somebody asked for it."""
+class Rounds(Live):
+    """Lines; a round in which nothing was worth a line leaves none, unless somebody asked for it."""
 
     def __init__(self, stream: TextIO, paint: Paint, *, quiet: bool = False, verbose: bool = False) -> None:
         super().__init__(stream, paint, quiet=quiet, verbose=verbose)
@@ -43,6 +43,7 @@ class Rounds(Plain):
 
     def end(self, counts: Mapping[str, int], seconds: float, code: int, still: Iterable[JobReport]) -> None:
         """A round is over; `still`: what failed earlier and was not run again."""
+        self.close()
         self._trouble = []
         if self._said or self._asked or not self._title:
             super().summary(counts, seconds, code)

@@ -163,9 +163,9 @@ class Project:
         """Whether the same build without `--json` would find nothing to do without planning."""
         return self.concerned(*words, cwd=cwd, env=env) == set()
 
-    def bt_plainly(self, *words: str) -> Run:
+    def bt_plainly(self, *words: str, env: dict[str, str] | None = None) -> Run:
         """Call `bt` as a person does, without events."""
-        process = self.start(*words)
+        process = self.start(*words, env=env)
         out, err = process.communicate(timeout=120)
         return Run(process.returncode, out, err)
 

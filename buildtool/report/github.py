@@ -1,0 +1,54 @@
+"""Plain lines for GitHub Actions: what failed is marked where it is written, and long words are folded.
+
+The commands are those of its runner: `::error file=…,line=…::…`, `::warning::…`, `::group::…`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from buildtool.report.model import JobReport
+from buildtool.report.plain import Plain, closing, render_failure
+from buildtool.text import printable
+
+
+class Github(Plain):
+    """Writes to a log of GitHub Actions."""
+
+    def warning(self, text: str) -> None:
+        """A warning of the run."""
+        self.has_remarked = True
+        self._write(f"::warning::{_data(text)}")
+
+    def summary(self, counts: Mapping[str, int], seconds: float, exit_code: int) -> None:
+        """Each failure as an error at its task, with all else about it folded; then the closing sentence."""
+        for job in self._failed:
+            self._write(f"::group::{printable(job.name)}")
+            self._write(*render_failure(job, self._paint)[1:])
+            self._write("::endgroup::", _error(job))
+        self._write(closing(counts, seconds, exit_code))
+
+
+def _error(job: JobReport) -> str:
+    failure = job.failure
+    where = ""
+    if failure is not None and failure.place is not None:
+        where = f"file={_property(_below_workspace(failure.place.file))},line={failure.place.line},"
+    cause = failure.cause if failure is not None else "failed"
+    return f"::error {where}title={_property(printable(job.name))}::{_data(cause)}"
+
+
+def _below_workspace(path: str) -> str:
+    """The path as the repository has it."""
+    root = os.environ.get("GITHUB_WORKSPACE")
+    whole = os.path.abspath(path)
+    return os.path.relpath(whole, root) if root and whole.startswith(root.rstrip("/") + "/") else path
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

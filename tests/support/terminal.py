@@ -1,0 +1,103 @@
+"""A terminal with `bt` in it: what a person sees, and keys that are pressed."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import select
+import struct
+import termios
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Self
+
+import pyte
+
+from support.project import BT, Project, clean_environment
+
+PATIENCE = 60.0  # seconds until something must be seen
+
+
+class Terminal:
+    """`bt` with some words in a terminal of its own. `raw`: all that was written to it."""
+
+    def __init__(
+        self,
+        project: Project,
+        *words: str,
+        columns: int = 80,
+        rows: int = 24,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        environment = clean_environment() | {"TERM": "xterm-256color"} | dict(env or {})
+        del environment["COLUMNS"]  # the window has a size of its own
+        self._screen = pyte.Screen(columns, rows)
+        self._stream = pyte.ByteStream(self._screen)
+        self.raw = b""
+        self.pid, self._file = pty.fork()
+        if not self.pid:
+            os.chdir(project.folder)
+            fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+            os.execve(BT[0], [*BT, *words], environment)  # noqa: S606  just what a terminal does
+        self.code: int | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.code is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, 9)
+            os.waitpid(self.pid, 0)
+        os.close(self._file)
+
+    @property
+    def lines(self) -> list[str]:
+        """What is seen, without blank lines."""
+        return [line.rstrip() for line in self._screen.display if line.strip()]
+
+    @property
+    def cursor_is_hidden(self) -> bool:
+        """Whether the terminal was left without a cursor."""
+        return bool(self._screen.cursor.hidden)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """As if somebody pulled at the window."""
+        fcntl.ioctl(self._file, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self._screen.resize(rows, columns)
+
+    def press(self, keys: bytes) -> None:
+        """Type."""
+        os.write(self._file, keys)
+
+    def until(self, seen: Callable[[list[str]], bool]) -> list[str]:
+        """Wait until the screen looks so; it."""
+        end = time.monotonic() + PATIENCE
+        while not seen(self.lines):
+            assert time.monotonic() < end, self.lines
+            assert self._read(0.5), f"it has ended: {self.lines}"
+        return self.lines
+
+    def end(self) -> list[str]:
+        """Wait until `bt` has ended; the screen."""
+        while self._read(PATIENCE):
+            pass
+        self.code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self.lines
+
+    def _read(self, patience: float) -> bool:
+        """Take in what was written; whether there may be more."""
+        if not select.select([self._file], [], [], patience)[0]:
+            return True
+        try:
+            data = os.read(self._file, 1 << 16)
+        except OSError:  # on Linux, nobody has it open any more
+            data = b""
+        self.raw += data
+        self._stream.feed(data)
+        return bool(data)
