@@ -42,6 +42,7 @@ def command(  # one parameter an option
     quiet: bool,
     verbose: bool,
     trace: str | None,
+    as_shell: bool,
     behind: tuple[str, ...],
 ) -> int:
     """Bring targets (tasks or files) up to date; without any, the default ones.
@@ -58,6 +59,12 @@ def command(  # one parameter an option
         )
         if executor is not None and (hint := check_executor(taskfile, executor)) is not None:
             raise UsageError(f"no executor is called `{executor}`", hint=hint)
+        if as_shell:
+            if dry_run_ or as_json or trace is not None:
+                raise UsageError("`--shell` builds nothing: it does not go with `-n`, `--json` and `--trace`")
+            from buildtool.cli.shell import shell
+
+            return shell(context, taskfile, request)
         if trace is not None and dry_run_:
             raise UsageError("`--trace` goes with a build, and `--dry-run` is none")
         if check and not dry_run_:

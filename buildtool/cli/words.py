@@ -76,6 +76,9 @@ _given = click.option(
 @click.option("-q", "--quiet", is_flag=True, help="Print failures and the closing sentence only.")
 @click.option("-v", "--verbose", is_flag=True, help="Print what jobs print, too.")
 @click.option("--trace", metavar="FILE", help="Write what was done when, for the trace viewer of Chrome.")
+@click.option(
+    "--shell", "as_shell", is_flag=True, help="Open a shell where the job of TARGET runs, as it runs."
+)
 def build() -> None:
     """Bring targets (tasks or files) up to date; without any, the default ones.
 

@@ -177,6 +177,7 @@ def render_failure(job: JobReport, paint: Paint) -> list[str]:
         lines.append(f"  {'log':<10} {failure.log}")
     if failure.again is not None:
         lines.append(f"  {'again':<10} {failure.again}")
+        lines.append(f"  {'by hand':<10} {failure.again} --shell")
     if failure.tail:
         lines.append(f"  {paint.dim('last lines of its output:')}")
         lines += [f"    {visible(line)}" for line in failure.tail]
