@@ -5,7 +5,7 @@ Knows the order of jobs and their times, not how they run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from buildtool.graph import JobId
 from buildtool.plan import Plan, State
@@ -19,31 +19,44 @@ def time_left(
 ) -> float | None:
     """Seconds until all that is wanted is settled; None as long as nobody knows how long any job takes.
 
-    The greater of two: the longest chain of jobs that wait for each other, and the work of all of them shared by
-    those that may run `at_once` (Graham's bounds; no order of jobs is better than the greater one, and a good order
-    takes less than both together). Jobs that wait for others are taken to run, since something before them does;
-    those that are still to be looked at are not. What is not known takes what is usual. `running`: for how long
-    jobs have run.
+    Jobs that wait for others are taken to run, since something before them does; those that are still to be looked at
+    are not. What is not known takes what is usual. `running`: for how long jobs have run. `at_once`: see `shortest`.
     """
     known: dict[JobId, float | None] = {}
     for job in plan.unsettled():
         if plan.state(job) is not State.CHECKING:
             whole = seconds(job)
             known[job] = whole if whole is None or job not in running else max(0.0, whole - running[job])
+    times = filled(known)
+    return None if times is None else shortest(times, plan.waiting_for, at_once)
+
+
+def filled(known: Mapping[JobId, float | None]) -> dict[JobId, float] | None:
+    """The times with what is usual where one is not known; None if none is."""
     told = [time for time in known.values() if time is not None]
     if known and not told:
         return None
     usual = sum(told) / len(told) if told else 0.0
-    times = {job: usual if time is None else time for job, time in known.items()}
-    return max(_longest(plan, times), sum(times.values()) / max(1.0, at_once))
+    return {job: usual if time is None else time for job, time in known.items()}
 
 
-def _longest(plan: Plan, times: Mapping[JobId, float]) -> float:
+def shortest(
+    times: Mapping[JobId, float], waiting_for: Callable[[JobId], Iterable[JobId]], at_once: float
+) -> float:
+    """In how many seconds these jobs can be done at best, so many of them at a time.
+
+    The greater of two: the longest chain of jobs that wait for each other, and the work of all of them shared by
+    those that run at once (Graham's bounds: nothing is faster, and a list in any order takes at most both together).
+    """
+    return max(_longest(times, waiting_for), sum(times.values()) / max(1.0, at_once))
+
+
+def _longest(times: Mapping[JobId, float], waiting_for: Callable[[JobId], Iterable[JobId]]) -> float:
     """The length of the longest chain; from its end, in one pass. What waits for each other counts as nothing."""
     before: dict[JobId, list[JobId]] = {}
     waiting: dict[JobId, int] = {}
     for job in times:
-        for waiter in plan.waiting_for(job):
+        for waiter in waiting_for(job):
             if waiter in times:
                 before.setdefault(waiter, []).append(job)
                 waiting[job] = waiting.get(job, 0) + 1

@@ -82,6 +82,7 @@ def command(  # one parameter an option
                 only=only,
                 keep_going=keep_going,
                 verbose=verbose,
+                at_once=jobs or taskfile.settings.jobs or usable_cpus(),
             )
         options = Options(
             jobs or taskfile.settings.jobs or usable_cpus(),

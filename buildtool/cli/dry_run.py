@@ -8,12 +8,13 @@ import time
 from buildtool.cli.context import Context
 from buildtool.cli.printing import put, remark
 from buildtool.errors import ExitCode, raise_all
+from buildtool.estimate import filled, shortest
 from buildtool.fingerprint import Maybe, Stale
 from buildtool.foresee import Forecast, foresee
-from buildtool.graph import Kind
+from buildtool.graph import JobId, Kind
 from buildtool.paths import STATE
 from buildtool.project import Project, Request
-from buildtool.report.forecast import Foreseen, render_forecast
+from buildtool.report.forecast import Foreseen, Times, render_forecast
 from buildtool.report.jsonl import JsonLines
 from buildtool.report.model import Reporter
 from buildtool.report.reasons import describe
@@ -32,6 +33,7 @@ def dry_run(
     only: bool,
     keep_going: bool,
     verbose: bool,
+    at_once: int,
 ) -> int:
     """Print the forecast; the exit code, which is 4 with `check` if anything would or may run."""
     begun = time.monotonic()
@@ -53,8 +55,32 @@ def dry_run(
         reporter.forecast(jobs, request.targets)
         reporter.summary({"fresh": sum(job.word == "fresh" for job in jobs)}, time.monotonic() - begun, code)
     else:
-        put(render_forecast(jobs, context.paint(), verbose=verbose))
+        put(render_forecast(jobs, context.paint(), times(project, forecast, at_once), verbose=verbose))
     return int(code)
+
+
+def times(project: Project, forecast: Forecast, at_once: int) -> Times | None:
+    """What the jobs will take, as learnt from their last runs; from others of their task, where there was none."""
+    will, may = forecast.will(), forecast.may()
+    known = project.reader.durations()
+    if not known or not (will or may):
+        return None
+    of_task: dict[str, list[float]] = {}
+    jobs = [project.graph_jobs[job] for job in (*will, *may)]
+    for job in jobs:
+        if job.key in known:
+            of_task.setdefault(job.task, []).append(known[job.key])
+    usual = {task: sum(found) / len(found) for task, found in of_task.items()}
+    seconds = {job.id: known.get(job.key, usual.get(job.task)) for job in jobs if job.kind is not Kind.GROUP}
+    waiters: dict[JobId, list[JobId]] = {}
+    for number in seconds:
+        for before in project.expander.graph.prerequisites(project.graph_jobs[number]):
+            waiters.setdefault(before, []).append(number)
+    found = []
+    for part in (dict.fromkeys(will), dict.fromkeys((*will, *may))):
+        told = filled({job: seconds[job] for job in part if job in seconds})
+        found.append(None if told is None else shortest(told, lambda job: waiters.get(job, ()), at_once))
+    return Times(found[0], found[1], at_once)
 
 
 def foreseen(project: Project, forecast: Forecast) -> list[Foreseen]:

@@ -14,6 +14,8 @@ from buildtool.pycode.model import Reach
 from buildtool.report.data import render_json
 from buildtool.report.why import Explained, as_json, render_why
 
+RUNS = 1000  # of a job that are looked at for what it ran for most often
+
 
 def command(context: Context, targets: tuple[str, ...], given: tuple[str, ...], as_json_: bool) -> int:
     """Say why a target is stale, down to the root cause; of a fresh one, what it was built from."""
@@ -45,7 +47,7 @@ def explain(project: Project, forecast: Forecast, job: JobId, seen: set[JobId]) 
         before |= {project.expander.maker(path) for path in (look.record.found if look.record else ())}
         looks = {p: forecast.looks[p] for p in before if p is not None and p in forecast.looks}
         causes = [p for p in sorted(looks) if not isinstance(looks[p].verdict, Fresh)]
-    history = project.reader.history(key=known.key, limit=1)
+    history = project.reader.history(key=known.key, limit=RUNS)
     code, reach = code_of(project, known, look)
     return Explained(
         known.name,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from buildtool.report.paint import Paint
-from buildtool.text import printable
+from buildtool.text import count, duration, printable
 
 WORDS = ("will run", "may run", "fresh")
+MANY = 30  # jobs: more are told by task
+LONG = 1.0  # seconds that are worth a word
+REASONS = 3  # that are told of a task
 
 
 class Foreseen(NamedTuple):
@@ -21,17 +24,72 @@ class Foreseen(NamedTuple):
     reasons: tuple[str, ...]
 
 
-def render_forecast(jobs: Sequence[Foreseen], paint: Paint, *, verbose: bool = False) -> list[str]:
-    """The lines; fresh jobs only if `verbose`."""
-    lines = []
+class Times(NamedTuple):
+    """What the jobs will take, in seconds, as learnt from earlier runs. None: nothing is known."""
+
+    will: float | None  # those that run in any case
+    all: float | None  # if those that may run do
+    jobs: int  # so many at a time
+
+
+def render_forecast(
+    jobs: Sequence[Foreseen], paint: Paint, times: Times | None = None, *, verbose: bool = False
+) -> list[str]:
+    """The lines: one for each job, or where these are many one for each task; fresh jobs only if `verbose`."""
+    shown = [job for job in jobs if verbose or job.word != "fresh"]
+    lines = [_line(job, paint) for job in shown] if verbose or len(shown) <= MANY else by_task(jobs, paint)
+    return [*lines, forecast_sentence(jobs), *_taking(times)]
+
+
+def _line(job: Foreseen, paint: Paint) -> str:
+    word = f"{job.word:<8}"
+    painted = _painters(paint)[job.word](word)
+    more = f" and {len(job.reasons) - 1} more" if len(job.reasons) > 1 else ""
+    return f"{painted}  {printable(job.name)}  ({printable(job.reasons[0])}{more})"
+
+
+def by_task(jobs: Sequence[Foreseen], paint: Paint) -> list[str]:
+    """A table of tasks that have something to do, with how many jobs have which reason."""
+    tasks: dict[str, list[Foreseen]] = {}
     for job in jobs:
-        if job.word == "fresh" and not verbose:
+        tasks.setdefault(job.task, []).append(job)
+    rows: list[tuple[str, ...]] = [("task", *WORDS, "because")]
+    for task, found in tasks.items():
+        counts = Counter(job.word for job in found)
+        if counts["fresh"] == len(found):
             continue
-        word = f"{job.word:<8}"
-        painted = {"will run": paint.yellow, "may run": paint.cyan, "fresh": paint.green}[job.word](word)
-        more = f" and {len(job.reasons) - 1} more" if len(job.reasons) > 1 else ""
-        lines.append(f"{painted}  {printable(job.name)}  ({printable(job.reasons[0])}{more})")
-    return [*lines, forecast_sentence(jobs)]
+        reasons = Counter(job.reasons[0] for job in found if job.word != "fresh")
+        rows.append((printable(task), *(str(counts[word]) for word in WORDS), _summed(reasons)))
+    widths = [max(len(row[at]) for row in rows) for at in range(4)]
+    lines = []
+    for row in rows:
+        cells = [f"{row[0]:<{widths[0]}}"]
+        for at, word in enumerate(WORDS, 1):
+            text = f"{row[at]:>{widths[at]}}"
+            cells.append(text if row is rows[0] or row[at] == "0" else _painters(paint)[word](text))
+        lines.append("  ".join([*cells, row[4]]))
+    return [paint.dim(lines[0]), *lines[1:]]
+
+
+def _summed(reasons: Counter[str]) -> str:
+    """The most frequent reasons, with how many jobs have each."""
+    told = [f"{printable(reason)} ({number})" for reason, number in reasons.most_common(REASONS)]
+    more = sum(reasons.values()) - sum(number for _, number in reasons.most_common(REASONS))
+    return ", ".join([*told, *([f"others ({more})"] if more else [])])
+
+
+def _painters(paint: Paint) -> dict[str, Callable[[str], str]]:
+    return {"will run": paint.yellow, "may run": paint.cyan, "fresh": paint.green}
+
+
+def _taking(times: Times | None) -> list[str]:
+    """How long it will take, if that is known."""
+    if times is None or times.all is None or times.all < LONG:
+        return []
+    at_once = f"with {count(times.jobs, 'job')} at a time"
+    if times.will is None or round(times.will, 1) == round(times.all, 1):
+        return [f"about {duration(times.all)} {at_once}, as earlier runs took"]
+    return [f"about {duration(times.will)} to {duration(times.all)} {at_once}, as earlier runs took"]
 
 
 def forecast_sentence(jobs: Sequence[Foreseen]) -> str:

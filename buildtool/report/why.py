@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import re
 import textwrap
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from buildtool.fingerprint import Fresh, Item, Maybe, Reason, Stale, Verdict
@@ -14,6 +16,7 @@ from buildtool.report.reasons import describe
 from buildtool.state.records import HistoryRecord, JobRecord
 from buildtool.text import count, duration, printable, size
 
+WORDY = ("command", "shell")  # kinds of items whose words are compared
 LINES = 12  # of a text shown in full
 
 
@@ -50,6 +53,8 @@ def _stale(job: Explained, paint: Paint, indent: str) -> list[str]:
         for reason in verdict.reasons:
             lines.append(f"{indent}  {describe(reason)}")
             lines += [f"{indent}    {line}" for line in _difference(reason, paint)]
+        if job.record is not None and job.record.runs > 1:
+            lines.append(f"{indent}  {paint.dim(f'ran {_runs(job, job.record)}')}")
         if any(reason.kind == "code" for reason in verdict.reasons):
             lines += [f"{indent}  {line}" for line in _remarks(job)]
     elif isinstance(verdict, Maybe):
@@ -67,6 +72,8 @@ def _difference(reason: Reason, paint: Paint) -> list[str]:
         return []
     if " from " in describe(reason):
         return []
+    if reason.kind in WORDY and reason.old is not None and reason.new is not None:
+        return _words(reason.old, reason.new, paint)
     old = [] if reason.old is None else reason.old.split("\n")
     new = [] if reason.new is None else reason.new.split("\n")
     lines = [
@@ -76,6 +83,31 @@ def _difference(reason: Reason, paint: Paint) -> list[str]:
         lines = lines[1:]  # all of it changed: where it did is no news
     more = [paint.dim(f"… {count(len(lines) - LINES, 'more line')}")] if len(lines) > LINES else []
     return [_painted(line, paint) for line in lines[:LINES]] + more
+
+
+def _words(old: str, new: str, paint: Paint) -> list[str]:
+    """New against old, word by word; as `git diff --word-diff` writes it."""
+    before, after = (re.findall(r"\n|[^\S\n]+|\S+", text) for text in (old, new))
+    pieces = []
+    for tag, i, j, k, m in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        gone, come = "".join(before[i:j]), "".join(after[k:m])
+        if tag == "equal":
+            pieces.append(_shown(gone))
+            continue
+        pieces += [_lined(f"[-{_shown(gone)}-]", paint.red)] if gone else []
+        pieces += [_lined(f"{{+{_shown(come)}+}}", paint.green)] if come else []
+    lines = "".join(pieces).split("\n")
+    more = [paint.dim(f"… {count(len(lines) - LINES, 'more line')}")] if len(lines) > LINES else []
+    return lines[:LINES] + more
+
+
+def _lined(text: str, paint: Callable[[str], str]) -> str:
+    """Each line painted by itself."""
+    return "\n".join(map(paint, text.split("\n")))
+
+
+def _shown(text: str) -> str:
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def _painted(line: str, paint: Paint) -> str:
@@ -100,7 +132,7 @@ def _fresh(job: Explained, paint: Paint, now: float) -> list[str]:
             duration(record.seconds)
             + (f", {size(record.peak_memory)} of memory" if record.peak_memory else ""),
         ),
-        ("ran", f"{count(record.runs, 'time')}"),
+        ("ran", _runs(job, record)),
     ]
     if record.drift:
         facts.append(("drift", f"the machine that ran it differed: {printable(record.drift)}"))
@@ -108,6 +140,14 @@ def _fresh(job: Explained, paint: Paint, now: float) -> list[str]:
         facts.append(("because", "; ".join(printable(r) for r in job.history[0].reasons)))
     lines += [f"  {label:<10} {text}" for label, text in facts]
     return lines + _items(record.fingerprint.items, job, paint)
+
+
+def _runs(job: Explained, record: JobRecord) -> str:
+    """How often a job ran, and what for most of all."""
+    told = Counter(run.reasons[0] for run in job.history if run.reasons)
+    often = [(reason, number) for reason, number in told.most_common(1) if number > 1]
+    why = "".join(f", {number} because {printable(reason)}" for reason, number in often)
+    return f"{count(record.runs, 'time')}{why}"
 
 
 def _code(job: Explained) -> list[str]:
