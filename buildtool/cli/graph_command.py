@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterable
 
 from buildtool.cli.context import Context
-from buildtool.cli.printing import put, put_json
-from buildtool.errors import BtError, ExitCode
+from buildtool.cli.printing import put, put_json, remark
+from buildtool.errors import BtError, DiskError, ExitCode, UsageError
 from buildtool.expand.targets import Wanted
 from buildtool.foresee import foresee
 from buildtool.graph import JobId
@@ -22,14 +23,32 @@ from buildtool.report.drawing import (
     render_text,
     task_graph_data,
 )
+from buildtool.text import printable
 
 FORMATS = {"text": render_text, "dot": render_dot, "mermaid": render_mermaid}
 
 
 def command(
-    context: Context, targets: tuple[str, ...], form: str, of_tasks: bool, given: tuple[str, ...]
+    context: Context,
+    targets: tuple[str, ...],
+    form: str,
+    of_tasks: bool,
+    output: str | None,
+    given: tuple[str, ...],
 ) -> int:
     """Draw what targets (tasks or files) are made from; without any, the default ones."""
+    if output is not None and form != "html":
+        raise UsageError("`--output` is for `--format html`; the others are printed")
+    if form == "html":
+        from buildtool.cli.page import page
+
+        text = page(context.look(targets, given))
+        if output is None:
+            put([text])
+        else:
+            write(os.path.join(context.start(), output), text)
+            remark(f"wrote {printable(output)}")
+        return ExitCode.DONE
     project = context.look(targets, given)
     with project.reader:
         expander = project.expander
@@ -49,6 +68,16 @@ def command(
     else:
         put(FORMATS[form](drawing))
     return ExitCode.DONE
+
+
+def write(path: str, text: str) -> None:
+    """Write a file. Raises `DiskError`."""
+    try:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        cause = (error.strerror or str(error)).lower()
+        raise DiskError(f"cannot write `{printable(path)}`: {cause}") from error
 
 
 def wanted_jobs(project: Project) -> Wanted:

@@ -14,7 +14,7 @@ import click
 
 from buildtool.cli.complete import complete_executor, complete_target
 
-FORMATS = ("text", "dot", "mermaid", "json")  # of `bt graph`
+FORMATS = ("text", "dot", "mermaid", "json", "html")  # of `bt graph`
 SHOWN = 20  # lines of `bt history`
 
 
@@ -159,6 +159,7 @@ def status() -> None:
 @_targets
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", help="How it is drawn.")
 @click.option("--tasks", "of_tasks", is_flag=True, help="Draw tasks instead of jobs.")
+@click.option("-o", "--output", metavar="FILE", help="Write the page of html to FILE.")
 @_given
 def graph() -> None:
     """Draw what targets (tasks or files) are made from; without any, the default ones."""
