@@ -122,6 +122,20 @@ class Disk:
             return self._link_digest(path, where)
         return self._content_digest(path, where, st)
 
+    def text(self, path: str, digest: str) -> str | None:
+        """What a file holds, if it still has this digest, and is text: UTF-8 without NUL. For small files."""
+        try:
+            with open(self.absolute(path), "rb") as file:
+                data = file.read()
+        except OSError:
+            return None
+        if digest[1:] != xxhash.xxh3_128_hexdigest(data) or b"\0" in data:
+            return None
+        try:
+            return data.decode("utf-8")
+        except UnicodeDecodeError:
+            return None
+
     def _link_digest(self, path: str, where: str) -> str:
         text = os.readlink(where)
         try:

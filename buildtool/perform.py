@@ -36,6 +36,7 @@ from buildtool.report.model import Failure
 from buildtool.state.records import Away, JobRecord, Made, Running
 from buildtool.state.store import State
 from buildtool.text import printable
+from buildtool.texts import Texts
 
 _READ = ("input", "need", "found", "track.file")  # kinds of items that are files
 _SHOWN = 60  # characters of a path
@@ -110,6 +111,7 @@ class Performer:
         self._over: set[JobId] = set()  # those of them that are still to be judged
         self._boxes = Boxes(self.disk, build)
         self._garbage: list[str] = []  # moved aside, and not needed once the state is committed
+        self._texts = Texts(self.disk, state, checker.masked)
         self._environment = Environment(project.renderer, project.taskfile.settings.pass_env)
 
     # -- before ----------------------------------------------------------------------------------------------
@@ -617,6 +619,11 @@ class Performer:
             ),
             self._parts,
         )
+        self._texts.keep((*items, *found), self._is_source)
+
+    def _is_source(self, path: str) -> bool:
+        """Whether no job makes it."""
+        return self._maker(path) is None
 
     def _drift(self, job: Job) -> str:
         differs = self.drifts.get(self.project.executor_of(job))

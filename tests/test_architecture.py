@@ -19,7 +19,7 @@ FLOORS: tuple[set[str], ...] = (
     {"expand", "state", "plan", "meaning"},
     {"check", "environment", "estimate", "executors", "isolation"},
     {"project", "recover", "report"},
-    {"audit", "clean", "clusters", "cone", "failures", "foresee", "luggage", "outside"},
+    {"audit", "clean", "clusters", "cone", "failures", "foresee", "luggage", "outside", "texts"},
     {"accept", "perform", "ready"},
     {"build", "session", "rest"},
     {"watch"},

@@ -6,13 +6,14 @@ from buildtool.check import Look
 from buildtool.cli.context import Context
 from buildtool.cli.printing import put
 from buildtool.errors import TaskfileError
-from buildtool.fingerprint import Fresh, Item, Maybe
+from buildtool.fingerprint import FILE_KINDS, Change, Fresh, Item, Maybe, Stale, Verdict
 from buildtool.foresee import Forecast, foresee
 from buildtool.graph import Job, JobId
 from buildtool.project import Project
 from buildtool.pycode.model import Reach
 from buildtool.report.data import render_json
 from buildtool.report.why import Explained, as_json, render_why
+from buildtool.texts import LONGEST
 
 RUNS = 1000  # of a job that are looked at for what it ran for most often
 
@@ -51,7 +52,7 @@ def explain(project: Project, forecast: Forecast, job: JobId, seen: set[JobId]) 
     code, reach = code_of(project, known, look)
     return Explained(
         known.name,
-        look.verdict,
+        with_texts(project, look),
         look.record,
         tuple(explain(project, forecast, cause, seen) for cause in causes),
         tuple(history),
@@ -59,6 +60,25 @@ def explain(project: Project, forecast: Forecast, job: JobId, seen: set[JobId]) 
         whole=reach.whole if reach else (),
         notes=reach.notes if reach else (),
     )
+
+
+def with_texts(project: Project, look: Look) -> Verdict:
+    """The verdict, with what changed sources said before and say now, as far as that was kept."""
+    if not isinstance(look.verdict, Stale) or look.record is None:
+        return look.verdict
+    before = {item[:2]: item.digest for item in look.record.fingerprint.items}
+    reasons = []
+    for reason in look.verdict.reasons:
+        was, now = before.get((reason.kind, reason.name)), None
+        if reason.kind in FILE_KINDS and reason.change is Change.CHANGED and was is not None:
+            old, stamp = project.reader.content(was), project.disk.memory.get(reason.name)
+            if old is not None and stamp is not None and stamp[0] <= LONGEST:
+                now = project.disk.text(reason.name, stamp[5])
+            if now is not None:
+                reasons.append(reason._replace(old=old, new=now))
+                continue
+        reasons.append(reason)
+    return Stale(tuple(reasons))
 
 
 def code_of(project: Project, job: Job, look: Look) -> tuple[tuple[Item, ...], Reach | None]:

@@ -24,6 +24,8 @@ STATEMENTS = (
     # what the code of jobs consists of, and the text of its parts: many jobs share one code
     "CREATE TABLE codes (digest PRIMARY KEY, parts TEXT) WITHOUT ROWID",
     "CREATE TABLE texts (digest PRIMARY KEY, text BLOB) WITHOUT ROWID",
+    # what small sources said, the latest of them
+    "CREATE TABLE contents (digest UNIQUE, text BLOB)",
     # paths that jobs made; `job` is null where it is the path itself, as most often; without `position` the
     # last record of the job does not tell of the path any more
     """CREATE TABLE outputs (path BLOB PRIMARY KEY, job BLOB, position INTEGER, digest) WITHOUT ROWID""",

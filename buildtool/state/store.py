@@ -11,6 +11,7 @@ import gc
 import json
 import os
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
@@ -60,6 +61,7 @@ from buildtool.text import printable
 
 BUILDS_KEPT = 1000
 CODES_KEPT = 200  # versions of code that are kept without a look at who needs them
+CONTENTS_KEPT = 4000  # texts of sources
 _MANY = 500  # values in one query
 HISTORY_KEPT = 500_000  # entries; the last build keeps all of its own
 MAKER = "coalesce(job, path)"  # of an output: the key of its job
@@ -187,6 +189,14 @@ class StateReader:
                 f"SELECT digest, text FROM texts WHERE digest IN ({marks})", to_texts, *wanted
             )
         return tuple(part._replace(text=found.get(part.digest or "")) for part in parts)
+
+    def content(self, digest: str) -> str | None:
+        """What a source with this digest said, if that was kept."""
+        return self._read(
+            "SELECT text FROM contents WHERE digest=?",
+            lambda rows: zlib.decompress(rows[0][0]).decode("utf-8") if rows else None,
+            pack_digest(digest),
+        )
 
     def keys(self) -> list[str]:
         """The keys of all jobs that have a record."""
@@ -378,6 +388,7 @@ class State(StateReader):
         )
         self._prune_history()
         self._prune_codes()
+        self._prune_contents()
 
     def start(self, jobs: Iterable[Running]) -> None:
         """Note that these jobs may write their outputs from now on; that needs no commit.
@@ -475,6 +486,11 @@ class State(StateReader):
                 ((to_bytes(how), content, meaning) for (how, content), meaning in meanings.items()),
             )
 
+    def add_content(self, digest: str, text: str) -> None:
+        """Keep what a source says."""
+        row = (pack_digest(digest), zlib.compress(text.encode("utf-8")))
+        self._database.write("INSERT OR IGNORE INTO contents VALUES (?, ?)", row)
+
     def set_away(self, outputs: Iterable[Away]) -> None:
         """Note that other machines have these."""
         self._database.write_many("INSERT OR REPLACE INTO away VALUES (?, ?, ?, ?)", map(away_row, outputs))
@@ -555,6 +571,10 @@ class State(StateReader):
         texts = [digest for (digest,) in self._database.rows("SELECT digest FROM texts")]
         gone = ((digest,) for digest in texts if unpack_digest(digest) not in kept)
         self._database.write_many("DELETE FROM texts WHERE digest=?", gone)
+
+    def _prune_contents(self) -> None:
+        last = "SELECT max(rowid) FROM contents"
+        self._database.write(f"DELETE FROM contents WHERE rowid<=({last})-?", (CONTENTS_KEPT,))
 
     def _prune_history(self) -> None:
         rows = self._database.rows("SELECT number, logged FROM builds ORDER BY number DESC")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 
+from buildtool.state.store import StateReader
 from support.project import Project
 
 TASKS = """
@@ -103,3 +105,82 @@ def test_how_long_it_will_take_is_learnt(project: Project) -> None:
         .out.splitlines()[-1]
         .endswith("1 job at a time, as earlier runs took")
     )
+
+
+COPY = """
+[bt]
+secrets = ["TOKEN"]
+
+[tasks.copy]
+inputs = ["config.toml", "made"]
+outputs = "out"
+run = "cat {inputs} > {output}"
+
+[tasks.made]
+inputs = "other.bin"
+outputs = "made"
+run = "cp {input} {output}"
+"""
+
+
+def copying(project: Project, text: str = "a = 1\nb = 2\nc = 3\n") -> Project:
+    project.taskfile(COPY)
+    project.write("config.toml", text)
+    project.write("other.bin", b"\x00\xff")
+    project.build(env={"TOKEN": "tell-nobody"})
+    return project
+
+
+def test_small_texts_are_compared_by_lines(project: Project) -> None:
+    copying(project)
+    project.write("config.toml", "a = 1\nb = 20\nc = 3\nd = 4\n")
+    lines = project.look("why", "out").out.splitlines()
+    at = lines.index("  input config.toml changed")
+    assert lines[at + 2 : at + 7] == [
+        "      a = 1",
+        "    - b = 2",
+        "    + b = 20",
+        "      c = 3",
+        "    + d = 4",
+    ]
+    told = json.loads(project.look("why", "out", "--json").out)
+    assert told["reasons"][0]["old"] == "a = 1\nb = 2\nc = 3\n"
+    assert told["reasons"][0]["new"].endswith("d = 4\n")
+    project.build()
+    project.write("config.toml", "a = 1\nb = 2\nc = 3\n")  # as before, and against the last one
+    assert "    - d = 4" in project.look("why", "out").out
+
+
+def test_what_is_no_text_or_private_is_not_kept(project: Project) -> None:
+    copying(project)
+    project.write("other.bin", b"\x00\xfe")
+    assert project.look("why", "made").out.splitlines()[1:] == ["  input other.bin changed"]
+    project.write("config.toml", "private\n").chmod(0o600)
+    project.build()
+    project.write("config.toml", "changed\n")
+    assert project.look("why", "out").out.splitlines()[1] == "  input config.toml changed"
+    assert "private" not in project.look("why", "out").out
+
+
+def test_secrets_in_kept_texts_are_masked(project: Project) -> None:
+    copying(project, "token = tell-nobody\n")
+    assert b"tell-nobody" not in b"".join(
+        path.read_bytes() for path in (project.folder / ".bt").rglob("*") if path.is_file()
+    )
+    with StateReader.open(str(project.folder / ".bt")) as reader:
+        record = reader.job("out")
+        assert record is not None
+        (digest,) = (
+            item.digest
+            for item in record.fingerprint.items
+            if item.name == "config.toml" and item.digest is not None
+        )
+        assert reader.content(digest) == "token = ***\n"
+
+
+def test_a_text_that_is_gone_or_too_long(project: Project) -> None:
+    copying(project)
+    project.write("config.toml", "x\n" * 20_000)
+    assert project.look("why", "out").out.splitlines()[1:] == ["  input config.toml changed"]
+    project.remove("config.toml")
+    assert "Traceback" not in project.bt_plainly("why", "out").err
