@@ -320,11 +320,12 @@ class Commands:
 
 def _begin(work: Work, output: int | None) -> int:
     """Start the process of a work; without a shell where that makes no difference. Raises OSError and ValueError."""
-    words = direct(work.argv, work.env)
-    if words is not None:
-        env = seen(work.env, words[0], work.cwd, work.argv[0])
+    found = direct(work.argv, work.env, work.cwd)
+    if found is not None:
+        env = seen(work.env, found.program, work.cwd, work.argv[0])
+        files = (found.source, found.target)
         with contextlib.suppress(OSError):  # then the shell shall say what is wrong
-            return processes.start(words[1:], work.cwd, env, output, program=words[0])
+            return processes.start(found.argv, work.cwd, env, output, program=found.program, files=files)
     return processes.start(work.argv, work.cwd, work.env, output)
 
 

@@ -266,6 +266,7 @@ def start(
     output: int | None,
     source: int | None = None,
     program: str | None = None,
+    files: tuple[str | None, str | None] = (None, None),
 ) -> int:
     """Start a program and return its pid; raises OSError or ValueError.
 
@@ -273,17 +274,22 @@ def start(
 
     It leads a session of its own, reads from the descriptor `source` (with None it reads nothing), and writes to
     `output`; without one it shares our terminal and our session. Signals are as in a fresh login, whatever we
-    ignore or block.
+    ignore or block. `files`: what its standard input and output are instead, opened as by a shell; OSError where that
+    cannot be done here.
     """
     program = program or _find(argv[0], env)
+    if any(files) and (output is None or not _is_here(cwd)):
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
     if not _is_here(cwd):  # `posix_spawn` cannot change the directory, and `Popen` takes a third longer
         return _start_elsewhere(program, argv, cwd, env, output, source)
     if output is None:
         return os.posix_spawn(program, argv, env, setsigmask=(), setsigdef=_DEFAULTS)
     actions = (
-        (os.POSIX_SPAWN_DUP2, output, 1),
+        (os.POSIX_SPAWN_DUP2, output, 1)
+        if files[1] is None
+        else (os.POSIX_SPAWN_OPEN, 1, files[1], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666),
         (os.POSIX_SPAWN_DUP2, output, 2),
-        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
+        (os.POSIX_SPAWN_OPEN, 0, files[0] or os.devnull, os.O_RDONLY, 0)
         if source is None
         else (os.POSIX_SPAWN_DUP2, source, 0),
     )
