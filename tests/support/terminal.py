@@ -7,6 +7,7 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import struct
 import termios
 import time
@@ -52,7 +53,7 @@ class Terminal:
     ) -> None:
         if self.code is None:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, 9)
+                os.kill(self.pid, signal.SIGTERM)  # it ends its jobs, too
             os.waitpid(self.pid, 0)
         os.close(self._file)
 
