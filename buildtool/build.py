@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from buildtool.check import Checker, Look, NotMadeError
 from buildtool.errors import BtError, DiskError, ExecutorError, ExitCode, GraphError, StateError
-from buildtool.estimate import time_left
 from buildtool.executors.processes import start_stamp
 from buildtool.executors.protocol import (
     Claimed,
@@ -331,6 +330,8 @@ class Build:
         now = time.monotonic()
         if now < self._estimate_at or not self.reporter.is_watched:
             return
+        from buildtool.estimate import time_left  # where somebody looks
+
         began = time.time()
         running = {attempt.job.id: began - attempt.started for attempt in self._running.values()}
         jobs = self.project.graph_jobs
@@ -931,6 +932,8 @@ class Build:
         self.state.remember(disk.fresh)
         self.state.add_meanings(self.checker.meanings.fresh)
         self.state.add_history(self._history)
+        self.state.add_contents(self.performer.texts.fresh)
+        self.performer.texts.fresh.clear()
         self.state.commit()
         disk.fresh.clear()
         self.checker.meanings.fresh.clear()

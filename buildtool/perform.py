@@ -111,7 +111,7 @@ class Performer:
         self._over: set[JobId] = set()  # those of them that are still to be judged
         self._boxes = Boxes(self.disk, build)
         self._garbage: list[str] = []  # moved aside, and not needed once the state is committed
-        self._texts = Texts(self.disk, state, checker.masked)
+        self.texts = Texts(self.disk, state, checker.masked)
         self._environment = Environment(project.renderer, project.taskfile.settings.pass_env)
 
     # -- before ----------------------------------------------------------------------------------------------
@@ -619,7 +619,7 @@ class Performer:
             ),
             self._parts,
         )
-        self._texts.keep((*items, *found), self._is_source)
+        self.texts.keep((*items, *found), self._is_source)
 
     def _is_source(self, path: str) -> bool:
         """Whether no job makes it."""

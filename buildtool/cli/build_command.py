@@ -17,8 +17,8 @@ from buildtool.errors import BtError, UsageError
 from buildtool.executors.choose import check_executor
 from buildtool.project import Request
 from buildtool.report.jsonl import JsonLines
-from buildtool.report.live import Live
 from buildtool.report.model import Reporter
+from buildtool.report.plain import Plain
 
 if TYPE_CHECKING:
     from buildtool.report.trace import Trace
@@ -106,8 +106,7 @@ def command(  # one parameter an option
         reporter.summary({}, time.monotonic() - begun, cause.exit_code)
         raise cause from None
     finally:
-        if isinstance(reporter, Live):
-            reporter.close()
+        reporter.close()
 
 
 def traced(path: str | None) -> AbstractContextManager[Trace | None]:
@@ -127,7 +126,11 @@ def reporter_for(context: Context, *, as_json: bool, quiet: bool, verbose: bool)
         from buildtool.report.github import Github
 
         return Github(sys.stdout, context.paint(), quiet=quiet, verbose=verbose)
-    return Live(sys.stdout, context.paint(), quiet=quiet, verbose=verbose)
+    if sys.stdout.isatty():
+        from buildtool.report.live import Live
+
+        return Live(sys.stdout, context.paint(), quiet=quiet, verbose=verbose)
+    return Plain(sys.stdout, context.paint(), quiet=quiet, verbose=verbose)
 
 
 def own_stdout() -> TextIO:

@@ -103,6 +103,9 @@ class JsonLines:
             more["hint"] = error.hint
         self._write("error", text=error.summary, **more)
 
+    def close(self) -> None:
+        """Nothing is drawn."""
+
     def summary(self, counts: Mapping[str, int], seconds: float, exit_code: int) -> None:
         """`summary`, the last line: jobs by status, and the exit code."""
         by_status = {status: counts.get(status, 0) for status in STATUSES}

@@ -88,6 +88,10 @@ class Reporter(Protocol):
         """So many bytes of a large file were looked at."""
         ...
 
+    def close(self) -> None:
+        """There is nothing more to tell."""
+        ...
+
     def summary(self, counts: Mapping[str, int], seconds: float, exit_code: int) -> None:
         """The build has ended."""
         ...

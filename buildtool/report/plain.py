@@ -119,6 +119,9 @@ class Plain:
     def reading(self, path: str, done: int, whole: int) -> None:
         """Nor at what is read."""
 
+    def close(self) -> None:
+        """Nothing is drawn."""
+
     def summary(self, counts: Mapping[str, int], seconds: float, exit_code: int) -> None:
         """Failures once more, then the closing sentence."""
         lines = [line for job in self._failed for line in render_failure(job, self._paint)]

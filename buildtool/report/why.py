@@ -74,8 +74,9 @@ def _difference(reason: Reason, paint: Paint) -> list[str]:
         return []
     if reason.kind in WORDY and reason.old is not None and reason.new is not None:
         return _words(reason.old, reason.new, paint)
-    old = [] if reason.old is None else reason.old.split("\n")
-    new = [] if reason.new is None else reason.new.split("\n")
+    old, new = _lines(reason.old), _lines(reason.new)
+    if old[-1:] == new[-1:] == [""]:  # both end with the end of a line, as most files do
+        old, new = old[:-1], new[:-1]
     lines = [
         line for line in difflib.unified_diff(old, new, n=1, lineterm="") if line[:3] not in ("---", "+++")
     ]
@@ -83,6 +84,10 @@ def _difference(reason: Reason, paint: Paint) -> list[str]:
         lines = lines[1:]  # all of it changed: where it did is no news
     more = [paint.dim(f"… {count(len(lines) - LINES, 'more line')}")] if len(lines) > LINES else []
     return [_painted(line, paint) for line in lines[:LINES]] + more
+
+
+def _lines(text: str | None) -> list[str]:
+    return [] if text is None else text.split("\n")
 
 
 def _words(old: str, new: str, paint: Paint) -> list[str]:

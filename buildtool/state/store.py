@@ -198,6 +198,12 @@ class StateReader:
             pack_digest(digest),
         )
 
+    def kept_contents(self) -> set[str]:
+        """The digests of the sources whose texts are kept."""
+        return self._read(
+            "SELECT digest FROM contents", lambda rows: {unpack_digest(digest) for (digest,) in rows}
+        )
+
     def keys(self) -> list[str]:
         """The keys of all jobs that have a record."""
         return self._read("SELECT key FROM jobs ORDER BY key", lambda rows: [to_text(key) for (key,) in rows])
@@ -486,10 +492,13 @@ class State(StateReader):
                 ((to_bytes(how), content, meaning) for (how, content), meaning in meanings.items()),
             )
 
-    def add_content(self, digest: str, text: str) -> None:
-        """Keep what a source says."""
-        row = (pack_digest(digest), zlib.compress(text.encode("utf-8")))
-        self._database.write("INSERT OR IGNORE INTO contents VALUES (?, ?)", row)
+    def add_contents(self, texts: Mapping[str, str]) -> None:
+        """Keep what sources say, by their digests."""
+        if texts:
+            rows = (
+                (pack_digest(digest), zlib.compress(text.encode("utf-8"))) for digest, text in texts.items()
+            )
+            self._database.write_many("INSERT OR IGNORE INTO contents VALUES (?, ?)", rows)
 
     def set_away(self, outputs: Iterable[Away]) -> None:
         """Note that other machines have these."""

@@ -80,9 +80,10 @@ def status(folder: Path, jobs: int) -> Counts:
 # What each job costs, and what a call costs at most beside its jobs. Looks of the second sort are more where the
 # folder lies deeper, so that they are told with 20 to spare.
 KINDS: dict[Callable[[Path, int], Counts], tuple[Counts, Counts]] = {
-    # Its command; its input and its output read once; 9 statements for what is known of it from then on, or fewer where
-    # jobs end so fast that they are written down together.
-    full: (Counts(looks=14, opened=2, spawned=1, statements=9), Counts(85, 1, 0, 60)),
+    # Its command; its input and its output read once, and the input once more for its text (of the first 1000);
+    # 9 statements for what is known of it from then on, or fewer where jobs end so fast that they are written down
+    # together.
+    full: (Counts(looks=14, opened=3, spawned=1, statements=9), Counts(85, 1, 0, 70)),
     # Its input is known; 2 statements more for what was known of it.
     forced: (Counts(looks=14, opened=1, spawned=1, statements=11), Counts(85, 1, 0, 60)),
     # At the door: a look at its input, one at its output.
@@ -168,6 +169,6 @@ def test_a_build_with_something_to_do_imports_what_it_needs(tmp_path: Path) -> N
     project = settled(tmp_path / "project", 1)
     project.write("in/0.txt", "changed\n")
     found = modules(project, *SLOWLY)
-    assert len(ours(found)) <= 97
+    assert len(ours(found)) <= 98
     assert not tops(found) & (LATE - {"sqlite3", "tomli", "xxhash"})
     assert {name for name in found if name.startswith("buildtool.pycode.")} <= {"buildtool.pycode.model"}
