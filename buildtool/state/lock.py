@@ -20,6 +20,7 @@ from buildtool.text import duration, printable
 NAME = "lock"
 ATTEMPTS = 5  # a reader that looks who holds the lock gets in the way for some microseconds
 PAUSE = 0.005  # seconds
+LOOK = 0.05  # seconds between two tries while another `bt` has the lock
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
 
 _held: set[int] = set()  # descriptors that a forked child must not keep alive
@@ -142,11 +143,11 @@ def _try_often(descriptor: int, path: str) -> bool:
 
 
 def _wait(descriptor: int, path: str, pause: Callable[[], bool] | None) -> None:
-    if pause is None:
-        _flock(descriptor, path, fcntl.LOCK_EX)
-        return
     while not _flock(descriptor, path, fcntl.LOCK_EX | fcntl.LOCK_NB):
-        if not pause():
+        if pause is None:
+            # Not in the kernel: a signal that came just before would be seen only once the lock is free.
+            time.sleep(LOOK)
+        elif not pause():
             raise _locked(_introduction(descriptor))
 
 
