@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from support.project import Project
 
 # `bt` is started thousands of times: it may keep its compiled modules, as it does where people use it.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# In the background of a shell, Ctrl-C is ignored, by all that is started, too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A gate must give the same answer twice; new cases are looked for with `--hypothesis-profile=long`.
 hypothesis.settings.register_profile("ci", deadline=None, print_blob=True, derandomize=True, database=None)
