@@ -108,7 +108,6 @@ class Performer:
         self._active: set[JobId] = set()  # jobs that run
         self._ran = 0  # how many jobs came to a good end
         self._done: dict[JobId, int] = {}  # these jobs, by order
-        self._over: set[JobId] = set()  # those of them that are still to be judged
         self._boxes = Boxes(self.disk, build)
         self._garbage: list[str] = []  # moved aside, and not needed once the state is committed
         self.texts = Texts(self.disk, state, checker.masked)
@@ -316,7 +315,6 @@ class Performer:
         """Clear the way for a run that the state knows of: old outputs go aside, folders are made."""
         attempt.started = time.time()
         attempt.began = self._ran
-        self._over.discard(attempt.job.id)
         if self.project.away:
             outputs = self.project.expander.graph.paths(attempt.job.output_files())
             self.state.forget_away(self.project.forget_away(outputs))
@@ -431,13 +429,10 @@ class Performer:
         return None
 
     def note_end(self, attempt: Attempt) -> None:
-        """A run is over, as it seems well: jobs that begin before it is judged find what it made."""
-        self._over.add(attempt.job.id)
-        self._count(attempt.job.id)
-
-    def _count(self, job: JobId) -> None:
-        self._ran += 1
-        self._done[job] = self._ran
+        """A run is over, as it seems well: jobs that begin before it is judged find what it made. Counted once."""
+        if self._done.get(attempt.job.id, 0) <= attempt.began:
+            self._ran += 1
+            self._done[attempt.job.id] = self._ran
 
     # -- afterwards ------------------------------------------------------------------------------------------
 
@@ -509,10 +504,7 @@ class Performer:
         same = record is not None and {*record.outputs} == {*made} and bool(made)
         attempt.notes += undeclared(self.project, attempt.job, attempt.look.items, ended.opened)
         self._keep_strangers(attempt, made)
-        if attempt.job.id in self._over:
-            self._over.discard(attempt.job.id)
-        else:
-            self._count(attempt.job.id)
+        self.note_end(attempt)
         self._record(attempt, ended, made, found)
         self._garbage += [place for _, place in attempt.aside if place.startswith(ASIDE)]
         if attempt.box is not None:

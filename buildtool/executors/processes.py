@@ -278,9 +278,10 @@ def start(
     cannot be done here.
     """
     program = program or _find(argv[0], env)
-    if any(files) and (output is None or not _is_here(cwd)):
+    here = _is_here(cwd)
+    if any(files) and (output is None or not here):
         raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
-    if not _is_here(cwd):  # `posix_spawn` cannot change the directory, and `Popen` takes a third longer
+    if not here:  # `posix_spawn` cannot change the directory, and `Popen` takes a third longer
         return _start_elsewhere(program, argv, cwd, env, output, source)
     if output is None:
         return os.posix_spawn(program, argv, env, setsigmask=(), setsigdef=_DEFAULTS)

@@ -36,6 +36,7 @@ class Rounds(Live):
 
     def trouble(self, error: BtError) -> None:
         """Why there is no build: the Taskfile is broken, or something is missing."""
+        self.close()
         lines = render_error(error, self._paint)
         if lines != self._trouble:  # it is told once, however often it is met
             self._trouble = lines

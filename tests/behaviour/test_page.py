@@ -83,7 +83,6 @@ def test_hostile_names_stay_words(project: Project) -> None:
     project.taskfile(TASKS)
     project.write(f"in/{name.replace('/', '~')}.txt", "")
     project.write("in/ünï \x1b[2J.txt", "")
-    assert "2 will run" not in texts(dom(page(project), "list"))
     seen = texts(dom(page(project), "list"))
     assert "<~script><script>document" in seen
     assert "\x1b" not in seen
