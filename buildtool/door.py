@@ -72,10 +72,18 @@ def meant(arguments: Sequence[str]) -> tuple[str, ...]:
     rest = iter(arguments)
     for word in rest:
         if word in ("-j", "--jobs"):
-            next(rest, None)
-        elif word not in _IDLE and not (word[:2] == "-j" and word[2:].isdecimal()) and word[:7] != "--jobs=":
+            number = next(rest, "")
+            found += [] if _is_number(number) else [word, number]
+        elif word not in _IDLE and not any(
+            word.startswith(option) and _is_number(word[len(option) :]) for option in ("-j", "--jobs=")
+        ):
             found.append(word)
     return tuple(found)
+
+
+def _is_number(word: str) -> bool:
+    """Whether it can be a number of jobs; what cannot is told as wrong use by who reads the command line in full."""
+    return word.isascii() and word.isdecimal() and word.strip("0") != ""
 
 
 def read() -> dict[str, Any] | None:

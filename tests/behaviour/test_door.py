@@ -116,6 +116,15 @@ def test_what_is_no_difference_is_answered(resting: Project) -> None:
     assert not at_the_door(resting, "-B")
 
 
+@pytest.mark.parametrize(
+    "words", ["-j 0", "-j0", "-j -3", "-j abc", "--jobs=abc", "--jobs=", "--jobs 00", "-j", "--jobs"]
+)
+def test_wrong_use_is_wrong_also_if_there_is_nothing_to_do(resting: Project, words: str) -> None:
+    assert not at_the_door(resting, *words.split())
+    ran = resting.bt_plainly("build", *words.split())
+    assert (ran.code, "-j" in ran.err) == (2, True)
+
+
 def test_other_commands_that_write_are_noticed(resting: Project) -> None:
     resting.bt("clean")
     assert not at_the_door(resting)
