@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Protocol
 
 from buildtool.errors import GraphError, TaskfileError
@@ -27,6 +28,12 @@ OURSELVES = ("package", "buildtool")  # scripts import their job from it: a new 
 
 
 _FIRST = {Kind.COMMAND: "asked"}  # why a job runs that has never run
+
+
+@cache
+def _stale(words: tuple[str, ...]) -> Stale:
+    """The verdict with these reasons, which need no names."""
+    return Stale(tuple(map(Reason, words)))
 
 
 class Memory(Protocol):
@@ -133,7 +140,7 @@ class Checker:
         if record is None and self.brief and not self.renderer.task(job).dotenv:
             self._input_items(job, None, absent, causes)
             words = (*(["forced"] if job.id in self.forced else ()), _FIRST.get(job.kind, "first"))
-            return self._judged(job, Stale(tuple(map(Reason, words))), absent)
+            return self._judged(job, _stale(words), absent)
         base = self.base_items(job)
         inputs = self._input_items(job, record, absent, causes)
         found = self._found_items(record, absent, causes) if record is not None else ()
@@ -170,7 +177,7 @@ class Checker:
 
     def _judged(self, job: Job, verdict: Verdict, absent: dict[JobId, None]) -> Look:
         """The look with this verdict, and with all that must be there if the job runs."""
-        if not isinstance(verdict, Fresh):
+        if job.after and not isinstance(verdict, Fresh):
             absent |= dict.fromkeys(other for other in job.after if self._lacks_outputs(other))
         return Look(verdict, absent=tuple(absent))
 

@@ -60,8 +60,8 @@ def foresee(
         if force:
             forced.add(job.id)
         origins = _origins(project, job) | blockers.get(job.id, set())
-        found.looks[job.id] = _look(project, checker, job, origins, blockers.values(), lenient=lenient)
-        look = found.looks[job.id]
+        look = _look(project, checker, job, origins, blockers.values(), lenient=lenient)
+        found.looks[job.id] = look
         if only and (error := checker.lacks(job, look)):
             raise error
         if not isinstance(look.verdict, Fresh):
@@ -105,6 +105,8 @@ def _look(
         return Look(Maybe(unclear))  # what it reads is told by something that will be made anew
     except TaskfileError as error:
         return Look(Stale((Reason("broken", error.summary),)))
+    if not origins:
+        return look
     causes = tuple(checker.uncertain[p] for p in sorted(origins) if p in checker.uncertain)
     certain = project.renderer.task(job).is_literal and not (job.growing and look.record is not None)
     if causes and (isinstance(look.verdict, Fresh) or (not certain and job.id not in checker.forced)):
@@ -116,6 +118,8 @@ def _origins(project: Project, job: Job) -> set[JobId]:
     """The jobs that decide whether there is this one: they make the table of its values, or files with open names."""
     task = project.renderer.task(job)
     if task.is_literal or job.kind is Kind.GROUP:
+        return set()
+    if task.rows_from is None and not project.expander.open_jobs:
         return set()
     graph = project.expander.graph
     found = set()

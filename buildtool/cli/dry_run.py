@@ -9,7 +9,7 @@ from buildtool.cli.context import Context
 from buildtool.cli.printing import put, remark
 from buildtool.errors import ExitCode, raise_all
 from buildtool.estimate import filled, shortest
-from buildtool.fingerprint import Maybe, Stale
+from buildtool.fingerprint import Maybe, Reason, Stale
 from buildtool.foresee import Forecast, foresee
 from buildtool.graph import JobId, Kind
 from buildtool.paths import STATE
@@ -86,6 +86,7 @@ def times(project: Project, forecast: Forecast, at_once: int) -> Times | None:
 def foreseen(project: Project, forecast: Forecast) -> list[Foreseen]:
     """The forecast in words, group jobs left out."""
     found = []
+    told: dict[tuple[Reason, ...], tuple[str, ...]] = {}  # most jobs have the reasons of another one
     for number, look in forecast.looks.items():
         job = project.graph_jobs[number]
         if job.kind is Kind.GROUP:
@@ -94,7 +95,10 @@ def foreseen(project: Project, forecast: Forecast) -> list[Foreseen]:
             continue
         match look.verdict:
             case Stale(reasons):
-                found.append(Foreseen(job.name, job.task, "will run", tuple(describe(r) for r in reasons)))
+                words = told.get(reasons)
+                if words is None:
+                    words = told[reasons] = tuple(describe(r) for r in reasons)
+                found.append(Foreseen(job.name, job.task, "will run", words))
             case Maybe(causes):
                 found.append(
                     Foreseen(

@@ -173,7 +173,7 @@ class Expander:
         for path in matches(self.disk, pattern):
             if blockers and self._owner(path) is not None:
                 continue  # made once, and nobody knows yet whether it will be again
-            if any(_holds(p, path) for p in unclear):
+            if unclear and any(_holds(p, path) for p in unclear):
                 continue
             if path not in found and not self._is_orphan(path):
                 found.add(path)
@@ -268,8 +268,9 @@ class Expander:
     def settle(self, job: JobId, left: tuple[str, ...]) -> None:
         """Tell that a job is settled, and every path that it left behind."""
         self._settled.add(job)
-        outputs = [self.graph.files[f] for f in self.graph.jobs[job].output_files()]
-        if any(file.form is not Form.FILE for file in outputs):
+        spec = self.graph.jobs[job]
+        if spec.outputs and self.tasks[spec.task].leaves_open:
+            outputs = [self.graph.files[f] for f in spec.output_files()]
             paths = list(left)
             for file in outputs:
                 if file.form is Form.DIRECTORY:
@@ -320,9 +321,10 @@ class Expander:
             raise self._endless(task, needed_by)
         wildcards = tuple([(n, values[n]) for n in names])
         outputs = tuple([self._outputs(task, slot, values, job) for slot in task.outputs])
-        first = next((part.files[0] for part in outputs if part.files), None)
-        if first is not None:
-            state_key = self.graph.files[first].path
+        for part in outputs:
+            if part.files:
+                state_key = self.graph.files[part.files[0]].path
+                break
         else:
             words = "".join(f"?{n}={v}" for n, v in wildcards)
             state_key = f"//{task.kind.value}/{task.name}{words}"
@@ -362,14 +364,14 @@ class Expander:
         inside = self._parents.get(path) if form is Form.DIRECTORY else None
         if form is Form.FILE:
             inside = self._parents.get(path + "/")
-        folders = parents(path)
-        if folders and folders[0] not in self._apart_from:
+        nearest = path[: path.rfind("/", 0, -1) + 1]
+        if nearest not in self._apart_from and (folders := parents(path)):
             holders = [holder for folder in folders if (holder := self._holder(folder)) not in (None, job)]
             inside = holders[-1] if holders else inside
             for folder in folders:
                 self._parents.setdefault(folder, job)
             if not holders:
-                self._apart_from.add(folders[0])
+                self._apart_from.add(nearest)
         if inside is not None and inside != job:
             other = self.tasks[self.graph.jobs[inside].task]
             raise shared(path, (other, next(other.output_entries())), entry)

@@ -19,13 +19,15 @@ def matches(disk: Disk, pattern: Pattern) -> list[str]:
         wanted = disk.is_directory(path) if pattern.is_directory else disk.exists(path)
         return [path] if wanted else []
     found = _flat(disk, pattern) if pattern.is_flat else _deep(disk, pattern)
+    if pattern.is_flat and pattern.levels == 1:
+        return sorted(found)  # the one segment that was matched is all that can differ
     return sorted(path for path in found if pattern.match(path) is not None)
 
 
 def _flat(disk: Disk, pattern: Pattern) -> Iterator[str]:
     """Candidates for a pattern whose depth is known: one directory level for each segment."""
     start = pattern.folder
-    segments = pattern.segments()[start.count("/") :]
+    segments = pattern.segments()[-pattern.levels :]
     pending = [(start, 0)]
     while pending:
         folder, level = pending.pop()

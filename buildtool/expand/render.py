@@ -111,7 +111,7 @@ class Renderer:
         return found
 
     def _value(self, job: Job, placeholder: Placeholder, folder: str, cpus: str | None) -> Value:
-        head, _, tail = placeholder.name.partition(".")
+        head, tail = placeholder.head, placeholder.tail
         value: Value
         if head in ("input", "inputs"):
             value = self._files(job.inputs, tail, folder)
@@ -144,6 +144,8 @@ class Renderer:
         return items[placeholder.index]
 
     def _files(self, parts: tuple[Any, ...], name: str, folder: str) -> Value:
+        if len(parts) == 1 and len(parts[0].files) == 1 and not parts[0].many and name in ("", parts[0].name):
+            return shown(self._expander.graph.files[parts[0].files[0]].path, folder)  # as most are
         files: list[FileId] = []
         many = len(parts) != 1
         for part in parts:

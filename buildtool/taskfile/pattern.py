@@ -109,14 +109,34 @@ class Pattern:
         return self.prefix[: self.prefix.rfind("/") + 1]
 
     @cached_property
+    def levels(self) -> int:
+        """How many path segments of a flat pattern stand below `folder`."""
+        return len(self.segments()) - self.folder.count("/")
+
+    @cached_property
     def regex(self) -> re.Pattern[str]:
         """Matches the whole of every path that the pattern stands for; wildcards are named groups."""
         return re.compile(_regex(self.parts), re.DOTALL)
+
+    @cached_property
+    def _frame(self) -> tuple[str, str, str] | None:
+        """What stands before the only wildcard, its name, and what stands behind; None for any other pattern.
+
+        Most patterns are such, and need neither a regular expression nor a loop over their parts.
+        """
+        wilds = [p for p in self.parts if not isinstance(p, str)]
+        if len(wilds) != 1 or not isinstance(wilds[0], Wild) or wilds[0].regex != SEGMENT:
+            return None
+        return self.prefix, wilds[0].name, self.suffix
 
     def match(self, path: str) -> dict[str, str] | None:
         """The wildcard values with which the pattern is `path`, or None."""
         if not (path.startswith(self.prefix) and path.endswith(self.suffix)):
             return None
+        if self._frame is not None:
+            prefix, name, suffix = self._frame
+            value = path[len(prefix) : len(path) - len(suffix)]
+            return {name: value} if value and "/" not in value else None
         found = self.regex.fullmatch(path)
         return None if found is None else {name: found[name] for name in self.names}
 
@@ -131,10 +151,16 @@ class Pattern:
 
     def path(self, values: Mapping[str, str]) -> str:
         """The one path that the pattern, which holds no glob, is with all its wildcards filled in."""
+        if self._frame is not None:
+            prefix, name, suffix = self._frame
+            return f"{prefix}{values[name]}{suffix}"
         return "".join([values[p.name] if isinstance(p, Wild) else str(p) for p in self.parts])
 
     def start(self, values: Mapping[str, str]) -> str:
         """The prefix of the pattern with these wildcards filled in: the path, if it holds nothing else."""
+        if self._frame is not None:
+            prefix, name, suffix = self._frame
+            return f"{prefix}{values[name]}{suffix}" if name in values else prefix
         found = []
         for part in self.parts:
             text = values.get(part.name) if isinstance(part, Wild) else part

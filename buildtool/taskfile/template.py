@@ -25,6 +25,8 @@ class Placeholder:
     raw: bool  # {x!r}: put in as it is
     offset: int  # of its `{` in the text
     length: int
+    head: str  # `input` of `input.ref`
+    tail: str  # `ref`
 
 
 class TemplateError(ValueError):
@@ -154,7 +156,9 @@ def _split(text: str) -> tuple[tuple[Placeholder, ...], tuple[str, ...]]:
         literals[-1] += text[at:start]
         if token["name"]:
             index = None if token["index"] is None else int(token["index"])
-            placeholders.append(Placeholder(token["name"], index, bool(token["raw"]), start, end - start))
+            name = token["name"]
+            head, _, tail = name.partition(".")
+            placeholders.append(Placeholder(name, index, bool(token["raw"]), start, end - start, head, tail))
             literals.append("")
             found = ""
         elif found == "}":

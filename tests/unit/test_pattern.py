@@ -228,3 +228,17 @@ def test_variables_multiply() -> None:
         "{vars.x}/{vars.y}/{vars.x}.{z}", ROOT, lambda name: [tuple(c) for c in choices[name]]
     )
     assert [p.text for p in found] == ["a/1/a.{z}", "a/2/a.{z}", "b/1/b.{z}", "b/2/b.{z}"]
+
+
+@given(
+    st.sampled_from(["in/{x}.txt", "{x}", "a{x}", "{x}/", "in/{x}/b", "{x}.tar.gz"]),
+    st.text(alphabet="a/.\ntx{b", max_size=9),
+)
+def test_one_wildcard_needs_no_regular_expression(text: str, path: str) -> None:
+    pattern = one(text)
+    found = pattern.regex.fullmatch(path)
+    values = pattern.match(path)
+    assert values == (None if found is None else found.groupdict())
+    if values is not None:
+        assert pattern.path(values) == pattern.start(values) == path
+    assert pattern.start({}) == pattern.prefix

@@ -52,8 +52,8 @@ def test_only_placeholders_and_doubled_braces_change(text: str, plain: str) -> N
 def test_a_placeholder_says_what_it_is_and_where() -> None:
     found = parse_template("a {{ {input.ref[2]!r}{x-1.k}").placeholders
     assert found == (
-        Placeholder("input.ref", 2, raw=True, offset=5, length=16),
-        Placeholder("x-1.k", None, raw=False, offset=21, length=7),
+        Placeholder("input.ref", 2, raw=True, offset=5, length=16, head="input", tail="ref"),
+        Placeholder("x-1.k", None, raw=False, offset=21, length=7, head="x-1", tail="k"),
     )
 
 
