@@ -83,7 +83,11 @@ class Commands(click.Group):
             raise click.UsageError(f"{error.message} Did you mean `{found}`?", ctx) from error
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: bt init writes a Taskfile, and bt build builds what it says.",
+)
 @click.option("-C", "directory", metavar="DIR", help="Work as if started in DIR.")
 @click.option("-f", "--file", "file", metavar="FILE", help="The Taskfile to use.")
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours.")
@@ -183,5 +187,10 @@ def tell(error: BtError) -> None:
     paint = Paint(wants_colour("auto", sys.stderr.isatty(), os.environ))
     with contextlib.suppress(OSError):  # its own trouble is told when the error is
         sys.stdout.flush()
-    for line in render_error(error, paint):
+    lines = render_error(error, paint)
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        from buildtool.report.github import marks
+
+        lines += marks(error)
+    for line in lines:
         print(line, file=sys.stderr)

@@ -29,16 +29,16 @@ class Behind(click.Command):
 
 
 def _command(
-    name: str, kind: type[click.Command] = click.Command
+    name: str, example: str, kind: type[click.Command] = click.Command
 ) -> Callable[[Callable[[], None]], click.Command]:
-    """Make a command of a function that has its words and its help, and does nothing."""
+    """Make a command of a function that has its words and its help, and does nothing; the help ends with an example."""
 
     def make(words: Callable[[], None]) -> click.Command:
         def call(*given: Any, **values: Any) -> Any:
             return importlib.import_module(f"buildtool.cli.{name}_command").command(*given, **values)
 
         call.__doc__, call.__dict__ = words.__doc__, words.__dict__
-        return click.command(name, cls=kind)(click.pass_obj(call))
+        return click.command(name, cls=kind, epilog=f"Example: {example}")(click.pass_obj(call))
 
     return make
 
@@ -57,7 +57,7 @@ _given = click.option(
 )
 
 
-@_command("build", Behind)
+@_command("build", "bt build report.txt -j 4", Behind)
 @_targets
 @_jobs
 @_executor
@@ -86,7 +86,7 @@ def build() -> None:
     """
 
 
-@_command("watch", Behind)
+@_command("watch", "bt watch -q test", Behind)
 @_targets
 @_jobs
 @_executor
@@ -111,7 +111,7 @@ def watch() -> None:
     """
 
 
-@_command("clean")
+@_command("clean", "bt clean -n")
 @_targets
 @click.option("-n", "--dry-run", is_flag=True, help="Say what would be removed.")
 @click.option("--orphans", is_flag=True, help="Only outputs that no task makes any more.")
@@ -130,7 +130,7 @@ def clean() -> None:
     """Remove outputs that bt wrote and nobody changed since: all, or those of targets."""
 
 
-@_command("list")
+@_command("list", "bt list -v")
 @click.option("-a", "--all", "everything", is_flag=True, help="Also tasks whose names begin with `_`.")
 @click.option("-v", "--verbose", is_flag=True, help="Show what each task reads and writes.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -138,7 +138,7 @@ def list_() -> None:
     """Show the tasks with their descriptions, by group."""
 
 
-@_command("why")
+@_command("why", "bt why report.txt")
 @click.argument("targets", nargs=-1, shell_complete=complete_target, required=True)
 @_given
 @click.option("--json", "as_json_", is_flag=True, help="Print one JSON value a target.")
@@ -146,7 +146,7 @@ def why() -> None:
     """Say why a target is stale, down to the root cause; of a fresh one, what it was built from."""
 
 
-@_command("status")
+@_command("status", "bt status --check")
 @_targets
 @click.option("--check", is_flag=True, help="Exit with 4 if there is anything to do.")
 @_given
@@ -155,7 +155,7 @@ def status() -> None:
     """Say for each task how many of its jobs are fresh, stale, failed or running."""
 
 
-@_command("graph")
+@_command("graph", "bt graph --format html -o graph.html")
 @_targets
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", help="How it is drawn.")
 @click.option("--tasks", "of_tasks", is_flag=True, help="Draw tasks instead of jobs.")
@@ -165,14 +165,14 @@ def graph() -> None:
     """Draw what targets (tasks or files) are made from; without any, the default ones."""
 
 
-@_command("log")
+@_command("log", "bt log report.txt")
 @click.argument("target", required=False, shell_complete=complete_target)
 @click.option("--path", "only_path", is_flag=True, help="Print where the output is kept.")
 def log() -> None:
     """Show what a target's jobs printed when they last ran; without a target, the job that ended last."""
 
 
-@_command("history")
+@_command("history", "bt history -n 5")
 @click.argument("what", required=False, metavar="[NUMBER|TARGET]", shell_complete=complete_target)
 @click.option("-n", "limit", type=click.IntRange(min=1), metavar="N", help=f"Show N lines (default {SHOWN}).")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -180,25 +180,25 @@ def history() -> None:
     """Show past builds, the latest first; the jobs of one (NUMBER), or the runs of a TARGET's jobs."""
 
 
-@_command("check")
+@_command("check", "bt check")
 @click.option("-v", "--verbose", is_flag=True, help="List the commands that `build` runs to get values.")
 def check() -> None:
     """Say everything that is wrong with the Taskfile. Nothing is run."""
 
 
-@_command("accept")
+@_command("accept", "bt accept report.txt")
 @_targets
 def accept() -> None:
     """Take the present outputs of stale jobs as right, so that they do not run: all, or those of targets."""
 
 
-@_command("init")
+@_command("init", "bt init")
 @click.option("--force", is_flag=True, help="Write it even beside a Taskfile of go-task.")
 def init() -> None:
     """Write a commented Taskfile.toml to start from. A file that is there is never overwritten."""
 
 
-@_command("schema")
+@_command("schema", "bt schema -o taskfile.schema.json")
 @click.option("-o", "--output", metavar="FILE", help="Write it to FILE instead.")
 def schema() -> None:
     """Print the JSON Schema of Taskfile.toml, with which editors check and complete."""

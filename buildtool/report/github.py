@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from buildtool.errors import BtError, Place, Problems
 from buildtool.report.model import JobReport
 from buildtool.report.plain import Plain, closing, render_failure
 from buildtool.text import printable
@@ -30,11 +31,23 @@ class Github(Plain):
         self._write(closing(counts, seconds, exit_code))
 
 
+def marks(error: BtError) -> list[str]:
+    """The commands that mark an error, or each of several, where it is in the files; none for one without a place."""
+    errors = error.errors if isinstance(error, Problems) else [error]
+    return [
+        f"::error {_where(one.place)}col={one.place.column}::{_data(one.summary)}"
+        for one in errors
+        if one.place is not None
+    ]
+
+
+def _where(place: Place) -> str:
+    return f"file={_property(_below_workspace(place.file))},line={place.line},"
+
+
 def _error(job: JobReport) -> str:
     failure = job.failure
-    where = ""
-    if failure is not None and failure.place is not None:
-        where = f"file={_property(_below_workspace(failure.place.file))},line={failure.place.line},"
+    where = _where(failure.place) if failure is not None and failure.place is not None else ""
     cause = failure.cause if failure is not None else "failed"
     return f"::error {where}title={_property(printable(job.name))}::{_data(cause)}"
 

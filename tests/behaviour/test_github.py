@@ -39,3 +39,13 @@ def test_a_warning_is_one(project: Project) -> None:
     project.write("a", "edited\n")
     run = project.bt_plainly("build", env=ENVIRONMENT)
     assert run.out.startswith("::warning::a: a was edited: kept as .bt/kept/2/a\n")
+
+
+def test_mistakes_in_a_taskfile_are_marked_each_where_it_is(project: Project) -> None:
+    project.taskfile("[tasks.a]\noutput = 'a'\nrun = 'true'\n\n[tasks.b]\nouputs = 'a'\nrun = 'true'\n")
+    run = project.bt_plainly("build", env=ENVIRONMENT)
+    assert run.code == 2
+    assert [line for line in run.err.splitlines() if line.startswith("::")] == [
+        "::error file=Taskfile.toml,line=2,col=1::unknown key `output`",
+        "::error file=Taskfile.toml,line=6,col=1::unknown key `ouputs`",
+    ]

@@ -72,3 +72,13 @@ def test_events_are_listed() -> None:
     docs = [getattr(JsonLines, name).__doc__ or "" for name in dir(JsonLines)]
     told = {found[1] for found in (re.match(r"`(\w+)`", text) for text in docs) if found}
     assert {event for event in told if f"| `{event}` |" not in PAGE} == set()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_fits_a_screen_and_ends_with_an_example(name: str, project: Project) -> None:
+    lines = project.bt(name, "--help").out.rstrip().splitlines()
+    assert len(lines) <= 30
+    assert max(map(len, lines)) <= 80
+    program, called, *words = lines[-1].strip().removeprefix("Example: ").split()
+    assert (program, called) == ("bt", name)
+    command(name).make_context(name, words)  # which would raise for wrong use
