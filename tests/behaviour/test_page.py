@@ -112,6 +112,16 @@ def test_thousands_of_jobs(project: Project) -> None:
     assert 20 <= rows <= 100  # those that are seen
 
 
+def test_one_stale_job_of_hundreds_is_seen(project: Project) -> None:
+    project.taskfile("[tasks.a]\ninputs = 'in/{n}'\noutputs = 'a/{n}'\nrun = 'cp {input} {output}'\n")
+    for number in range(400):
+        project.write(f"in/{number}", "")
+    assert project.bt("build").code == 0
+    project.write("in/7", "changed")
+    parts = re.findall(r'class="part"[^>]* width="([0-9.]+)"', dom(page(project), "tasks"))
+    assert [float(width) >= 4 for width in parts] == [True, True]
+
+
 def test_it_is_printed_without_a_file(samples: Project) -> None:
     before = samples.traces()
     run = samples.bt_plainly("graph", "--format", "html")
