@@ -209,7 +209,7 @@ class Disk:
     def exists(self, path: str) -> bool:
         """Whether anything, a dangling link included, is at `path`."""
         path = path.rstrip("/")
-        is_there = os.path.lexists(path if path[:1] == "/" else self._prefix + path)
+        is_there = os.path.lexists(self.absolute(path))
         (self.found if is_there else self.missed).add(path)
         return is_there
 

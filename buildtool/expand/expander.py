@@ -268,9 +268,8 @@ class Expander:
     def settle(self, job: JobId, left: tuple[str, ...]) -> None:
         """Tell that a job is settled, and every path that it left behind."""
         self._settled.add(job)
-        spec = self.graph.jobs[job]
-        if spec.outputs and self.tasks[spec.task].leaves_open:
-            outputs = [self.graph.files[f] for f in spec.output_files()]
+        outputs = [self.graph.files[f] for f in self.graph.jobs[job].output_files()]
+        if any(file.form is not Form.FILE for file in outputs):
             paths = list(left)
             for file in outputs:
                 if file.form is Form.DIRECTORY:

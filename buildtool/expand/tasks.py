@@ -77,13 +77,6 @@ class Task:
         """Whether some input is a glob."""
         return any(entry.pattern.is_glob for entry in self.input_entries())
 
-    @cached_property
-    def leaves_open(self) -> bool:
-        """Whether what its jobs make is known only when they have run: globs, and all that is in a directory."""
-        return any(
-            e.pattern.is_glob or not e.pattern.suffix or e.pattern.is_directory for e in self.output_entries()
-        )
-
     def input_entries(self) -> Iterator[Entry]:
         """Every pattern of `inputs`."""
         for slot in self.inputs:

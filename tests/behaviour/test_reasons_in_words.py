@@ -184,3 +184,18 @@ def test_a_text_that_is_gone_or_too_long(project: Project) -> None:
     assert project.look("why", "out").out.splitlines()[1:] == ["  input config.toml changed"]
     project.remove("config.toml")
     assert "Traceback" not in project.bt_plainly("why", "out").err
+
+
+def test_what_will_run_anyway_is_not_said_to_depend_on_others(project: Project) -> None:
+    text = (
+        "[tasks.a]\ninputs = 'in/{i}'\noutputs = 'mid/{i}'\nrun = 'cp {input} {output}'\n"
+        "[tasks.b]\ninputs = 'mid/{i}'\noutputs = 'out/{i}'\nrun = 'cat {input} > {output}'\n"
+    )
+    project.taskfile(text)
+    project.write("in/x", "1")
+    assert project.bt("build").code == 0
+    project.write("in/x", "2")
+    project.taskfile(text.replace("cat", "cat -u"))
+    told = project.bt("build", "-n").out
+    assert "will run  a x  (input in/x changed)" in told
+    assert "will run  b x  (the command changed" in told
