@@ -47,6 +47,10 @@ class Memory(Protocol):
         """The key of the job that made a path."""
         ...
 
+    def is_empty(self) -> bool:
+        """Whether no job and no path is known."""
+        ...
+
     def code(self, digest: str) -> tuple[Item, ...]:
         """The parts of a recorded code."""
         ...
@@ -138,7 +142,8 @@ class Checker:
         causes: dict[str, None] = {}
         absent: dict[JobId, None] = {}
         if record is None and self.brief and not self.renderer.task(job).dotenv:
-            self._input_items(job, None, absent, causes)
+            if not self._finds_all(job):
+                self._input_items(job, None, absent, causes)
             words = (*(["forced"] if job.id in self.forced else ()), _FIRST.get(job.kind, "first"))
             return self._judged(job, _stale(words), absent)
         base = self.base_items(job)
@@ -175,6 +180,18 @@ class Checker:
         look.items, look.record, look.edited, look.foreign = items, record, edited, foreign
         return look
 
+    def _finds_all(self, job: Job) -> bool:
+        """Whether all that a job reads is a source that is here, or made by a job that may make it anew."""
+        disk, files = self.expander.disk, self.expander.graph.files
+        for file in (*job.input_files(), *job.needs):
+            _, path, form, producer = files[file]
+            if producer is None:
+                if form is not Form.FILE or path in disk.away or not disk.holds(path):
+                    return False
+            elif producer not in self.uncertain:
+                return False
+        return True
+
     def _judged(self, job: Job, verdict: Verdict, absent: dict[JobId, None]) -> Look:
         """The look with this verdict, and with all that must be there if the job runs."""
         if job.after and not isinstance(verdict, Fresh):
@@ -191,6 +208,8 @@ class Checker:
 
     def record(self, job: Job) -> JobRecord | None:
         """The record of a job's last success, also when its first output got another name since."""
+        if self.memory.is_empty():
+            return None
         found = self.memory.job(job.key)
         if found is None:
             for path in self.output_paths(job):

@@ -209,16 +209,20 @@ class Disk:
     def exists(self, path: str) -> bool:
         """Whether anything, a dangling link included, is at `path`."""
         path = path.rstrip("/")
-        is_there = os.path.lexists(self.absolute(path))
-        (self.found if is_there else self.missed).add(path)
-        return is_there
+        try:
+            os.lstat(path if path[:1] == "/" else self._prefix + path)
+        except (OSError, ValueError):
+            self.missed.add(path)
+            return False
+        self.found.add(path)
+        return True
 
     def holds(self, path: str) -> bool:
         """Whether `digest` would find anything, told without reading what is in a file. Raises as `digest` does."""
-        if path.endswith("/"):
+        if path[-1:] == "/":
             return self.is_directory(path) or self.digest(path) is not None
         try:
-            st = os.lstat(self.absolute(path))
+            st = os.lstat(path if path[:1] == "/" else self._prefix + path)
         except (FileNotFoundError, NotADirectoryError):
             self.missed.add(path)
             return path in self.away

@@ -14,6 +14,7 @@ from buildtool.expand.targets import Wanted, stood_for
 from buildtool.fingerprint import Fresh, Maybe, Reason, Stale
 from buildtool.graph import Job, JobId, Kind
 from buildtool.project import Project
+from buildtool.state.records import Made
 
 MANY = 200  # jobs whose records are read all at once
 
@@ -59,15 +60,19 @@ def foresee(
             continue
         if force:
             forced.add(job.id)
-        origins = _origins(project, job) | blockers.get(job.id, set())
+        origins = _origins(project, job)
+        if job.id in blockers:
+            origins |= blockers[job.id]
         look = _look(project, checker, job, origins, blockers.values(), lenient=lenient)
         found.looks[job.id] = look
         if only and (error := checker.lacks(job, look)):
             raise error
         if not isinstance(look.verdict, Fresh):
             checker.uncertain[job.id] = job.name
-        made = look.record.outputs if look.record is not None else ()
-        checker.made[job.id] = dict(made)
+        made: tuple[Made, ...] = ()
+        if look.record is not None:
+            made = look.record.outputs
+            checker.made[job.id] = dict(made)
         project.expander.settle(job.id, tuple(m.path for m in made))
     _want_absent(project, found)
     return found

@@ -202,10 +202,13 @@ class Project:
 
     def refuse_commands(self, want: Wanted) -> None:
         """Raise what is wrong with the commands of wanted jobs once values are filled in, before any of them runs."""
+        doubtful = {name for name, task in self.expander.tasks.items() if not self.renderer.is_certain(task)}
+        if not doubtful:
+            return
         errors: list[BtError] = []
         for number in self.expander.graph.closure(want.roots):
             job = self.graph_jobs[number]
-            if job.growing or any(f in self.expander.missing for f in job.input_files()):
+            if job.task not in doubtful or job.growing or any(f in self.expander.missing for f in job.input_files()):
                 continue
             try:
                 self.renderer.command(job)

@@ -29,6 +29,8 @@ class Index:
         self._literal: dict[str, tuple[Task, Entry]] = {}
         self._patterns: dict[tuple[str, str], list[tuple[Task, Entry]]] = {}
         self._nearest: dict[tuple[str, str], list[tuple[Task, Entry]]] = {}
+        self._folders: set[str] = set()  # of the patterns
+        self._quiet: set[str] = set()  # folders in which only literal paths are made
         self.open: list[tuple[Task, Entry]] = []  # every output that is not one literal path
         self.clashes: list[TaskfileError] = []
         for task in tasks:
@@ -55,6 +57,7 @@ class Index:
             self.open.append((task, entry))
             key = (pattern.folder, _ending(pattern.suffix))
             self._patterns.setdefault(key, []).append((task, entry))
+            self._folders.add(pattern.folder)
             return
         other = self._literal.setdefault(pattern.prefix, (task, entry))
         if other[1] is not entry:
@@ -62,6 +65,8 @@ class Index:
 
     def candidates(self, path: str) -> list[Candidate]:
         """Every task that can make `path`, as an output of its own or inside an output directory."""
+        if path[: path.rfind("/", 0, -1) + 1] in self._quiet and path not in self._literal:
+            return []
         found = self._exact(path)
         if found or not self._has_directories:
             return found
@@ -88,6 +93,7 @@ class Index:
         key = (path[: path.rfind("/", 0, -1) + 1], _ending(path))
         known = self._nearest.get(key)
         if known is None:
+            self._look_for_quiet(key[0])
             folders = [*parents(path), ""] if not path.startswith("/") else parents(path)
             known = self._nearest[key] = [
                 pattern
@@ -96,6 +102,14 @@ class Index:
                 for pattern in self._patterns.get((folder, ending), ())
             ]
         return known
+
+    def _look_for_quiet(self, folder: str) -> None:
+        """Note a folder in which no pattern makes anything, so that its paths need no second look."""
+        if self._has_directories:
+            return
+        around = [*parents(folder + "x"), ""] if not folder.startswith("/") else parents(folder + "x")
+        if self._folders.isdisjoint(around):
+            self._quiet.add(folder)
 
     def is_literal(self, path: str) -> bool:
         """Whether a task names the path literally."""

@@ -58,6 +58,15 @@ class Renderer:
             self._commands[job.id] = (job, found)
         return found
 
+    def is_certain(self, task: Task) -> bool:
+        """Whether `command` raises for no job of the task, known from its text alone."""
+        template = task.command
+        return template is None or (
+            template.is_open
+            and task.rows_from is None
+            and all(p.index is None and p.head not in ("params", "vars") for p in template.placeholders)
+        )
+
     def cwd(self, job: Job) -> str:
         """The directory the job runs in, relative to the project root (`""`), with its `/`."""
         pattern = self.task(job).cwd

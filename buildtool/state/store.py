@@ -216,6 +216,11 @@ class StateReader:
         """The key of the job that made exactly this path, even if no record tells of it any more."""
         return self._known().owner(path)
 
+    def is_empty(self) -> bool:
+        """Whether no job ever left anything."""
+        known = self._known()
+        return isinstance(known, Known) and not known.seconds and not known.owners
+
     def owned(self) -> dict[str, str]:
         """Every path that a job made, strays included, with the key of that job; as it is now."""
         known = self._known()

@@ -88,6 +88,11 @@ def quoter(spot: Spot) -> Callable[[Value], str]:
     return lambda value: text(_joined(value))
 
 
+def takes_anything(spot: Spot) -> bool:
+    """Whether `quoter` can write every value for this spot, but for one with a NUL."""
+    return not spot.words and (spot.kind in _WORDS or (spot.kind in _TEXTS and spot.kind is not Kind.NUMBER))
+
+
 def check_body(body: Body, lines: str) -> None:
     """Raise `Refused` where a line of a rendered here-document would end it."""
     for text in (lines, lines.replace("\\\n", "")):

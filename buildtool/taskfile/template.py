@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from buildtool.taskfile.shell import Body, Kind, Refused, Value, check_body, quoter
+from buildtool.taskfile.shell import Body, Kind, Refused, Value, check_body, quoter, takes_anything
 from buildtool.taskfile.shellscan import scan
 from buildtool.taskfile.shelltext import MARK
 
@@ -61,6 +61,7 @@ class ShellTemplate(Template):
 
     quoters: tuple[Callable[[Value], str], ...]
     bodies: tuple[Body, ...]  # here-documents that hold placeholders
+    is_open: bool  # no value is refused, but one with a NUL
 
     def render(self, value: Callable[[Placeholder], Value]) -> str:
         """The command with every value quoted for its place, so that it is data to sh, dash and bash.
@@ -114,7 +115,10 @@ def parse_command(text: str) -> ShellTemplate:
         if spot.kind is Kind.NEVER and not placeholder.raw:
             raise _at(placeholder, f"a value cannot stand {spot.why}")
         quoters.append(_plain if placeholder.raw else quoter(spot))
-    return ShellTemplate(text, placeholders, literals, tuple(quoters), tuple(bodies))
+    is_open = not bodies and all(
+        p.raw or takes_anything(s) for p, s in zip(placeholders, spots, strict=True)
+    )
+    return ShellTemplate(text, placeholders, literals, tuple(quoters), tuple(bodies), is_open)
 
 
 def dedent_command(text: str) -> str:
