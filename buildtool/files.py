@@ -12,6 +12,7 @@ import shutil
 import stat
 import time
 from collections.abc import Callable, Iterator
+from operator import itemgetter
 from typing import NamedTuple
 
 import xxhash
@@ -85,6 +86,7 @@ class Disk:
         self.texts: set[str] = set()  # files whose text says which jobs there are, or what is in them
         self.watcher: Callable[[str, int, int], None] | None = None  # is told how far large files are read
         self._listings: dict[str, list[Entry]] = {}
+        self._plain: set[str] = set()  # what `exists` saw to be a regular file
 
     def absolute(self, path: str) -> str:
         """The path as the system wants it."""
@@ -210,15 +212,22 @@ class Disk:
         """Whether anything, a dangling link included, is at `path`."""
         path = path.rstrip("/")
         try:
-            os.lstat(path if path[:1] == "/" else self._prefix + path)
+            st = os.lstat(path if path[:1] == "/" else self._prefix + path)
         except (OSError, ValueError):
             self.missed.add(path)
             return False
         self.found.add(path)
+        if stat.S_ISREG(st.st_mode):
+            self._plain.add(path)
         return True
 
     def holds(self, path: str) -> bool:
-        """Whether `digest` would find anything, told without reading what is in a file. Raises as `digest` does."""
+        """Whether `digest` would find anything, told without reading what is in a file. Raises as `digest` does.
+
+        What `exists` saw before is not looked at again.
+        """
+        if path in self._plain:
+            return True
         if path[-1:] == "/":
             return self.is_directory(path) or self.digest(path) is not None
         try:
@@ -259,7 +268,7 @@ class Disk:
         found = self._listings.get(directory)
         if found is None:
             where = self.absolute(directory) if directory else self.root
-            found = self._listings[directory] = sorted(_scan(where))
+            found = self._listings[directory] = sorted(_scan(where), key=itemgetter(0))
         return found
 
     def listed(self) -> dict[str, list[Entry]]:
@@ -412,7 +421,11 @@ def _let_tick_pass(ctime_ns: int, now: int) -> int:
 def _scan(where: str) -> list[Entry]:
     try:
         with os.scandir(where) as found:
-            return [Entry(e.name, e.is_dir(), e.is_symlink()) for e in found if not _loops(e)]
+            return [
+                Entry(e.name, e.is_dir(), is_link)
+                for e in found
+                if not (is_link := e.is_symlink()) or not _loops(e)
+            ]
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
@@ -420,9 +433,7 @@ def _scan(where: str) -> list[Entry]:
 
 
 def _loops(entry: os.DirEntry[str]) -> bool:
-    """Whether it is a link that leads back to itself: such a thing has no content, and is passed over."""
-    if not entry.is_symlink():
-        return False
+    """Whether a link leads back to itself: such a thing has no content, and is passed over."""
     try:
         entry.is_dir()
     except OSError as error:

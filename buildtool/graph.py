@@ -66,6 +66,8 @@ class Job(NamedTuple):
     @property
     def name(self) -> str:
         """The name people see: the task and its wildcard values."""
+        if len(self.wildcards) == 1:
+            return f"{self.task} {self.wildcards[0][1]}"  # as most are
         return " ".join([self.task, *[value for _, value in self.wildcards]])
 
     def input_files(self) -> tuple[FileId, ...]:

@@ -315,10 +315,11 @@ class Expander:
         if known is not None:
             return known
         job = JobId(len(self.graph.jobs))
-        depth = self._depth[job] = 1 + self._depth.get(needed_by, 0) if needed_by is not None and names else 0
-        if depth > self._limit:
-            raise self._endless(task, needed_by)
-        wildcards = tuple([(n, values[n]) for n in names])
+        if needed_by is not None and names:
+            depth = self._depth[job] = 1 + self._depth.get(needed_by, 0)
+            if depth > self._limit:
+                raise self._endless(task, needed_by)
+        wildcards = tuple(zip(names, key[1], strict=True))
         outputs = tuple([self._outputs(task, slot, values, job) for slot in task.outputs])
         for part in outputs:
             if part.files:
@@ -329,7 +330,7 @@ class Expander:
             state_key = f"//{task.kind.value}/{task.name}{words}"
         self._jobs[key] = job
         self.values[job] = values
-        self.graph.set_job(Job(job, task.name, task.kind, state_key, wildcards, outputs=outputs))
+        self.graph.jobs.append(Job(job, task.name, task.kind, state_key, wildcards, (), outputs))
         self._pending.append(job)
         return job
 
@@ -386,6 +387,9 @@ class Expander:
         """Find what a job reads, as far as it can be known now."""
         spec = self.graph.jobs[job]
         task = self.tasks[spec.task]
+        if task.reads_paths:
+            self._fill_paths(spec, task)
+            return
         requires: set[JobId] = set()
         after: set[JobId] = set()
         needs: list[FileId] = []
@@ -437,6 +441,24 @@ class Expander:
                 tuple(sorted(after - {job})) if after else (),
                 bool(blockers),
             )
+        )
+
+    def _fill_paths(self, job: Job, task: Task) -> None:
+        """The same for a job that reads nothing but paths which its values give, as most do."""
+        values, by_path = self.values[job.id], self.graph.by_path
+        parts = []
+        for name, entries, many in task.inputs:
+            files = []
+            for entry in entries:
+                path = entry.pattern.start(values)
+                file = by_path.get(path)
+                if file is None:
+                    file = self.file(path, job.id)
+                self._refuse_own(job, file, entry)
+                files.append(file)
+            parts.append(Slice(name, tuple(files), many))
+        self.graph.set_job(
+            Job(job.id, job.task, job.kind, job.key, job.wildcards, tuple(parts), job.outputs)
         )
 
     def _fill_values(self, job: Job, task: Task) -> set[JobId]:

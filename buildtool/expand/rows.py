@@ -26,8 +26,10 @@ def joined(task: Task, pattern: Pattern, rows: Iterable[Values], paths: Iterable
     near = [p for p in own if p.may_overlap(pattern)]
     for path in paths:
         values = pattern.match(path)
-        if values is not None and not any(p.match(path) is not None for p in near):
+        if values is not None and not (near and any(p.match(path) is not None for p in near)):
             found.setdefault(tuple([values[n] for n in shared]), {})[tuple(values.values())] = values
+    if rows == [{}]:
+        return list(found.get((), {}).values())
     return [
         {**row, **values}
         for row in rows

@@ -77,6 +77,14 @@ class Task:
         """Whether some input is a glob."""
         return any(entry.pattern.is_glob for entry in self.input_entries())
 
+    @cached_property
+    def reads_paths(self) -> bool:
+        """Whether a job's values alone say what it reads and waits for: single files, and nothing else."""
+        if self.needs or self.after or self.dotenv or self.rows_from is not None:
+            return False
+        entries = list(self.input_entries())
+        return not any(e.is_list or e.pattern.is_glob or not _is_file(e.pattern) for e in entries)
+
     def input_entries(self) -> Iterator[Entry]:
         """Every pattern of `inputs`."""
         for slot in self.inputs:
@@ -86,6 +94,11 @@ class Task:
         """Every pattern of `outputs`."""
         for slot in self.outputs:
             yield from slot.entries
+
+
+def _is_file(pattern: Pattern) -> bool:
+    """Whether a pattern without globs never stands for a directory, whatever its values are."""
+    return pattern.suffix != "" and not pattern.is_directory
 
 
 class Ready(NamedTuple):
