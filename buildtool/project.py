@@ -208,7 +208,11 @@ class Project:
         errors: list[BtError] = []
         for number in self.expander.graph.closure(want.roots):
             job = self.graph_jobs[number]
-            if job.task not in doubtful or job.growing or any(f in self.expander.missing for f in job.input_files()):
+            if (
+                job.task not in doubtful
+                or job.growing
+                or any(f in self.expander.missing for f in job.input_files())
+            ):
                 continue
             try:
                 self.renderer.command(job)

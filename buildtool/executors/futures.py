@@ -92,6 +92,12 @@ class Futures:
         self._sent: dict[int, _Sent] = {}
         self._waiting: deque[Running] = deque()  # until the pool is empty
         self._told: list[Event] = []
+        self._below: dict[
+            int, str | None
+        ] = {}  # what jobs that were told to end have started, with its stamp
+        self._kill_below_at: float | None = None
+        self._ended_some = False  # a job was told to end: it may have started something at that very moment
+        self._mark = ""  # by which all processes of this build are known
         self._stuck = False  # a job goes on in a thread of this process that nobody can end
         self._closed = False
         self._closing = threading.Lock()  # nobody writes to what is being closed
@@ -105,6 +111,7 @@ class Futures:
         if self._told:
             return 0.0
         times = [at for s in self._sent.values() for at in (s.timeout_at, s.kill_at, s.look_at)]
+        times.append(self._kill_below_at)
         return min((at for at in times if at is not None), default=None)
 
     def submit(self, work: Work) -> None:
@@ -159,6 +166,9 @@ class Futures:
             self.events()
         for pool in [*self._retired, *([self._pool] if self._pool is not None else [])]:
             self._shut(pool, wait=not self._in(pool))
+        if self._ended_some:
+            left = processes.orphaned(MARK, self._mark) if self._mark else []
+            processes.end_processes([*self._left_below(), *left], grace=self._grace)
         self._channel.close()
         self._selector.close()
         with self._closing:
@@ -199,7 +209,7 @@ class Futures:
                 if self._pool is None:
                     _forks_die_with_us()
                     # So that its processes are known, should this one be killed.
-                    os.environ[MARK] = data["env"].get(MARK, "")
+                    self._mark = os.environ[MARK] = data["env"].get(MARK, "")
                     self._pool = self._factory(self._workers)
                 pool = self._pool
                 with bare_main():
@@ -365,6 +375,10 @@ class Futures:
             elif sent.look_at is not None and sent.look_at <= now:
                 sent.look_at = now + _LOOK
                 self._nudge(sent)
+        if self._kill_below_at is not None and self._kill_below_at <= now:
+            self._signal(self._left_below(), signal.SIGKILL)
+            self._below.clear()
+            self._kill_below_at = None
 
     def _nudge(self, sent: _Sent) -> None:
         """Let a pool see that a process of its has died: Python's does not look at those that it started last."""
@@ -373,14 +387,28 @@ class Futures:
                 sent.pool.submit(int)  # it looks at all of them when it is given something
 
     def _stop(self, sent: _Sent, *, now: bool) -> None:
-        """End the process that a job runs in."""
+        """End the process that a job runs in, and all that it has started: its worker leads no group of its own."""
         pid = sent.run.pid
         if pid is None or pid == os.getpid():
             return
-        sent.signalled = True
+        sent.signalled = self._ended_some = True
         sent.kill_at = None if now else sent.kill_at or time.monotonic() + self._grace
-        with contextlib.suppress(OSError):
-            os.kill(pid, signal.SIGKILL if now else signal.SIGTERM)
+        self._below |= {below: processes.start_stamp(below) for below in processes.family(pid)}
+        if self._below:
+            self._kill_below_at = time.monotonic() + (0 if now else self._grace)
+        number = signal.SIGKILL if now else signal.SIGTERM
+        self._signal([pid, *self._left_below()], number)
+
+    def _left_below(self) -> list[int]:
+        """What is left of all that was started by jobs which were told to end."""
+        return [
+            pid for pid, stamp in self._below.items() if stamp is not None and processes.alive(pid, stamp)
+        ]
+
+    def _signal(self, pids: list[int], number: signal.Signals) -> None:
+        for pid in pids:
+            with contextlib.suppress(OSError):
+                os.kill(pid, number)
 
 
 _prepared: list[bool] = []

@@ -102,6 +102,13 @@ def marked(name: str, value: str) -> list[int]:
     return [pid for pid in _pids() if pid != os.getpid() and wanted in _read(pid, "environ").split(b"\0")]
 
 
+def orphaned(name: str, value: str) -> list[int]:
+    """Those `marked` ones in the group of this process that do not run below it any more."""
+    own = {os.getpid(), *family(os.getpid())}
+    group = {process.pid for process in processes() if process.group == os.getpgrp()}
+    return [pid for pid in marked(name, value) if pid in group and pid not in own]
+
+
 def _pids() -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdigit()] if _LINUX else []
 

@@ -457,9 +457,7 @@ class Expander:
                 self._refuse_own(job, file, entry)
                 files.append(file)
             parts.append(Slice(name, tuple(files), many))
-        self.graph.set_job(
-            Job(job.id, job.task, job.kind, job.key, job.wildcards, tuple(parts), job.outputs)
-        )
+        self.graph.set_job(Job(job.id, job.task, job.kind, job.key, job.wildcards, tuple(parts), job.outputs))
 
     def _fill_values(self, job: Job, task: Task) -> set[JobId]:
         """Give a job that was asked for by a path its whole row; what must be settled before that is known."""

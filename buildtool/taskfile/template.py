@@ -115,9 +115,7 @@ def parse_command(text: str) -> ShellTemplate:
         if spot.kind is Kind.NEVER and not placeholder.raw:
             raise _at(placeholder, f"a value cannot stand {spot.why}")
         quoters.append(_plain if placeholder.raw else quoter(spot))
-    is_open = not bodies and all(
-        p.raw or takes_anything(s) for p, s in zip(placeholders, spots, strict=True)
-    )
+    is_open = not bodies and all(p.raw or takes_anything(s) for p, s in zip(placeholders, spots, strict=True))
     return ShellTemplate(text, placeholders, literals, tuple(quoters), tuple(bodies), is_open)
 
 

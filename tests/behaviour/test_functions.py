@@ -859,3 +859,34 @@ def test_an_audit_names_what_is_not_declared(project: Project, executor: str) ->
         'f: writes `left`, which is not declared: add "left" to `outputs` of `[tasks.f]`',
         'f: reads `ref.fa`, which is not declared: add "ref.fa" to `inputs` of `[tasks.f]`',
     ]
+
+
+@pytest.mark.parametrize("executor", ["local", "threads", "processes", "loky"])
+def test_what_a_function_has_started_ends_with_an_interrupted_build(project: Project, executor: str) -> None:
+    project.taskfile("""
+        [tasks.f]
+        foreach = { n = ["1", "2"] }
+        outputs = "{n}.txt"
+        call = "steps:f"
+    """)
+    project.write(
+        "steps.py",
+        """
+        import subprocess
+        def f(output, n):
+            words = ["sh", "-c", f"echo $$ > {n}.begun; trap '' TERM; read x < go"]
+            subprocess.run(words)
+            output.write_text("made")
+        """,
+    )
+    for name in ("go", "1.begun", "2.begun"):
+        os.mkfifo(project.folder / name)
+    process = project.start("build", "-j2", "-e", executor)
+    for name in ("1.begun", "2.begun"):
+        project.read(name)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 143, err
+    with pytest.raises(OSError, match="No such device or address"):  # nobody is left to read it
+        os.open(project.folder / "go", os.O_WRONLY | os.O_NONBLOCK)
+    assert not {*project.files()} & {"1.txt", "2.txt"}

@@ -38,9 +38,43 @@ fi
 {writes}echo "E $me" >> log
 """
 
+FUNCTION = r"""
+import os
+import subprocess
+
+FILTERS = {
+    "copy": lambda lines: lines,
+    "strip": lambda lines: [line for line in lines if line[:1] != "#"],
+    "upper": lambda lines: [line.upper() for line in lines],
+    "sort": lambda lines: sorted(set(lines)),
+}
+
+
+def note(line):
+    with open("log", "a") as log:
+        log.write(line + "\n")
+
+
+def work(inputs, outputs, me, how, p):
+    note("B " + me)
+    if os.path.exists("hold"):
+        subprocess.run(["sh", "-c", 'me="$1"; . ./hold', "sh", me])
+    text = "".join(path.read_text() for path in inputs)
+    if "FAIL" in text:
+        for path in outputs:
+            path.write_text("half\n")
+        raise ValueError("FAIL")
+    for number, path in enumerate(outputs):
+        path.write_text("\n".join([p, *FILTERS[how](text.splitlines()), str(number)]) + "\n")
+    note("E " + me)
+"""
+EXECUTORS = ("local", "threads", "processes", "loky")
+
 
 def task(found: Rule) -> str:
     """A rule as a table of a Taskfile."""
+    if found.executor:
+        return function(found)
     me = f'me="{found.name}"' if "{x}" not in found.inputs[0] else f'me="{found.name} "{{x}}'
     command = FILTERS[found.filter][0]
     writes = "".join(
@@ -59,12 +93,24 @@ def task(found: Rule) -> str:
     return "\n".join(lines)
 
 
+def function(found: Rule) -> str:
+    """A rule as a task that calls a function."""
+    lines = [f"[tasks.{found.name}]", f"inputs = {json.dumps(found.inputs)}"]
+    lines += [f"outputs = {json.dumps(found.outputs)}", 'call = "work:work"']
+    lines += [f'executor = "{found.executor}"', f"temp = {json.dumps(found.temp)}"]
+    lines += [f"after = {json.dumps(found.after)}"] if found.after else []
+    values = {"me": found.name, "how": found.filter, "p": found.param}
+    return "\n".join(
+        [*lines, "[tasks." + found.name + ".params]", *(f"{n} = {json.dumps(v)}" for n, v in values.items())]
+    )
+
+
 contents = st.lists(st.sampled_from(WORDS), min_size=1, max_size=3).map(lambda words: "\n".join(words) + "\n")
 indices = st.integers(0, 10_000)
 Edit = tuple[str, int, str]
 EDITS = (
     *("edit_source", "edit_unseen", "edit_comment", "touch", "break_source", "delete_output", "edit_output"),
-    *("change_parameter", "change_command", "change_inputs", "change_wild", "delete_output", "delete_state"),
+    *("change_parameter", "change_command", "change_inputs", "change_wild", "switch_branch", "delete_state"),
 )
 edits = st.lists(st.tuples(st.sampled_from(EDITS), indices, contents), max_size=4)
 signals = st.sampled_from((signal.SIGKILL, signal.SIGINT, signal.SIGTERM))
@@ -84,6 +130,7 @@ class Model(RuleBasedStateMachine):
         self.uncertain: set[str] = set()  # jobs that a killed build may or may not have finished
         self.checks_failed: set[str] = set()
         self.killed = False  # and not recovered: what is left over is known by the state alone
+        self.other: list[dict[str, Any]] = []  # the sources and rules of the branch that is not checked out
         self.back: dict[str, str | None] = {}  # by path, what recovery will put back where a half is now
 
     def teardown(self) -> None:
@@ -120,7 +167,9 @@ class Model(RuleBasedStateMachine):
             after = data.draw(st.lists(st.sampled_from(earlier), max_size=1)) if earlier else []
             temp = bool(outputs) and data.draw(st.integers(0, 4)) == 0
             kind = data.draw(st.sampled_from(sorted(FILTERS)))
-            self.rules.append(Rule(f"r{number}", inputs, outputs, kind, "p", tuple(after), temp))
+            where = data.draw(st.sampled_from(("", "", *EXECUTORS))) if outputs else ""
+            self.rules.append(Rule(f"r{number}", inputs, outputs, kind, "p", tuple(after), temp, where))
+        self.project.write("work.py", FUNCTION)
         self.write_taskfile()
 
     def choose(self, before: list[Rule], shape: str, data: st.DataObject) -> tuple[str, ...]:
@@ -220,13 +269,25 @@ class Model(RuleBasedStateMachine):
         elif "w/k.src" in self.sources:
             self.put(name, text)
 
+    def switch_branch(self, _: int, __: str) -> None:
+        """Check out what sources and rules were when the branch was left."""
+        now: list[dict[str, Any]] = [
+            {name: text for name, text in self.sources.items() if name[0] == "s"},
+            {r.name: (r.inputs, r.filter, r.param) for r in self.rules},
+        ]
+        then, self.other = self.other or now, now
+        for name, text in then[0].items():
+            self.put(name, text)
+        for found in self.rules:
+            found.inputs, found.filter, found.param = then[1][found.name]
+
     def delete_state(self, index: int, _: str) -> None:
         """Files that no rule makes any more would be sources from now on, so they go, too."""
         if self.killed:
             return
         for path in (self.project.folder / ".bt").glob("*" if index % 2 else "state.db*"):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-        known = {*self.sources, *self.result().producer, "Taskfile.toml"}
+        known = {*self.sources, *self.result().producer, "Taskfile.toml", "work.py"}
         for name in self.project.files():
             if name not in known:
                 self.project.remove(name)
@@ -424,6 +485,13 @@ class Model(RuleBasedStateMachine):
         """Nothing is left moved aside, and no process of a build is left."""
         aside = self.project.folder / ".bt/aside"
         assert not [path for path in aside.rglob("*") if not path.is_dir()]
+        for (
+            pid
+        ) in self.leftovers():  # what watches over the memory of pools ends when it sees that they are gone
+            with contextlib.suppress(ProcessLookupError):
+                process = os.pidfd_open(pid)
+                select.select([process], [], [], 10)
+                os.close(process)
         assert not self.leftovers()
 
     def leftovers(self) -> list[int]:

@@ -29,6 +29,7 @@ class Rule:
     param: str = "p"
     after: tuple[str, ...] = ()
     temp: bool = False
+    executor: str = ""  # not empty: a function that runs there, instead of a command
 
 
 @dataclass(frozen=True)
