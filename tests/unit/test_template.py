@@ -344,3 +344,16 @@ def test_no_value_runs_even_where_the_command_is_nonsense(shell: str, parts: lis
             )
             ran = [runs[int(Path(name).stem)] for name in done.stdout.split()]
             assert ran == []
+
+
+@given(
+    text=st.lists(st.sampled_from(FRAGMENTS), max_size=12).map("".join),
+    value=st.one_of(VALUES, st.lists(VALUES, max_size=4)),
+)
+def test_a_command_that_is_open_takes_every_value(text: str, value: Value) -> None:
+    try:
+        command = parse_command(text)
+    except TemplateError:
+        return
+    if command.is_open:
+        command.render(lambda _: value)
