@@ -419,7 +419,9 @@ class Build:
             if touched is not None:
                 attempt.anew = True
                 attempt.restarts += 1
-                self.reporter.note(f"{attempt.job.name} begins anew: {printable(touched)} changed")
+                self.reporter.note(
+                    f"`{printable(attempt.job.name)}` begins anew: `{printable(touched)}` changed"
+                )
                 self.executor.cancel(number)
 
     def _can_end(self, attempt: Attempt) -> bool:
@@ -690,7 +692,7 @@ class Build:
             return
         if outcome.again:
             for note in attempt.notes:
-                self.reporter.note(f"{job.name}: {note}")
+                self.reporter.note(f"`{printable(job.name)}`: {note}")
             self.project.code_changed()
             self._touch()
             self.state.stop(job.key)
@@ -733,7 +735,7 @@ class Build:
         self.performer.put_back(attempt)
         self.state.stop(attempt.job.key)
         self._touch()
-        self.reporter.note(f"{attempt.job.name} runs once more: {ended.repeat}")
+        self.reporter.note(f"`{printable(attempt.job.name)}` runs once more: {ended.repeat}")
         self._tell(Grown(attempt.job.id, frozenset()))
         return True
 
@@ -748,7 +750,9 @@ class Build:
         if attempt.tries >= retries or self.signals.count or ended.error is not None or ended.goes_on:
             return False
         attempt.tries += 1
-        self.reporter.note(f"{attempt.job.name} failed; try {attempt.tries + 1} of {retries + 1}")
+        self.reporter.note(
+            f"`{printable(attempt.job.name)}` failed; try {attempt.tries + 1} of {retries + 1}"
+        )
         self._start([attempt])
         return True
 
@@ -919,7 +923,7 @@ class Build:
         """Announce the jobs that came out; what they made is durable by now."""
         for report, notes in self._untold:
             for note in notes:
-                self.reporter.warning(f"{report.name}: {note}")
+                self.reporter.warning(f"`{printable(report.name)}`: {note}")
             self.reporter.finished(report)
         self._untold.clear()
 

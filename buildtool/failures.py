@@ -156,7 +156,7 @@ class Failures:
             return ()
         wrote = ", ".join(printable(path) for path in sorted(found)[:5])
         meant = nearest(min(declared), found)
-        return (f"it wrote instead: {wrote}", *((f"did you mean {printable(meant)}?",) if meant else ()))
+        return (f"it wrote instead: {wrote}", *((f"did you mean `{printable(meant)}`?",) if meant else ()))
 
 
 def hidden_variables(command: str, work: Work | None) -> tuple[str, ...]:
@@ -165,7 +165,7 @@ def hidden_variables(command: str, work: Work | None) -> tuple[str, ...]:
         return ()
     used = set(re.findall(r"\$\{?([A-Za-z_]\w*)", command))
     return tuple(
-        f'${name} is set here but not passed to jobs: declare it with track = {{ env = ["{name}"] }}'
+        f'`${name}` is set here but not passed to jobs: declare it with `track = {{ env = ["{name}"] }}`'
         for name in sorted(used)
         if name in os.environ and name not in work.env
     )

@@ -64,7 +64,9 @@ class Meanings:
             with open(self._disk.absolute(path), "rb") as file:
                 raw = file.read()
         except OSError as error:
-            raise DiskError(f"cannot read `{printable(path)}`: {error.strerror}") from error
+            raise DiskError(
+                f"cannot read `{printable(path)}`: {(error.strerror or str(error)).lower()}"
+            ) from error
         return digest("text", plain_text(raw)) if how == "text" else digest("json", plain_json(raw, path))
 
 

@@ -27,7 +27,8 @@ def command(context: Context, verbose: bool) -> int:
         raise_all(wrong)
         jobs = sum(job.kind is not Kind.GROUP for job in project.graph_jobs)
     name = printable(project.taskfile.path)
-    put([f"{name}: {count(len(project.taskfile.tasks), 'task')}, {count(jobs, 'job')}, nothing wrong"])
+    said = f"{name}: {count(len(project.taskfile.tasks), 'task')}, {count(jobs, 'job')}, nothing wrong"
+    put(context.paint().fold(said, "  "))
     return ExitCode.DONE
 
 

@@ -10,9 +10,10 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from buildtool.cli.printing import remark
 from buildtool.errors import UsageError
 from buildtool.paths import STATE
-from buildtool.report.paint import Paint, wants_colour
+from buildtool.report.paint import Paint, wants_colour, width_of
 from buildtool.taskfile.find import find_taskfile
 from buildtool.text import printable
 
@@ -90,12 +91,12 @@ class Context:
         request = Request(targets, self.folder(taskfile), settings(given))
         project = Project(taskfile, reader, request)
         for warning in reader.warnings:
-            print(f"warning: {warning}", file=sys.stderr)
+            remark(f"warning: {warning}")
         return project
 
     def paint(self) -> Paint:
-        """Colours for standard output."""
-        return Paint(wants_colour(self.color, sys.stdout.isatty(), os.environ))
+        """Colours for standard output, and how wide it is."""
+        return Paint(wants_colour(self.color, sys.stdout.isatty(), os.environ), width_of(sys.stdout))
 
 
 def settings(given: tuple[str, ...]) -> dict[str, Any]:

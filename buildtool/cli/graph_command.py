@@ -25,7 +25,7 @@ from buildtool.report.drawing import (
 )
 from buildtool.text import printable
 
-FORMATS = {"text": render_text, "dot": render_dot, "mermaid": render_mermaid}
+FORMATS = {"dot": render_dot, "mermaid": render_mermaid}
 
 
 def command(
@@ -47,7 +47,7 @@ def command(
             put([text])
         else:
             write(os.path.join(context.start(), output), text)
-            remark(f"wrote {printable(output)}")
+            remark(f"wrote `{printable(output)}`")
         return ExitCode.DONE
     project = context.look(targets, given)
     with project.reader:
@@ -65,6 +65,8 @@ def command(
             drawing = draw_jobs(expander.graph, want.roots, expander.missing, found, explicit=explicit)
     if form == "json":
         put_json(task_graph_data(drawing))
+    elif form == "text":
+        put(render_text(drawing, context.paint()))
     else:
         put(FORMATS[form](drawing))
     return ExitCode.DONE

@@ -7,7 +7,7 @@ import os
 
 from buildtool.cli.context import Context
 from buildtool.cli.printing import put
-from buildtool.errors import ExitCode, UsageError
+from buildtool.errors import DiskError, ExitCode, UsageError
 from buildtool.taskfile.find import FILE_NAME
 from buildtool.text import printable
 
@@ -65,7 +65,7 @@ def command(context: Context, force: bool) -> int:
             hint="`bt init --force` writes `Taskfile.toml` beside it",
         )
     write_new(os.path.join(folder, name), name)
-    put([f"wrote {printable(name)}", *START_HINTS])
+    put([f"wrote `{printable(name)}`", *START_HINTS])
     return ExitCode.DONE
 
 
@@ -78,7 +78,7 @@ START_HINTS = (
 
 
 def write_new(path: str, name: str) -> None:
-    """Write the start to a file that must not be there yet. Raises `UsageError`."""
+    """Write the start to a file that must not be there yet. Raises `UsageError` or `DiskError`."""
     try:
         file = open(path, "x", encoding="utf-8")  # noqa: SIM115 -- closed below; only the opening may find a file
     except FileExistsError:
@@ -87,7 +87,7 @@ def write_new(path: str, name: str) -> None:
             hint="`bt list` shows its tasks; to start afresh, move it away first",
         ) from None
     except OSError as error:
-        raise UsageError(
+        raise DiskError(
             f"cannot write `{printable(name)}`: {(error.strerror or str(error)).lower()}"
         ) from error
     try:
@@ -96,6 +96,6 @@ def write_new(path: str, name: str) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             os.unlink(path)  # it is ours, and not whole
-        raise UsageError(
+        raise DiskError(
             f"cannot write `{printable(name)}`: {(error.strerror or str(error)).lower()}"
         ) from error

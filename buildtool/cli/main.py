@@ -6,6 +6,7 @@ import contextlib
 import gc
 import io
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,8 @@ import click
 from buildtool import __version__
 from buildtool.cli.context import Context
 from buildtool.cli.printing import refused, standard_output
-from buildtool.errors import BtError, ExitCode
-from buildtool.text import nearest
+from buildtool.errors import BtError, ExitCode, UsageError
+from buildtool.text import nearest, printable
 
 if TYPE_CHECKING:  # for shells alone
     from click.shell_completion import CompletionItem
@@ -44,6 +45,12 @@ COMMANDS = {
 
 class Commands(click.Group):
     """Loads the words of commands when one is named, and suggests one for a misspelt name."""
+
+    def get_help(self, ctx: click.Context) -> str:
+        """The help, laid out for the terminal."""
+        from buildtool.cli.layout import help_of
+
+        return help_of(self, ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The commands in the order in which people meet them."""
@@ -78,9 +85,8 @@ class Commands(click.Group):
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
             found = nearest(args[0], COMMANDS)
-            if found is None:
-                raise
-            raise click.UsageError(f"{error.message} Did you mean `{found}`?", ctx) from error
+            hint = f"did you mean `{found}`?" if found else "`bt --help` tells what there is"
+            raise UsageError(f"no such command `{printable(args[0])}`", hint=hint) from error
 
 
 @click.group(
@@ -145,13 +151,27 @@ def _run(arguments: list[str], glimpse: Glimpse | None) -> int:
     except click.Abort:
         return int(ExitCode.INTERRUPTED)
     except click.ClickException as error:
-        error.show()
+        tell(wrong_use(error))
         return int(ExitCode.USAGE)
     except KeyboardInterrupt:
         return int(ExitCode.INTERRUPTED)
     except SystemExit:  # click does so when whoever read its output has gone, and at no other time
         return int(ExitCode.CLOSED)
     return int(result) if isinstance(result, int) else int(ExitCode.DONE)
+
+
+def wrong_use(error: click.ClickException) -> UsageError:
+    """What click refuses, as all other errors are told."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    where = context.command_path if context is not None else "bt"
+    hint = f"`{where} --help` tells what there is"
+    if isinstance(error, click.NoSuchOption):
+        found = nearest(error.option_name, error.possibilities or ())
+        summary = f"no such option `{error.option_name}`"
+        return UsageError(summary, hint=f"did you mean `{found}`?" if found else hint)
+    text = error.format_message().rstrip(".")
+    text = re.sub(r"'([^'\n]+)'", r"`\1`", text)
+    return UsageError(text[:1].lower() + text[1:], hint=hint)
 
 
 def _complete(instruction: str) -> int:
@@ -181,10 +201,10 @@ def _open_streams() -> None:
 
 def tell(error: BtError) -> None:
     """Show an error on standard error."""
-    from buildtool.report.paint import Paint, wants_colour
+    from buildtool.report.paint import Paint, wants_colour, width_of
     from buildtool.report.problems import render_error
 
-    paint = Paint(wants_colour("auto", sys.stderr.isatty(), os.environ))
+    paint = Paint(wants_colour("auto", sys.stderr.isatty(), os.environ), width_of(sys.stderr))
     with contextlib.suppress(OSError):  # its own trouble is told when the error is
         sys.stdout.flush()
     lines = render_error(error, paint)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 from buildtool.errors import DiskError
+from buildtool.report.paint import Paint, width_of
 from buildtool.text import printable
 
 
@@ -39,7 +40,8 @@ def put_json(value: Any) -> None:
 
 def remark(text: str) -> None:
     """Say something on standard error that is no result."""
-    sys.stderr.write(text + "\n")
+    for line in Paint(width=width_of(sys.stderr)).fold(text, "  "):
+        sys.stderr.write(line + "\n")
 
 
 def refused(error: OSError) -> DiskError:

@@ -6,7 +6,7 @@ import os
 
 from buildtool.cli.context import Context
 from buildtool.cli.printing import put_json, remark
-from buildtool.errors import ExitCode, UsageError
+from buildtool.errors import DiskError, ExitCode
 from buildtool.report.data import render_json
 from buildtool.taskfile.schema import json_schema
 from buildtool.text import printable
@@ -22,6 +22,6 @@ def command(context: Context, output: str | None) -> int:
             file.write(render_json(json_schema()) + "\n")
     except OSError as error:
         cause = error.strerror or str(error)
-        raise UsageError(f"cannot write `{printable(output)}`: {cause.lower()}") from error
-    remark(f"wrote {printable(output)}")
+        raise DiskError(f"cannot write `{printable(output)}`: {cause.lower()}") from error
+    remark(f"wrote `{printable(output)}`")
     return ExitCode.DONE

@@ -28,7 +28,7 @@ def command(
     want = project.want(keep_going=True)
     forecast = foresee(project, want, lenient=True)
     for error in missing_files(project.expander):
-        remark(f"missing: {error.summary}")
+        remark(f"warning: {error.summary}")
     table = by_task(project, forecast, busy=holder is not None)
     if as_json:
         clusters = status_data(project.reader)

@@ -18,7 +18,38 @@ FORMATS = ("text", "dot", "mermaid", "json", "html")  # of `bt graph`
 SHOWN = 20  # lines of `bt history`
 
 
-class Behind(click.Command):
+class Number(click.ParamType):  # type: ignore[type-arg]  # not a generic in older versions
+    """A whole number from `least` to `most`, if there is an end."""
+
+    name = "number"
+
+    def __init__(self, least: int, most: int | None = None) -> None:
+        self._least = least
+        self._most = most
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number; says what is wrong with one that cannot be used."""
+        try:
+            number = int(value)
+        except ValueError:
+            self.fail(f"`{value}` is not a whole number", param, ctx)
+        if number < self._least or (self._most is not None and number > self._most):
+            end = "on" if self._most is None else f"to {self._most}"
+            self.fail(f"{number} is not a number from {self._least} {end}", param, ctx)
+        return number
+
+
+class Words(click.Command):
+    """A command whose help also fits into a narrow terminal."""
+
+    def get_help(self, ctx: click.Context) -> str:
+        """The help, laid out for the terminal."""
+        from buildtool.cli.layout import help_of
+
+        return help_of(self, ctx)
+
+
+class Behind(Words):
     """A command whose words behind the first `--` are no options and no targets: they come as `behind`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -29,7 +60,7 @@ class Behind(click.Command):
 
 
 def _command(
-    name: str, example: str, kind: type[click.Command] = click.Command
+    name: str, example: str, kind: type[click.Command] = Words
 ) -> Callable[[Callable[[], None]], click.Command]:
     """Make a command of a function that has its words and its help, and does nothing; the help ends with an example."""
 
@@ -44,7 +75,7 @@ def _command(
 
 
 _targets = click.argument("targets", nargs=-1, shell_complete=complete_target)
-_jobs = click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Run N jobs at a time.")
+_jobs = click.option("-j", "--jobs", type=Number(1), metavar="N", help="Run N jobs at a time.")
 _executor = click.option(
     "-e",
     "--executor",
@@ -92,7 +123,7 @@ def build() -> None:
 @_executor
 @click.option(
     "--debounce",
-    type=click.IntRange(0, 60_000),
+    type=Number(0, 60_000),
     default=50,
     metavar="MS",
     help="Build when so long nothing has changed [50].",
@@ -174,7 +205,7 @@ def log() -> None:
 
 @_command("history", "bt history -n 5")
 @click.argument("what", required=False, metavar="[NUMBER|TARGET]", shell_complete=complete_target)
-@click.option("-n", "limit", type=click.IntRange(min=1), metavar="N", help=f"Show N lines (default {SHOWN}).")
+@click.option("-n", "limit", type=Number(1), metavar="N", help=f"Show N lines (default {SHOWN}).")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def history() -> None:
     """Show past builds, the latest first; the jobs of one (NUMBER), or the runs of a TARGET's jobs."""

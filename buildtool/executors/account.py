@@ -206,7 +206,7 @@ class Account:
             raise ExecutorError(
                 f"the executor `{self._executor}` needs a package that is not installed",
                 place=self._place,
-                hint="pip install 'buildtool[coiled]'",
+                hint="run `pip install 'buildtool[coiled]'`",
             ) from None
         return coiled
 

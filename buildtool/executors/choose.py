@@ -175,7 +175,8 @@ def _loky(workers: int) -> Pool:
         from loky import ProcessPoolExecutor  # type: ignore[import-untyped]  # it has no types
     except ImportError:
         raise ExecutorError(
-            "the executor `loky` needs a package that is not installed", hint="pip install 'buildtool[loky]'"
+            "the executor `loky` needs a package that is not installed",
+            hint="run `pip install 'buildtool[loky]'`",
         ) from None
     found: Pool = ProcessPoolExecutor(workers)
     return found

@@ -342,7 +342,12 @@ class Courier:
                 self._lose_away(work, f"`{error}` is not on any machine any more")
                 continue
             except OSError as error:
-                self._tell(Lost(work.id, f"`{error.filename}` cannot be sent: {error.strerror}"))
+                self._tell(
+                    Lost(
+                        work.id,
+                        f"`{error.filename}` cannot be sent: {(error.strerror or str(error)).lower()}",
+                    )
+                )
                 continue
             works.append((work, call))
         if not jobs:

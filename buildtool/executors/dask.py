@@ -27,7 +27,7 @@ def dask(name: str, place: Place | None, options: Mapping[str, Any], root: str, 
             raise ExecutorError(
                 f"the executor `{name}` needs a package that is not installed",
                 place=place,
-                hint="pip install 'buildtool[dask]'",
+                hint="run `pip install 'buildtool[dask]'`",
             ) from None
         hush()
         library: Any = distributed  # it has no types

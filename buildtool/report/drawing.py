@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from buildtool.graph import File, FileId, Graph, Job, JobId, Kind
+from buildtool.report.paint import Paint
 from buildtool.text import count, printable
 
 SHOWN = 3  # outputs of one job that are named
@@ -148,8 +149,8 @@ def _job_node(graph: Graph, job: Job) -> Node:
 # -- how it is drawn -----------------------------------------------------------------------------------------
 
 
-def render_text(drawing: Drawing) -> list[str]:
-    """Trees from targets to inputs; what was shown once is referred to."""
+def render_text(drawing: Drawing, paint: Paint) -> list[str]:
+    """Trees from targets to inputs; what was shown once is referred to. Bars go on where a line is folded."""
     lines: list[str] = []
     seen: set[int] = set()
     below: set[int] = set()
@@ -168,17 +169,23 @@ def render_text(drawing: Drawing) -> list[str]:
             text = lead + _label(drawing.nodes[at]) + (f", {how}" if how in ("after", "found") else "")
             links = drawing.links[at]
             if at in seen or at in below:
-                lines.append(text + (f", see {'below' if at in below else 'above'}" if links else ""))
+                see = f", see {'below' if at in below else 'above'}" if links else ""
+                lines += _told(text + see, indent + "    ", paint)
             elif links and depth == DEEPEST:
                 below.add(at)
                 trees.append(at)
-                lines.append(text + ", see below")
+                lines += _told(text + ", see below", indent + "    ", paint)
             else:
                 seen.add(at)
-                lines.append(text)
+                lines += _told(text, indent + ("│   " if links else "    "), paint)
                 for place, link in enumerate(reversed(links)):
                     corner, bar = ("└── ", "    ") if place == 0 else ("├── ", "│   ")
                     stack.append((link.target, indent + corner, indent + bar, link.how, depth + 1))
+
+
+def _told(text: str, indent: str, paint: Paint) -> list[str]:
+    """A line of a tree, folded while its bars leave room for that."""
+    return paint.fold(text, indent) if len(indent) <= (paint.width or 0) // 2 else [text]
 
 
 def render_dot(drawing: Drawing) -> list[str]:

@@ -5,9 +5,8 @@ Pure: a board, a size and a time to lines. Knows neither terminals nor builds.
 
 from __future__ import annotations
 
-import re
-
 from buildtool.report.board import Board, Run
+from buildtool.report.layout import COLOURS, columns_of, cut
 from buildtool.report.paint import Paint
 from buildtool.text import count, duration, printable, size
 
@@ -15,7 +14,6 @@ SHOWN = 8  # lines for running jobs; more jobs than that are told by task
 NARROW = 60  # columns; below that there is no bar
 _BAR = 30  # columns of the bar, at most
 _SHORT = 8  # columns that are worth a bar, or the last words of a job
-_COLOURS = re.compile(r"\x1b\[[0-9;:]*m")
 
 
 def render(
@@ -69,7 +67,7 @@ def _run(run: Run, width: int, now: float, paint: Paint) -> str:
         return cut(f"  {printable(run.job.name)}", width)
     name = cut(f"  {printable(run.job.name)}", width - len(time) - 2)
     rest = width - columns_of(name) - len(time) - 4
-    said = cut(_COLOURS.sub("", run.line), rest) if rest >= _SHORT else ""
+    said = cut(COLOURS.sub("", run.line), rest) if rest >= _SHORT else ""
     return f"{name}  {paint.cyan(time)}" + (f"  {paint.dim(said)}" if said else "")
 
 
@@ -98,19 +96,3 @@ def _roughly(seconds: float) -> str:
         return f"{round(seconds / 60)} min"
     hours, minutes = divmod(round(seconds / 60), 60)
     return f"{hours} h {minutes} min"
-
-
-def cut(text: str, columns: int) -> str:
-    """The text; if it does not fit, as much of it as does, with an ellipsis."""
-    from rich.cells import set_cell_size
-
-    if columns_of(text) <= columns:
-        return text
-    return set_cell_size(text, columns - 1).rstrip() + "…" if columns > 0 else ""
-
-
-def columns_of(text: str) -> int:
-    """How many columns of a terminal it takes."""
-    from rich.cells import cell_len
-
-    return cell_len(text)

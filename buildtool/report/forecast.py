@@ -37,15 +37,19 @@ def render_forecast(
 ) -> list[str]:
     """The lines: one for each job, or where these are many one for each task; fresh jobs only if `verbose`."""
     shown = [job for job in jobs if verbose or job.word != "fresh"]
-    lines = [_line(job, paint) for job in shown] if verbose or len(shown) <= MANY else by_task(jobs, paint)
-    return [*lines, forecast_sentence(jobs), *_taking(times)]
+    if verbose or len(shown) <= MANY:
+        lines = [line for job in shown for line in _lines(job, paint)]
+    else:
+        lines = by_task(jobs, paint)
+    ends = [forecast_sentence(jobs), *_taking(times)]
+    return [*lines, *(line for text in ends for line in paint.fold(text, "  "))]
 
 
-def _line(job: Foreseen, paint: Paint) -> str:
+def _lines(job: Foreseen, paint: Paint) -> list[str]:
     word = f"{job.word:<8}"
     painted = _painters(paint)[job.word](word)
     more = f" and {len(job.reasons) - 1} more" if len(job.reasons) > 1 else ""
-    return f"{painted}  {printable(job.name)}  ({printable(job.reasons[0])}{more})"
+    return paint.fold(f"{painted}  {printable(job.name)}  ({printable(job.reasons[0])}{more})", " " * 10)
 
 
 def by_task(jobs: Sequence[Foreseen], paint: Paint) -> list[str]:
@@ -67,7 +71,7 @@ def by_task(jobs: Sequence[Foreseen], paint: Paint) -> list[str]:
         for at, word in enumerate(WORDS, 1):
             text = f"{row[at]:>{widths[at]}}"
             cells.append(text if row is rows[0] or row[at] == "0" else _painters(paint)[word](text))
-        lines.append("  ".join([*cells, row[4]]))
+        lines += paint.fold("  ".join([*cells, row[4]]), " " * (sum(widths) + 8))
     return [paint.dim(lines[0]), *lines[1:]]
 
 

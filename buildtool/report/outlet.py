@@ -10,6 +10,7 @@ import os
 from typing import TextIO
 
 from buildtool.errors import BtError, ClosedError, DiskError
+from buildtool.report.paint import width_of
 
 
 class Outlet:
@@ -23,6 +24,11 @@ class Outlet:
         self._closed = False
         self.encoding = stream.encoding.lower()
         self.gone: BtError | None = None
+
+    @property
+    def width(self) -> int | None:
+        """The columns of the terminal at this moment; None if it is none."""
+        return width_of(self._stream)
 
     def write(self, text: str) -> None:
         """Write and flush."""

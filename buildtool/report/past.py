@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from buildtool.report.layout import table
 from buildtool.report.paint import Paint
 from buildtool.report.plain import ORDER
 from buildtool.state.records import BuildRecord, HistoryRecord
@@ -13,13 +14,13 @@ from buildtool.text import duration, printable
 
 
 def render_builds(builds: Sequence[BuildRecord], running: int | None, now: float, paint: Paint) -> list[str]:
-    """One line for each build; `running` is the number of the one that is under way."""
+    """A row for each build; `running` is the number of the one that is under way."""
     rows = [
         (
             str(build.number),
             moment(build.started),
             _length(build, running, now),
-            _result(build, running),
+            _result(build, running, paint),
             _counts(build),
             printable(build.command),
         )
@@ -29,16 +30,20 @@ def render_builds(builds: Sequence[BuildRecord], running: int | None, now: float
 
 
 def render_entries(entries: Sequence[HistoryRecord], paint: Paint, *, with_build: bool) -> list[str]:
-    """One line for each thing that a job did; reasons that do not fit into a word stand below each other."""
+    """A row for each thing that a job did; its reasons stand below each other."""
+    colours = {"ran": paint.green, "failed": paint.red, "skipped": paint.yellow}
+
+    def word(status: str) -> str:
+        return colours.get(status, paint.cyan)(status)
+
     rows = []
     for entry in entries:
-        first, *more = [printable(reason) for reason in entry.reasons] or [""]
+        reasons = "\n".join(printable(reason) for reason in entry.reasons)
         head = (str(entry.build),) if with_build else ()
         when, took = moment(entry.ended), duration(entry.seconds)
-        rows.append((*head, when, entry.status, printable(entry.name), took, first))
-        rows += [(*("" for _ in head), "", "", "", "", reason) for reason in more]
+        rows.append((*head, when, word(entry.status), took, printable(entry.name), reasons))
     title = ("build",) if with_build else ()
-    return _table((*title, "ended", "result", "job", "took", "because"), rows, paint)
+    return _table((*title, "ended", "result", "took", "job", "because"), rows, paint)
 
 
 def build_data(build: BuildRecord, running: int | None) -> dict[str, Any]:
@@ -66,10 +71,12 @@ def _length(build: BuildRecord, running: int | None, now: float) -> str:
     return "" if end is None else duration(max(0.0, end - build.started))
 
 
-def _result(build: BuildRecord, running: int | None) -> str:
+def _result(build: BuildRecord, running: int | None, paint: Paint) -> str:
     if build.number == running:
         return "running"
-    return "broken off" if build.exit_code is None else str(build.exit_code)
+    if build.exit_code is None:
+        return paint.red("broken off")
+    return paint.red(str(build.exit_code)) if build.exit_code else "0"
 
 
 def _counts(build: BuildRecord) -> str:
@@ -77,9 +84,5 @@ def _counts(build: BuildRecord) -> str:
 
 
 def _table(titles: tuple[str, ...], rows: Sequence[tuple[str, ...]], paint: Paint) -> list[str]:
-    widths = [max(len(row[at]) for row in (titles, *rows)) for at in range(len(titles))]
-    head, *lines = [
-        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in (titles, *rows)
-    ]
-    return [paint.dim(head), *lines]
+    head, *found = table(titles, rows, paint.width)
+    return [*map(paint.dim, head), *(line for row in found for line in row)]

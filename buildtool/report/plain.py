@@ -16,6 +16,8 @@ ORDER = ("ran", "unchanged", "restored", "fresh", "failed", "skipped")
 HELD = 1 << 20  # bytes of output kept for later of one job; all of it is in the log
 BROKEN_OFF: Mapping[int, str] = {ExitCode.INTERRUPTED: "interrupted", ExitCode.TERMINATED: "terminated"}
 _RARELY = 60.0  # seconds
+_NONE = Paint()
+_INDENT = " " * 11  # where the names of jobs stand
 WORDS = {"unchanged": "unchanged after running"}
 
 
@@ -45,7 +47,7 @@ class Plain:
     def started(self, job: JobReport) -> None:
         """A job is told of when it has come out; with `verbose` also when it starts."""
         if self._verbose:
-            self._write(f"{self._paint.dim('start')}      {printable(job.name)}{_because(job)}")
+            self._tell(f"{self._paint.dim('start')}      {printable(job.name)}{_because(job)}", _INDENT)
 
     def output(self, job: JobReport, data: bytes) -> None:
         """What commands print, as it comes if one runs alone, else when it ends; with `verbose` also other jobs'."""
@@ -83,29 +85,29 @@ class Plain:
         if job.status == "failed":
             self._failed.append(job)
             cause = job.failure.cause if job.failure is not None else ""
-            self._write(f"{self._paint.red('failed')}     {printable(job.name)}  {cause}")
+            self._tell(f"{self._paint.red('failed')}     {printable(job.name)}  {cause}", _INDENT)
             return
         if self._quiet or job.status == "fresh":
             return
         if job.status == "skipped":
             because = f"  {printable(job.failure.cause)}" if job.failure is not None else ""
-            self._write(f"{self._paint.yellow('skipped')}    {printable(job.name)}{because}")
+            self._tell(f"{self._paint.yellow('skipped')}    {printable(job.name)}{because}", _INDENT)
             return
         word = f"{job.status:<9}"
         painted = self._paint.green(word) if job.status == "ran" else self._paint.cyan(word)
         time = self._paint.dim(duration(job.seconds))
-        self._write(f"{painted}  {printable(job.name)}{_because(job)}  {time}")
+        self._tell(f"{painted}  {printable(job.name)}{_because(job)}  {time}", _INDENT)
 
     def warning(self, text: str) -> None:
         """A warning, on a line of its own."""
         self.has_remarked = True
-        self._write(f"{self._paint.yellow('warning:')} {text}")
+        self._tell(f"{self._paint.yellow('warning:')} {text}")
 
     def note(self, text: str) -> None:
         """A remark, unless quiet."""
         self.has_remarked = True
         if not self._quiet:
-            self._write(f"{self._paint.cyan('note:')} {text}")
+            self._tell(f"{self._paint.cyan('note:')} {text}")
 
     def doing(self, text: str) -> None:
         """What is new is told once a minute at most."""
@@ -124,8 +126,17 @@ class Plain:
 
     def summary(self, counts: Mapping[str, int], seconds: float, exit_code: int) -> None:
         """Failures once more, then the closing sentence."""
-        lines = [line for job in self._failed for line in render_failure(job, self._paint)]
-        self._write(*lines, *[""] * bool(lines), closing(counts, seconds, exit_code))
+        paint = self._pen()
+        lines = [line for job in self._failed for line in render_failure(job, paint)]
+        self._write(*lines, *[""] * bool(lines), *paint.fold(closing(counts, seconds, exit_code, paint)))
+
+    def _pen(self) -> Paint:
+        """Colours, and the width of the terminal at this moment."""
+        return self._paint._replace(width=self._outlet.width)
+
+    def _tell(self, text: str, indent: str = "  ") -> None:
+        """Write a text, folded where there is a terminal."""
+        self._write(*self._pen().fold(text, indent))
 
     def _write(self, *lines: str) -> None:
         self._emit("".join(f"{line}\n" for line in lines))
@@ -150,26 +161,30 @@ def _because(job: JobReport) -> str:
     return f"  ({job.reasons[0]}{more})"
 
 
-def closing(counts: Mapping[str, int], seconds: float, exit_code: int = 0) -> str:
+def closing(counts: Mapping[str, int], seconds: float, exit_code: int = 0, paint: Paint = _NONE) -> str:
     """The sentence at the end: `12 ran, 3 unchanged after running, 985 fresh, 1 failed in 4.2 s`."""
     broken_off = f"{BROKEN_OFF[exit_code]}: " if exit_code in BROKEN_OFF else ""
-    return f"{broken_off}{counted(counts)} in {duration(seconds)}"
+    return f"{broken_off}{counted(counts, paint)} in {duration(seconds)}"
 
 
-def counted(counts: Mapping[str, int]) -> str:
+def counted(counts: Mapping[str, int], paint: Paint = _NONE) -> str:
     """How many jobs came out how: `12 ran, 985 fresh`."""
-    words = [f"{counts[status]} {WORDS.get(status, status)}" for status in ORDER if counts.get(status)]
-    return ", ".join(words) or "nothing to do"
+    words = {
+        status: f"{counts[status]} {WORDS.get(status, status)}" for status in ORDER if counts.get(status)
+    }
+    if "failed" in words:
+        words["failed"] = paint.red(words["failed"])
+    return ", ".join(words.values()) or "nothing to do"
 
 
 def render_failure(job: JobReport, paint: Paint) -> list[str]:
-    """All that helps to mend a failed job."""
+    """All that helps to mend a failed job. What may be copied, and what the job printed, is not folded."""
     failure = job.failure or Failure("failed")
     values = " ".join(f"{name}={printable(value)}" for name, value in job.wildcards.items())
-    lines = ["", paint.red(f"{printable(job.name)}: {failure.cause}")]
-    lines += [f"  {detail}" for detail in failure.details]
+    lines = ["", *paint.fold(paint.red(f"{printable(job.name)}: {failure.cause}"), "  ")]
+    lines += [line for detail in failure.details for line in paint.fold(f"  {detail}", "    ")]
     if values:
-        lines.append(f"  {'wildcards':<10} {values}")
+        lines += paint.fold(f"  {'wildcards':<10} {values}", " " * 13)
     if failure.command is not None:
         first, *rest = failure.command.strip("\n").split("\n")
         lines.append(f"  {'command':<10} {printable(first)}")

@@ -37,7 +37,7 @@ class Rounds(Live):
     def trouble(self, error: BtError) -> None:
         """Why there is no build: the Taskfile is broken, or something is missing."""
         self.close()
-        lines = render_error(error, self._paint)
+        lines = render_error(error, self._pen())
         if lines != self._trouble:  # it is told once, however often it is met
             self._trouble = lines
             self._write(*lines)
@@ -50,7 +50,7 @@ class Rounds(Live):
             super().summary(counts, seconds, code)
         for job in still if self._said else ():
             cause = job.failure.cause if job.failure is not None else "failed"
-            self._write(f"{self._paint.red('still failed')}  {printable(job.name)}  {cause}")
+            self._tell(f"{self._paint.red('still failed')}  {printable(job.name)}  {cause}", " " * 14)
 
     def waiting(self, files: int, directories: int, keys: str) -> None:
         """Nothing is to be done until something changes."""

@@ -25,15 +25,15 @@ def render_status(
         words = [
             colours.get(state, paint.green)(f"{counts[state]} {state}") for state in STATES if counts[state]
         ]
-        lines.append(f"{task:<{width}}  {', '.join(words)}")
+        lines += paint.fold(f"{task:<{width}}  {', '.join(words)}", " " * (width + 2))
     if not table:
         lines.append("no jobs")
     if holder is not None:
         since = f", for {duration(holder.age)}" if holder.pid else ""
-        lines.append(f"under way: `{printable(holder.command)}` (pid {holder.pid}{since})")
+        lines += paint.fold(f"under way: `{printable(holder.command)}` (pid {holder.pid}{since})", "  ")
     elif last is not None and last.ended is not None:
         ago = duration(max(0.0, time.time() - last.ended))
-        lines.append(f"last build: number {last.number}, {ago} ago, exit code {last.exit_code}")
+        lines += paint.fold(f"last build: number {last.number}, {ago} ago, exit code {last.exit_code}", "  ")
     elif last is not None:
         lines.append(f"last build: number {last.number}, which was cut short")
     return lines

@@ -45,9 +45,10 @@ def render_tasks(taskfile: Taskfile, paint: Paint, *, everything: bool, verbose:
             group = spec.group
             lines += [""] * bool(lines) + [paint.bold(printable(group))]
         indent = "  " if group else ""
-        lines.append(f"{indent}{_headline(spec, width, paint)}".rstrip())
+        beside = " " * (len(indent) + width + 2)
+        lines += paint.fold(f"{indent}{_headline(spec, width, paint)}".rstrip(), beside)
         if verbose and (flow := _flow(spec)):
-            lines.append(f"{indent}{'':<{width}}  {paint.dim(flow)}")
+            lines += paint.fold(f"{beside}{paint.dim(flow)}", beside)
     return lines
 
 

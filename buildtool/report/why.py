@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 import re
-import textwrap
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from buildtool.fingerprint import Fresh, Item, Maybe, Reason, Stale, Verdict
+from buildtool.report.layout import fold
 from buildtool.report.paint import Paint
 from buildtool.report.reasons import describe
 from buildtool.state.records import HistoryRecord, JobRecord
@@ -18,6 +18,8 @@ from buildtool.text import count, duration, printable, size
 
 WORDY = ("command", "shell")  # kinds of items whose words are compared
 LINES = 12  # of a text shown in full
+_WIDEST = 93  # columns of a list of many words
+_BESIDE = " " * 13  # where the values of facts stand
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +53,19 @@ def _stale(job: Explained, paint: Paint, indent: str) -> list[str]:
     if isinstance(verdict, Stale):
         lines.append(f"{indent}{name} {paint.yellow('will run')}:")
         for reason in verdict.reasons:
-            lines.append(f"{indent}  {describe(reason)}")
+            lines += paint.fold(f"{indent}  {describe(reason)}", indent + " " * 4)
             lines += [f"{indent}    {line}" for line in _difference(reason, paint)]
         if job.record is not None and job.record.runs > 1:
-            lines.append(f"{indent}  {paint.dim(f'ran {_runs(job, job.record)}')}")
+            lines += paint.fold(f"{indent}  {paint.dim(f'ran {_runs(job, job.record)}')}", indent + " " * 4)
         if any(reason.kind == "code" for reason in verdict.reasons):
-            lines += [f"{indent}  {line}" for line in _remarks(job)]
+            lines += [
+                part for line in _remarks(job) for part in paint.fold(f"{indent}  {line}", indent + " " * 4)
+            ]
     elif isinstance(verdict, Maybe):
         first = printable(verdict.causes[0])
         more = f" and {count(len(verdict.causes) - 1, 'other job')}" if len(verdict.causes) > 1 else ""
-        lines.append(f"{indent}{name} {paint.cyan('may run')}: it depends on what {first}{more} will make")
+        because = f"it depends on what {first}{more} will make"
+        lines += paint.fold(f"{indent}{name} {paint.cyan('may run')}: {because}", indent + " " * 4)
     for cause in job.causes:
         lines += _stale(cause, paint, indent + "  ")
     return lines
@@ -143,7 +148,7 @@ def _fresh(job: Explained, paint: Paint, now: float) -> list[str]:
         facts.append(("drift", f"the machine that ran it differed: {printable(record.drift)}"))
     if job.history and job.history[0].reasons:
         facts.append(("because", "; ".join(printable(r) for r in job.history[0].reasons)))
-    lines += [f"  {label:<10} {text}" for label, text in facts]
+    lines += [line for label, text in facts for line in paint.fold(f"  {label:<10} {text}", _BESIDE)]
     return lines + _items(record.fingerprint.items, job, paint)
 
 
@@ -155,16 +160,17 @@ def _runs(job: Explained, record: JobRecord) -> str:
     return f"{count(record.runs, 'time')}{why}"
 
 
-def _code(job: Explained) -> list[str]:
+def _code(job: Explained, paint: Paint) -> list[str]:
     """What a job's code consists of."""
     names = [printable(part.name) for part in job.code if part.kind == "code"]
     packages = [
         f"{printable(part.name)} {part.text or ''}".rstrip() for part in job.code if part.kind == "package"
     ]
-    lines = [f"  {'code':<10} {line}" for line in textwrap.wrap(", ".join(names), 80, break_on_hyphens=False)]
+    width = min(_WIDEST, paint.width or _WIDEST)
+    lines = fold(f"  {'code':<10} {', '.join(names)}", width, _BESIDE) if names else []
     if packages:
-        lines.append(f"  {'packages':<10} {', '.join(packages)}")
-    return lines + [f"  {'':<10} {line}" for line in _remarks(job)]
+        lines += fold(f"  {'packages':<10} {', '.join(packages)}", width, _BESIDE)
+    return lines + [part for line in _remarks(job) for part in paint.fold(f"{_BESIDE}{line}", _BESIDE)]
 
 
 def _remarks(job: Explained) -> list[str]:
@@ -177,12 +183,12 @@ def _items(items: Sequence[Item], job: Explained, paint: Paint) -> list[str]:
     lines = []
     for item in items:
         if item.kind == "code" and job.code:
-            lines += _code(job)
+            lines += _code(job, paint)
         elif item.kind == "output":
-            lines.append(f"  {item.kind:<10} {printable(item.name)}")
+            lines += paint.fold(f"  {item.kind:<10} {printable(item.name)}", _BESIDE)
         elif item.kind in ("input", "need", "found", "track.file"):
             value = item.digest[:13] if item.digest is not None else "missing"
-            lines.append(f"  {item.kind:<10} {printable(item.name)}  {paint.dim(value)}")
+            lines += paint.fold(f"  {item.kind:<10} {printable(item.name)}  {paint.dim(value)}", _BESIDE)
         else:
             text = (item.text or "").split("\n")
             name = f"{printable(item.name)} = " if item.name else ""

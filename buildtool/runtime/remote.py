@@ -134,7 +134,7 @@ def _run(
         )
         kept = [name for name, pieces in contents.items() if _keep(place, batch["names"][name], pieces)]
     except OSError as error:  # a full disk: another machine may have room
-        text = f"{title} cannot write down what is sent to it: {error.strerror or error}"
+        text = f"{title} cannot write down what is sent to it: {str(error.strerror or error).lower()}"
         return [_answer(job, error=text, lacking=True) for job in batch["jobs"]]
     runs = [_Run(job, place, emit, tuple(batch["at_start"])) for job in batch["jobs"]]
     for this in runs:

@@ -28,7 +28,7 @@ def unwritable(path: str, error: OSError) -> StateError:
     """The error for a state file or folder that cannot be written."""
     return StateError(
         f"cannot write to `{shown(path)}`",
-        facts=(("cause", error.strerror or str(error)),),
+        facts=(("cause", (error.strerror or str(error)).lower()),),
         hint="make the project folder writable and check the space left on its disk; "
         "`bt list`, `bt why` and `bt build --dry-run` work without writing",
     )

@@ -213,7 +213,7 @@ def _trouble(path: str, error: OSError) -> StateError:
         return unwritable(path, error)
     return StateError(
         f"the file system of `{shown(path)}` has no locks",
-        facts=(("cause", error.strerror or str(error)),),
+        facts=(("cause", (error.strerror or str(error)).lower()),),
         hint="move the project to a local disk, or mount this one with locks (NFS: without `nolock`)",
     )
 

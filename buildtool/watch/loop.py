@@ -315,7 +315,7 @@ class Watch:
             if attempt.work is not None:
                 report = build.report(known, look)
                 again = self._services.start(known.key, report, look.items, attempt.work)
-                self.screen.note(f"{known.name} {'begins anew' if again else 'is up'}")
+                self.screen.note(f"`{printable(known.name)}` {'begins anew' if again else 'is up'}")
 
     # -- while a build waits (see `Attendant`) ---------------------------------------------------------------
 
@@ -347,7 +347,8 @@ class Watch:
             elif isinstance(event, Ended):
                 how = f"exit code {event.code}" if event.signal is None else f"signal {event.signal}"
                 self.screen.warning(
-                    f"{report.name} has ended ({event.error or how}); it is started again when what it reads changes"
+                    f"`{printable(report.name)}` has ended ({event.error or how}); "
+                    "it is started again when what it reads changes"
                 )
 
     def _attend_executor(self) -> None:

@@ -152,8 +152,13 @@ def test_all_errors_at_once(project: Project) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "fragment"),
     [
-        (["buidl"], 2, "Did you mean `build`"),
-        (["build", "--froce"], 2, "--force"),
+        (["buidl"], 2, "error: no such command `buidl`\n  hint: did you mean `build`?"),
+        (["build", "--froce"], 2, "error: no such option `--froce`\n  hint: did you mean `--force`?"),
+        (["build", "--zzz"], 2, "hint: `bt build --help` tells what there is"),
+        (["build", "-j", "0"], 2, "error: invalid value for `-j` / `--jobs`: 0 is not a number from 1 on\n"),
+        (["build", "-j", "many"], 2, "`many` is not a whole number\n"),
+        (["graph", "--format", "pdf"], 2, "`pdf` is not one of `text`, `dot`, `mermaid`, `json`, `html`\n"),
+        (["why"], 2, "error: missing argument `TARGETS...`\n"),
         (["build", "ot"], 3, "did you mean `out`"),
         (["build", "--", "x"], 2, "{args}"),
         (["-C", "nowhere", "build"], 2, "not a directory"),
@@ -209,7 +214,7 @@ def test_exit_0_without_outputs_names_what_was_written(project: Project) -> None
         "missing: o/a.txt",
         "missing: o/b.txt",
         "it wrote instead: o/a.text",
-        "did you mean o/a.text?",
+        "did you mean `o/a.text`?",
     ]
 
 
@@ -511,7 +516,7 @@ def test_a_missing_source_does_not_stop_a_look_at_the_rest(project: Project) -> 
     project.write("in", "x")
     run = project.look("status")
     assert run.out.startswith("t  1 stale\nu  1 stale\n")
-    assert run.err == "missing: `gone`: no such file, and no task makes it\n"
+    assert run.err == "warning: `gone`: no such file, and no task makes it\n"
     assert project.look("why", "out").out == "t will run:\n  never built here\n"
     assert "it will fail: `gone`: no such file" in project.look("why", "u").out
     assert project.look("build", "-n", code=3).err.count("error") == 1

@@ -48,10 +48,10 @@ def test_one_build(project: Project) -> None:
     project.remove("in/bad")
     project.build()
     assert lines(project.look("history", "1").out) == [
-        "ended result job took because",
-        "WHEN ran up A TIME never built here",
+        "ended result took job because",
+        "WHEN ran TIME up A never built here",
     ]
-    assert lines(project.look("history", "3").out)[1:] == ["WHEN ran up A TIME input in/A changed"]
+    assert lines(project.look("history", "3").out)[1:] == ["WHEN ran TIME up A input in/A changed"]
     project.build()
     assert project.look("history", "4").err == "every job was fresh\n"
     run = project.look("history", "9", code=2)
@@ -62,8 +62,8 @@ def test_one_build(project: Project) -> None:
 def test_one_job(project: Project) -> None:
     built(project)
     assert lines(project.look("history", "out/bad").out) == [
-        "build ended result job took because",
-        "2 WHEN failed up bad TIME never built here",
+        "build ended result took job because",
+        "2 WHEN failed TIME up bad never built here",
     ]
     assert len(project.look("history", "up").out.splitlines()) == 3
     assert "no task makes `nope`" in project.look("history", "nope", code=3).err

@@ -13,7 +13,7 @@ from support.project import Project
 def test_the_start_can_be_built(project: Project) -> None:
     run = project.bt("init")
     assert run.code == 0
-    assert run.out.startswith("wrote Taskfile.toml\n")
+    assert run.out.startswith("wrote `Taskfile.toml`\n")
     assert project.look("check").out == "Taskfile.toml: 4 tasks, 5 jobs, nothing wrong\n"
     assert project.build().ran == ["greet Ada", "greet Grace", "letter", "test"]
     assert project.read("letter.md") == "Hello, Ada\nHello, Grace\n"
@@ -52,4 +52,4 @@ def test_schema_into_a_file(project: Project) -> None:
     run = project.bt("schema", "--output", "schema.json")
     assert (run.code, run.out) == (0, "")
     assert json.loads(project.read("schema.json"))["title"] == "Taskfile.toml"
-    assert "cannot write `no/where`" in project.look("schema", "-o", "no/where", code=2).err
+    assert "cannot write `no/where`" in project.look("schema", "-o", "no/where", code=5).err

@@ -94,7 +94,7 @@ def test_what_it_wrote_elsewhere_stays_there(project: Project) -> None:
     """)
     run = project.bt("build")
     assert run.code == 1
-    assert "did you mean out/y?" in run.finished["a"]["details"]
+    assert "did you mean `out/y`?" in run.finished["a"]["details"]
     assert not project.exists("out/y")
 
 

@@ -541,7 +541,7 @@ def test_a_hidden_variable_is_named_when_it_is_missed(project: Project) -> None:
     """)
     run = project.bt("build", env={"HIDDEN": "h"})
     assert run.code == 1
-    assert "$HIDDEN is set here but not passed to jobs" in run.finished["t"]["details"][0]
+    assert "`$HIDDEN` is set here but not passed to jobs" in run.finished["t"]["details"][0]
 
 
 def test_cwd_makes_paths_relative_to_it(project: Project) -> None:

@@ -30,7 +30,7 @@ def test_what_does_not_fit_is_told_and_leaves_nothing(project: Project, own_clus
         resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (1_000_000, endless))
     run = project.bt("build")
     assert run.code == 1, run.out + run.err
-    assert "cannot write down what is sent to it: File too large" in run.out + run.err
+    assert "cannot write down what is sent to it: file too large" in run.out + run.err
     assert "tcp://" in run.out + run.err
     assert not [path for path in own_cluster.folder.rglob("bt/*") if path.is_file()]
     for worker in own_cluster.workers:

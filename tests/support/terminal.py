@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -20,6 +21,34 @@ import pyte
 from support.project import BT, Project, clean_environment
 
 PATIENCE = 60.0  # seconds until something must be seen
+_COLOURS = {"red": "31", "green": "32", "brown": "33", "cyan": "36"}
+_FAINT = re.compile(rb"\x1b\[2m")  # the screen does not know it, and nothing here is in italics
+
+
+def seen(raw: bytes, columns: int, rows: int, *, colour: bool) -> str:
+    """What is left on a screen of that size once all this was written to it, with what has scrolled out of it."""
+    screen = pyte.HistoryScreen(columns, rows, history=100_000)
+    pyte.ByteStream(screen).feed(_FAINT.sub(b"\x1b[3m", raw))
+    lines = [*screen.history.top, *(screen.buffer[row] for row in range(rows))]
+    return "\n".join(_line(line, columns, colour=colour) for line in lines).rstrip("\n") + "\n"
+
+
+def _line(cells: Mapping[int, pyte.screens.Char], columns: int, *, colour: bool) -> str:
+    """A line of a screen without the blanks at its end; where the colour changes, as it is written to a terminal."""
+    text, gap, now = "", "", ""
+    for at in range(columns):
+        cell = cells[at]
+        if cell.data == " ":  # its colour cannot be seen
+            gap += " "
+            continue
+        codes = ["1"] * cell.bold + ["2"] * cell.italics
+        codes += [] if cell.fg == "default" else [_COLOURS[cell.fg]]
+        wanted = ";".join(codes) if colour else ""
+        if wanted != now:
+            text += "\x1b[0m" * bool(now) + gap + (f"\x1b[{wanted}m" if wanted else "")
+            now, gap = wanted, ""
+        text, gap = text + gap + cell.data, ""
+    return text + "\x1b[0m" * bool(now)
 
 
 class Terminal:

@@ -163,7 +163,7 @@ def test_a_running_job_whose_input_changes_begins_anew_and_the_others_go_on(proj
             (project.folder / f"go.{name}").write_text("x\n")
         run = Run(0, "", "", watch.until("summary"))
         assert run.ran == ["slow a", "slow b"]
-        assert any("slow a begins anew: in/a changed" in text for text in run.warnings)
+        assert any("`slow a` begins anew: `in/a` changed" in text for text in run.warnings)
         assert project.read("out/a") == "2"
         assert len(project.read("pids").split()) == len(first) + 1
 
@@ -283,7 +283,7 @@ def test_a_service_that_ends_is_told_of_and_started_when_something_changes(site:
     site.taskfile(SERVE.replace("sleep 1000 & wait", "exit 3"))
     with Watching(site, "web") as watch:
         served(site)
-        while "web has ended (exit code 3)" not in watch.until("warning")[-1]["text"]:
+        while "`web` has ended (exit code 3)" not in watch.until("warning")[-1]["text"]:
             pass
         site.write("in", "2")
         served(site)
