@@ -70,9 +70,8 @@ class Outside(Remembered):
                     stderr=errors,
                 )
             except OSError as error:
-                raise TaskfileError(
-                    f"`{self._shell}` cannot be started: {(error.strerror or str(error)).lower()}"
-                ) from error
+                cause = (error.strerror or str(error)).lower()
+                raise TaskfileError(f"`{self._shell}` cannot be started: {cause}") from error
             with process, process.stdout or source as printed:
                 while chunk := printed.read(1 << 20):
                     state.update(chunk)
@@ -100,6 +99,5 @@ class Outside(Remembered):
         except subprocess.TimeoutExpired as error:
             raise TaskfileError(f"`{text}` did not end within {PATIENCE:.0f} s") from error
         except OSError as error:
-            raise TaskfileError(
-                f"`{self._shell}` cannot be started: {(error.strerror or str(error)).lower()}"
-            ) from error
+            cause = (error.strerror or str(error)).lower()
+            raise TaskfileError(f"`{self._shell}` cannot be started: {cause}") from error

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from support.project import BT, Project, clean_environment
+from support.terminal import Terminal
 
 TASKFILE = """
     [vars]
@@ -278,3 +281,85 @@ def test_a_shell_that_asks_for_nonsense_is_not_told_of_it(project: Project) -> N
     for asked in ("bash_complete", "bash_rubbish", "nosuch_complete", "x"):
         process = project.start("build", env=clean_environment() | {"_BT_COMPLETE": asked})
         assert (*process.communicate(timeout=60), process.returncode) == ("", "", 0)
+
+
+SHELLS = """
+    [executors.farm]
+    backend = "threads"
+    [tasks.count]
+    desc = "Count: 'each', and all"
+    inputs = "raw/{s}.txt"
+    outputs = "build/{s}.n"
+    run = "true"
+    [tasks.report]
+    inputs = "build/*.n"
+    outputs = "out/report.html"
+    run = "true"
+"""
+
+
+@pytest.fixture
+def on_path(project: Project) -> Project:
+    """A project with `bt` as a command in `bin/`."""
+    project.taskfile(SHELLS)
+    for name in ("A", "B", "a b", "$(touch PWNED)"):
+        project.write(f"raw/{name}.txt", "")
+    project.write("bin/bt", f'#!/bin/sh\nexec {" ".join(BT)} "$@"\n').chmod(0o755)
+    return project
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="no fish is installed")
+def test_fish_completes(on_path: Project) -> None:
+    def told(line: str) -> list[str]:
+        done = subprocess.run(
+            ["fish", "--no-config", "-c", "_BT_COMPLETE=fish_source bt | source; complete -C $argv[1]", line],
+            cwd=on_path.folder,
+            env=clean_environment() | {"PATH": f"{on_path.folder}/bin:{os.environ['PATH']}"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.stderr, done.returncode) == ("", 0)
+        return done.stdout.splitlines()
+
+    words = [line.split("\t")[0] for line in told("bt build ")]
+    assert sorted(words) == ["build/A.n", "build/B.n", "count", "out/report.html", "report"]
+    assert told("bt why build/") == ["build/A.n", "build/B.n"]
+    assert [line.split("\t")[0] for line in told("bt build rep")] == ["report"]
+    assert told("bt build -e f") == ["farm"]
+    assert told("bt hist")[0].split("\t") == ["history", "show past builds"]
+    assert told("bt log co")[0].startswith("count\tCount: 'each'")
+    assert not on_path.exists("PWNED")
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="no zsh is installed")
+def test_zsh_completes(on_path: Project) -> None:
+    path = f"{on_path.folder}/bin:{os.environ['PATH']}"
+    with Terminal(on_path, env={"PATH": path, "PS1": "> "}, program=("zsh", "-f", "-i")) as terminal:
+
+        def enter(line: str) -> None:
+            terminal.press(f"{line}\r".encode())
+
+        def typed(line: str, *words: str) -> list[str]:
+            """What is seen once the words are, after the line and a tab; the line is taken away again."""
+            terminal.press(f"{line}\t".encode())
+            lines = terminal.until(lambda lines: all(word in "\n".join(lines) for word in words))
+            terminal.press(b"\x15")
+            enter("clear; echo cleared")
+            terminal.until(lambda lines: "cleared" in lines)
+            return lines
+
+        enter("autoload -U compinit && compinit -D -u; echo ready $((6 * 7))")
+        terminal.until(lambda lines: "ready 42" in lines)
+        enter('eval "$(_BT_COMPLETE=zsh_source bt)"; clear; echo begun $((6 * 7))')
+        terminal.until(lambda lines: "begun 42" in lines)
+        lines = typed("bt build ", "out/report.html", "build/B.n")
+        assert re.search(r"^count +-- Count: 'each', and all$", "\n".join(lines), re.MULTILINE)
+        assert "$(touch" not in "".join(lines)
+        typed("bt why build/", "build/A.n", "build/B.n")
+        typed("bt build rep", "> bt build report")
+        typed("bt build -e f", "> bt build -e farm")
+        typed("bt hist", "> bt history")
+        enter("exit")
+        terminal.end()
+    assert not on_path.exists("PWNED")

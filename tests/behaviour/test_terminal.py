@@ -166,3 +166,22 @@ def test_nothing_is_drawn_where_nothing_is_to_do(project: Project) -> None:
         lines = terminal.end()
         assert b"\x1b" not in terminal.raw
         assert lines[0].startswith("3 fresh in ")
+
+
+def test_a_large_file_that_is_read_is_seen(project: Project) -> None:
+    project.taskfile('[tasks.a]\ninputs = "large"\noutputs = "out"\nrun = "touch {output}"\n')
+    with open(project.folder / "large", "wb") as file:
+        file.truncate(1 << 37)  # nothing but a hole, and nobody reads as much in no time
+
+    def read(lines: list[str]) -> str:
+        return "".join(re.findall(r"^  reading large: ([\d.]+ [kMG]B) of 137 GB$", "\n".join(lines), re.M))
+
+    with Terminal(project, "build") as terminal:
+        before = read(terminal.until(lambda lines: bool(read(lines))))
+        lines = terminal.until(lambda lines: read(lines) not in ("", before))
+        assert "0 of 1 job" in lines[0]
+        terminal.press(b"\x03")
+        lines = terminal.end()
+        assert terminal.code == 130
+        assert lines[-1].startswith("interrupted: ")
+        assert not read(lines)

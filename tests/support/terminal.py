@@ -12,7 +12,7 @@ import signal
 import struct
 import termios
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -52,7 +52,7 @@ def _line(cells: Mapping[int, pyte.screens.Char], columns: int, *, colour: bool)
 
 
 class Terminal:
-    """`bt` with some words in a terminal of its own. `raw`: all that was written to it."""
+    """`bt` (or another program) with some words in a terminal of its own. `raw`: all that was written to it."""
 
     def __init__(
         self,
@@ -61,6 +61,7 @@ class Terminal:
         columns: int = 80,
         rows: int = 24,
         env: Mapping[str, str] | None = None,
+        program: Sequence[str] = BT,
     ) -> None:
         environment = clean_environment() | {"TERM": "xterm-256color"} | dict(env or {})
         del environment["COLUMNS"]  # the window has a size of its own
@@ -71,7 +72,7 @@ class Terminal:
         if not self.pid:
             os.chdir(project.folder)
             fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-            os.execve(BT[0], [*BT, *words], environment)  # noqa: S606  just what a terminal does
+            os.execvpe(program[0], [*program, *words], environment)  # noqa: S606  just what a terminal does
         self.code: int | None = None
 
     def __enter__(self) -> Self:
