@@ -76,6 +76,10 @@ SHARE = 0.02  # of the time that these may take, at most
 CHECKS = 50  # jobs looked at between two looks at what is running
 
 
+class _SignalledError(Exception):
+    """A signal has come while a large file was read."""
+
+
 class Options(NamedTuple):
     """How to build."""
 
@@ -207,6 +211,7 @@ class Build:
     _took: dict[str, tuple[int, float]] = field(
         default_factory=dict
     )  # by task: runs and their seconds, in all
+    _is_looking: bool = False  # a job is looked at, and nothing is lost if that is broken off
     _faults: set[ExitCode] = field(default_factory=set)  # what the jobs failed of
 
     def rests(self) -> int | None:
@@ -264,7 +269,7 @@ class Build:
         if self.again is not None:
             self._take_over(self.again)
         self._expected = self.state.durations()
-        self.project.disk.watcher = self.reporter.reading if self.reporter.is_watched else None
+        self.project.disk.watcher = self._reading
         self.plan = Plan(
             self._prerequisites,
             self._resources,
@@ -381,7 +386,7 @@ class Build:
         """Carry out what the plan wants; checks are many, so they are broken off now and then."""
         starts: list[Attempt] = []
         for _ in range(CHECKS):
-            if not self._todo:
+            if not self._todo or self.signals.pending:
                 break
             match self._todo.popleft():
                 case Check(job, demanded):
@@ -455,17 +460,23 @@ class Build:
                 return
             job = self.project.graph_jobs[job.id]
             with self._span(job.name, "look"):
+                self._is_looking = True
                 look = self.checker.look(job, demanded=demanded)
             unmet = look.requires or look.absent
             if self.again is not None and job.id in self.again.serving and not unmet:
                 self.again.looks[job.id] = look
                 self._tell(Checked(job.id, Fresh()))
                 return
+        except _SignalledError:
+            self._todo.appendleft(Check(job.id, demanded))
+            return
         except BtError as error:
             if isinstance(error, StateError) and not isinstance(error, DiskError):
                 raise
             self._broken_job(job, error)
             return
+        finally:
+            self._is_looking = False
         if look.requires:
             self._want_more(look.requires)
             self._tell(Grown(job.id, look.requires))
@@ -493,6 +504,12 @@ class Build:
             else:
                 self._came_out(job, look, Status.FRESH)
         self._tell(Checked(job.id, look.verdict, () if self.options.only else look.absent))
+
+    def _reading(self, path: str, done: int, whole: int) -> None:
+        """So much of a large file was read. One that is only looked at can be left when a signal comes."""
+        self.reporter.reading(path, done, whole)
+        if self._is_looking and self.signals.pending:
+            raise _SignalledError
 
     def _grow(self, job: Job) -> frozenset[JobId]:
         """Fill in what a job reads now that more is known; the jobs it must wait for once more."""

@@ -72,6 +72,17 @@ def test_the_graph_and_the_timeline_are_drawn(samples: Project) -> None:
     assert "critical path" in texts(dom(path, "slowest"))
 
 
+@pytest.mark.parametrize("width", [1200, 600])
+def test_every_time_of_the_axis_is_whole(project: Project, width: int) -> None:
+    # The last time stands at the very end of the build, or nearly so.
+    project.taskfile("[tasks.a]\noutputs = 'a'\nrun = 'sleep 0.51; touch {output}'\n")
+    assert project.bt("build").code == 0
+    found = re.search(r'data-axis="(\d+) of (\d+)"', dom(page(project), "timeline", width))
+    assert found is not None
+    assert found[1] == found[2]
+    assert int(found[1]) >= 3
+
+
 def test_nothing_is_asked_of_the_network(samples: Project) -> None:
     text = page(samples).read_text()
     assert not re.search(r"(?:src|href)\s*=|@import|url\(|fetch\(|XMLHttpRequest", text)

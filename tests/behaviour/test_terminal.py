@@ -168,20 +168,24 @@ def test_nothing_is_drawn_where_nothing_is_to_do(project: Project) -> None:
         assert lines[0].startswith("3 fresh in ")
 
 
-def test_a_large_file_that_is_read_is_seen(project: Project) -> None:
+def test_a_large_file_that_is_read_is_seen_and_can_be_left(project: Project) -> None:
     project.taskfile('[tasks.a]\ninputs = "large"\noutputs = "out"\nrun = "touch {output}"\n')
     with open(project.folder / "large", "wb") as file:
         file.truncate(1 << 37)  # nothing but a hole, and nobody reads as much in no time
+    seen = re.compile(r"  reading large: ([\d.]+ [kMG]B) of 137 GB")
 
-    def read(lines: list[str]) -> str:
-        return "".join(re.findall(r"^  reading large: ([\d.]+ [kMG]B) of 137 GB$", "\n".join(lines), re.M))
+    def read(lines: list[str]) -> list[str]:
+        return [found[1] for line in lines if (found := seen.fullmatch(line))]
 
     with Terminal(project, "build") as terminal:
         before = read(terminal.until(lambda lines: bool(read(lines))))
-        lines = terminal.until(lambda lines: read(lines) not in ("", before))
+        lines = terminal.until(lambda lines: read(lines) not in ([], before))
         assert "0 of 1 job" in lines[0]
         terminal.press(b"\x03")
         lines = terminal.end()
         assert terminal.code == 130
-        assert lines[-1].startswith("interrupted: ")
-        assert not read(lines)
+        assert lines == [lines[-1]]
+        assert lines[0].startswith("interrupted: ")
+        told = re.findall(rb"reading large: ([\d.]+) GB", terminal.raw)
+        assert all(float(much) < 100 for much in told)  # the rest was not read
+    assert not project.exists("out")

@@ -11,7 +11,7 @@ from urllib.parse import quote
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
-def dom(page: Path, view: str = "") -> str:
+def dom(page: Path, view: str = "", width: int = 1200) -> str:
     """The document as it is once its scripts have run, with this behind the `#` of its address. No error was thrown."""
     assert CHROMIUM is not None, "no Chromium is installed"
     done = subprocess.run(
@@ -19,7 +19,7 @@ def dom(page: Path, view: str = "") -> str:
             CHROMIUM,
             *("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"),
             *(
-                "--window-size=1200,800",
+                f"--window-size={width},800",
                 "--virtual-time-budget=5000",
                 "--host-resolver-rules=MAP * ~NOTFOUND",
             ),
