@@ -132,7 +132,7 @@ def run(arguments: list[str], glimpse: Glimpse | None = None) -> int:
         code = ExitCode.CLOSED
     except (BtError, OSError) as error:
         with contextlib.suppress(OSError, ValueError):
-            tell(error if isinstance(error, BtError) else refused(error))
+            tell(error if isinstance(error, BtError) else refused(error), _colour(arguments))
         code = ExitCode.STATE
     _close_streams()
     return int(code)
@@ -144,14 +144,14 @@ def _run(arguments: list[str], glimpse: Glimpse | None) -> int:
     try:
         result: Any = bt.main(arguments, prog_name="bt", standalone_mode=False, obj=glimpse)
     except BtError as error:
-        tell(error)
+        tell(error, _colour(arguments))
         return int(error.exit_code)
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.Abort:
         return int(ExitCode.INTERRUPTED)
     except click.ClickException as error:
-        tell(wrong_use(error))
+        tell(wrong_use(error), _colour(arguments))
         return int(ExitCode.USAGE)
     except KeyboardInterrupt:
         return int(ExitCode.INTERRUPTED)
@@ -199,12 +199,21 @@ def _open_streams() -> None:
             setattr(sys, name, io.TextIOWrapper(io.FileIO(os.devnull, "w")))
 
 
-def tell(error: BtError) -> None:
+def _colour(arguments: list[str]) -> str:
+    """What `--color` says, also where the rest is not understood."""
+    words = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        if word.startswith("--color=") or word == "--color":
+            return word.partition("=")[2] or following
+    return "auto"
+
+
+def tell(error: BtError, colour: str = "auto") -> None:
     """Show an error on standard error."""
     from buildtool.report.paint import Paint, wants_colour, width_of
     from buildtool.report.problems import render_error
 
-    paint = Paint(wants_colour("auto", sys.stderr.isatty(), os.environ), width_of(sys.stderr))
+    paint = Paint(wants_colour(colour, sys.stderr.isatty(), os.environ), width_of(sys.stderr))
     with contextlib.suppress(OSError):  # its own trouble is told when the error is
         sys.stdout.flush()
     lines = render_error(error, paint)

@@ -177,6 +177,14 @@ def test_wrong_use(project: Project, words: list[str], code: int, fragment: str)
     assert "Traceback" not in run.err
 
 
+@pytest.mark.parametrize("words", [["--color", "always"], ["--color=always"], ["--color", "never"], []])
+def test_the_colours_of_an_error_are_chosen(project: Project, words: list[str]) -> None:
+    for wrong in ("build", "--nonsense"):
+        run = project.bt_plainly(*words, wrong)
+        assert run.code == 2
+        assert ("\x1b[31merror:" in run.err) is (words[-1:] in (["always"], ["--color=always"]))
+
+
 def test_no_is_an_answer(project: Project) -> None:
     project.write("Taskfile.toml", RULE)
     project.write("in", "x")
