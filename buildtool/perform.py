@@ -362,7 +362,7 @@ class Performer:
                 self.disk.forget(old)
                 self.state.forget_outputs([old])
                 self.project.disown(old)
-                attempt.notes.append(f"{printable(old)} was in the way: kept as {printable(place)}")
+                attempt.notes.append(f"`{printable(old)}` was in the way: kept as `{printable(place)}`")
 
     def _clear_depfile(self, attempt: Attempt, path: str) -> None:
         """With `keep`: what stands in the place of the dependency file is somebody's, unless a killed run left it."""
@@ -494,7 +494,7 @@ class Performer:
                 self.put_back(attempt)
                 return Outcome(Status.FAILED, self._failures.describe(attempt.job, attempt.command, cause))
             attempt.repeats += 1
-            attempt.notes.append(f"{printable(changed)} changed while it ran; running once more")
+            attempt.notes.append(f"`{printable(changed)}` changed while it ran; running once more")
             self.put_back(attempt)
             return Outcome(Status.RAN, again=True)
         if self.project.renderer.task(attempt.job).spec.keep:
@@ -723,7 +723,7 @@ class Performer:
 
     def _kept_note(self, attempt: Attempt, path: str, place: str) -> str:
         why = "was edited" if path in attempt.look.edited else "was not made by bt"
-        return f"{printable(path)} {why}: kept as {printable(place)}"
+        return f"`{printable(path)}` {why}: kept as `{printable(place)}`"
 
     def sweep(self) -> None:
         """Remove old outputs that are not needed any more; the state must have been committed before."""

@@ -44,6 +44,8 @@ def cut_front(text: str, columns: int) -> str:
 
 def fold(text: str, width: int | None, indent: str = "") -> list[str]:
     """Lines of at most `width`, all but the first behind `indent`, of which half a line is used at most."""
+    if "\n" in text:
+        return [line for part in text.split("\n") for line in fold(part, width, _lead(part) + indent)]
     if width is None or (len(text) <= width and text.isascii()) or columns_of(text) <= width:
         return [text]
     least, indent = len(indent), indent[: width // 2]
@@ -57,6 +59,10 @@ def fold(text: str, width: int | None, indent: str = "") -> list[str]:
         else:
             line, used = line + blanks + word, begin + needed
     return [*lines, line]
+
+
+def _lead(text: str) -> str:
+    return text[: len(text) - len(text.lstrip(" "))]
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]], width: int | None = None) -> list[list[str]]:

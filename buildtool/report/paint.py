@@ -20,7 +20,7 @@ class Paint(NamedTuple):
 
     def fold(self, text: str, indent: str = "") -> list[str]:
         """The text in lines that fit, all but the first behind `indent`; paths and names stay whole."""
-        if self.width is None or (len(text) <= self.width and text.isascii()):
+        if self.width is None or (len(text) <= self.width and text.isascii() and "\n" not in text):
             return [text]
         from buildtool.report.layout import fold
 

@@ -452,8 +452,8 @@ def test_a_file_that_bt_did_not_make_is_kept(project: Project) -> None:
     project.write("in", "x\n")
     project.write("out", "mine\n")
     [note] = project.build().warnings
-    assert "out was not made by bt: kept as .bt/kept/" in note
-    assert project.read(note.rsplit("kept as ", 1)[1]) == "mine\n"
+    assert "`out` was not made by bt: kept as `.bt/kept/" in note
+    assert project.read(note.split("`")[-2]) == "mine\n"
 
 
 def test_a_newer_state_is_refused(project: Project) -> None:

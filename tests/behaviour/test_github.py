@@ -38,7 +38,7 @@ def test_a_warning_is_one(project: Project) -> None:
     project.build()
     project.write("a", "edited\n")
     run = project.bt_plainly("build", env=ENVIRONMENT)
-    assert run.out.startswith("::warning::a: a was edited: kept as .bt/kept/2/a\n")
+    assert run.out.startswith("::warning::`a`: `a` was edited: kept as `.bt/kept/2/a`\n")
 
 
 def test_mistakes_in_a_taskfile_are_marked_each_where_it_is(project: Project) -> None:

@@ -168,7 +168,7 @@ def test_a_file_of_the_users_among_a_glob_output_leaves_the_graph(project: Proje
     project.write("src.txt", "a c\n")
     run = project.build()
     assert run.ran == ["all", "split", "upper c"]
-    assert any("parts/z.txt was not made by bt: kept" in warning for warning in run.warnings)
+    assert any("`parts/z.txt` was not made by bt: kept" in warning for warning in run.warnings)
     assert project.read("all.txt") == "A\nC\n"
     assert project.build().ran == []
     project.write("parts/z.txt", "mine\n")

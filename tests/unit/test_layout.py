@@ -30,6 +30,7 @@ def test_nothing_is_lost_and_lines_fit(text: str, width: int, indent: int) -> No
         ("it took 12 min 3 s", 10, ["it took", "  12 min", "  3 s"]),
         ("ran        a/very/long/path", 20, ["ran        a/very/long/path"]),
         ("\x1b[32mran\x1b[0m one", 7, ["\x1b[32mran\x1b[0m one"]),
+        ("it differs:\n  one two three", 11, ["it differs:", "  one two", "    three"]),
         ("日本 日本", 9, ["日本 日本"]),
         ("日本 日本", 8, ["日本", "  日本"]),
     ],
