@@ -6,7 +6,7 @@ Pure: a board, a size and a time to lines. Knows neither terminals nor builds.
 from __future__ import annotations
 
 from buildtool.report.board import Board, Run
-from buildtool.report.layout import COLOURS, columns_of, cut
+from buildtool.report.layout import COLOURS, columns_of, cut, cut_front
 from buildtool.report.paint import Paint
 from buildtool.text import count, duration, printable, size
 
@@ -24,7 +24,7 @@ def render(
     runs = sorted(board.runs.values(), key=lambda run: run.began)
     lines = [
         _heading(board, width, now, paint, ascii_only=ascii_only),
-        *(paint.dim(cut(f"  {text}", width)) for text in _besides(board)),
+        *(paint.dim(cut(f"  {text}", width)) for text in _besides(board, width)),
     ]
     if len(runs) > min(SHOWN, room - len(lines)):
         lines += _by_task(runs, width, now, paint)
@@ -51,12 +51,14 @@ def _heading(board: Board, width: int, now: float, paint: Paint, *, ascii_only: 
     return f"{paint.green(full * part)}{paint.dim(empty * (columns - part))}  {painted}"
 
 
-def _besides(board: Board) -> list[str]:
-    """What goes on beside jobs."""
+def _besides(board: Board, width: int) -> list[str]:
+    """What goes on beside jobs; of a path that is too long, the end is told."""
     found = [board.doing] if board.doing else []
     if board.reading is not None:
         path, done, whole = board.reading
-        found.append(f"reading {printable(path)}: {size(done)} of {size(whole)}")
+        much = f"{size(done)} of {size(whole)}"
+        room = max(_SHORT, width - len(f"  reading : {much}"))
+        found.append(f"reading {cut_front(printable(path), room)}: {much}")
     return found
 
 

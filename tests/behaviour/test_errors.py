@@ -682,5 +682,5 @@ def test_a_file_of_old_gives_way_to_a_directory(project: Project) -> None:
     project.build()
     project.taskfile('[tasks.a]\noutputs = "p/f"\nrun = "touch p/f"\n')
     [note] = project.build().warnings
-    assert "p was in the way" in note
+    assert "`p` was in the way" in note
     assert project.build().ran == []
