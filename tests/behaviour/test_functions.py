@@ -855,9 +855,9 @@ def test_an_audit_names_what_is_not_declared(project: Project, executor: str) ->
     assert project.build("-e", executor).warnings == []
     warnings = project.build("-B", "--audit", "-e", executor).warnings
     assert warnings == [
-        'f: reads `b`, which is not declared: add "b" to `inputs` of `[tasks.f]`',
-        'f: writes `left`, which is not declared: add "left" to `outputs` of `[tasks.f]`',
-        'f: reads `ref.fa`, which is not declared: add "ref.fa" to `inputs` of `[tasks.f]`',
+        '`f`: reads `b`, which is not declared: add "b" to `inputs` of `[tasks.f]`',
+        '`f`: writes `left`, which is not declared: add "left" to `outputs` of `[tasks.f]`',
+        '`f`: reads `ref.fa`, which is not declared: add "ref.fa" to `inputs` of `[tasks.f]`',
     ]
 
 

@@ -188,7 +188,7 @@ def test_a_project_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(StateError) as caught:
         acquire(str(tmp_path / "file" / ".bt"), "bt build", True, refuse)
     assert caught.value.exit_code == ExitCode.STATE
-    assert dict(caught.value.facts)["cause"] == "Not a directory"
+    assert dict(caught.value.facts)["cause"] == "not a directory"
     assert caught.value.hint
 
 
