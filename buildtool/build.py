@@ -7,6 +7,7 @@ running, and given to the executor; when it has ended, its outcome goes to the s
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import select
 import time
@@ -252,6 +253,7 @@ class Build:
         self.number = self.state.begin_build(self.options.command)
         self.state.set_value("run", run)
         self.state.set_value("place", place_of(self.project.disk))
+        self.state.set_value("asked", self._asked())
         if self.state.value("salt") is None:
             self.state.set_value("salt", os.urandom(16).hex())
         self.state.commit()
@@ -289,6 +291,20 @@ class Build:
         self._count_consumers(jobs)
         self.reporter.planned(len(jobs), self.project.request.targets)
         self._todo += self.plan.add(jobs)
+
+    def _asked(self) -> str:
+        """What this build is asked for, for those who look on from another process."""
+        asked, options = self.project.request, self.options
+        told = {
+            "targets": asked.targets,
+            "folder": asked.folder,
+            "given": {**(asked.given or {})},
+            "args": asked.args,
+            "jobs": options.jobs,
+            "force": options.force,
+            "only": options.only,
+        }
+        return json.dumps(told, default=str)
 
     def _take_over(self, again: Again) -> None:
         """Go on where the last build of this process ended."""

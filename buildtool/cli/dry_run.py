@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable, Sequence
 
 from buildtool.cli.context import Context
 from buildtool.cli.printing import put, remark
@@ -11,7 +12,7 @@ from buildtool.errors import ExitCode, raise_all
 from buildtool.estimate import filled, shortest
 from buildtool.fingerprint import Maybe, Reason, Stale
 from buildtool.foresee import Forecast, foresee
-from buildtool.graph import JobId, Kind
+from buildtool.graph import Job, JobId, Kind
 from buildtool.paths import STATE
 from buildtool.project import Project, Request
 from buildtool.report.forecast import Foreseen, Times, render_forecast
@@ -62,25 +63,35 @@ def dry_run(
 def times(project: Project, forecast: Forecast, at_once: int) -> Times | None:
     """What the jobs will take, as learnt from their last runs; from others of their task, where there was none."""
     will, may = forecast.will(), forecast.may()
-    known = project.reader.durations()
-    if not known or not (will or may):
+    if not (will or may):
         return None
-    of_task: dict[str, list[float]] = {}
-    jobs = [project.graph_jobs[job] for job in (*will, *may)]
-    for job in jobs:
-        if job.key in known:
-            of_task.setdefault(job.task, []).append(known[job.key])
-    usual = {task: sum(found) / len(found) for task, found in of_task.items()}
-    seconds = {job.id: known.get(job.key, usual.get(job.task)) for job in jobs if job.kind is not Kind.GROUP}
-    waiters: dict[JobId, list[JobId]] = {}
-    for number in seconds:
-        for before in project.expander.graph.prerequisites(project.graph_jobs[number]):
-            waiters.setdefault(before, []).append(number)
+    seconds = seconds_of(project, [project.graph_jobs[job] for job in (*will, *may)])
+    waiters = waiters_of(project, seconds)
     found = []
     for part in (dict.fromkeys(will), dict.fromkeys((*will, *may))):
         told = filled({job: seconds[job] for job in part if job in seconds})
         found.append(None if told is None else shortest(told, lambda job: waiters.get(job, ()), at_once))
     return Times(found[0], found[1], at_once)
+
+
+def seconds_of(project: Project, jobs: Sequence[Job]) -> dict[JobId, float | None]:
+    """What each job will take, group jobs left out; None where neither it nor another one of its task ran."""
+    known = project.reader.durations()
+    of_task: dict[str, list[float]] = {}
+    for job in jobs:
+        if job.key in known:
+            of_task.setdefault(job.task, []).append(known[job.key])
+    usual = {task: sum(found) / len(found) for task, found in of_task.items()}
+    return {job.id: known.get(job.key, usual.get(job.task)) for job in jobs if job.kind is not Kind.GROUP}
+
+
+def waiters_of(project: Project, jobs: Iterable[JobId]) -> dict[JobId, list[JobId]]:
+    """For each job those of `jobs` that wait for it."""
+    waiters: dict[JobId, list[JobId]] = {}
+    for number in jobs:
+        for before in project.expander.graph.prerequisites(project.graph_jobs[number]):
+            waiters.setdefault(before, []).append(number)
+    return waiters
 
 
 def foreseen(project: Project, forecast: Forecast) -> list[Foreseen]:

@@ -5,24 +5,38 @@ from __future__ import annotations
 import os
 
 from buildtool.cli.clusters import status_data, status_lines
-from buildtool.cli.context import Context
+from buildtool.cli.context import Context, settings
 from buildtool.cli.printing import put, remark
-from buildtool.errors import ExitCode
+from buildtool.errors import ExitCode, UsageError
 from buildtool.expand.targets import missing_files
 from buildtool.fingerprint import Maybe, Stale
 from buildtool.foresee import Forecast, foresee
 from buildtool.graph import Kind
 from buildtool.paths import STATE
-from buildtool.project import Project
+from buildtool.project import Project, Request
 from buildtool.report.data import render_json
 from buildtool.report.status import STATES, render_status
 from buildtool.state.lock import Holder, read_holder
 
 
 def command(
-    context: Context, targets: tuple[str, ...], check: bool, given: tuple[str, ...], as_json: bool
+    context: Context,
+    targets: tuple[str, ...],
+    check: bool,
+    follow_: bool,
+    given: tuple[str, ...],
+    as_json: bool,
 ) -> int:
     """Say for each task how many of its jobs are fresh, stale, failed or running."""
+    if follow_:
+        if check or as_json:
+            raise UsageError("`--follow` shows a build: it does not go with `--check` and `--json`")
+        from buildtool.cli.follow import follow
+
+        taskfile = context.taskfile()
+        code = follow(context, taskfile, Request(targets, context.folder(taskfile), settings(given)))
+        if code is not None:
+            return code
     project = context.look(targets, given)
     holder = read_holder(os.path.join(project.taskfile.root, STATE))
     want = project.want(keep_going=True)

@@ -180,6 +180,7 @@ def why() -> None:
 @_command("status", "bt status --check")
 @_targets
 @click.option("--check", is_flag=True, help="Exit with 4 if there is anything to do.")
+@click.option("--follow", "follow_", is_flag=True, help="Show a build that is under way until it ends.")
 @_given
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
 def status() -> None:

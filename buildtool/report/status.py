@@ -29,11 +29,16 @@ def render_status(
     if not table:
         lines.append("no jobs")
     if holder is not None:
-        since = f", for {duration(holder.age)}" if holder.pid else ""
-        lines += paint.fold(f"under way: `{printable(holder.command)}` (pid {holder.pid}{since})", "  ")
+        lines += paint.fold(under_way(holder), "  ")
     elif last is not None and last.ended is not None:
         ago = duration(max(0.0, time.time() - last.ended))
         lines += paint.fold(f"last build: number {last.number}, {ago} ago, exit code {last.exit_code}", "  ")
     elif last is not None:
         lines.append(f"last build: number {last.number}, which was cut short")
     return lines
+
+
+def under_way(holder: Holder) -> str:
+    """Who builds at this moment."""
+    since = f", for {duration(holder.age)}" if holder.pid else ""
+    return f"under way: `{printable(holder.command)}` (pid {holder.pid}{since})"

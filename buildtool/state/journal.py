@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import time
 from collections.abc import Collection, Iterable
 
 from buildtool.errors import StateError
@@ -21,6 +22,7 @@ FILE = "running"
 LARGE = 1 << 20  # bytes; what is not needed any more is left out then
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
 _BEGUN, _PROCESS, _SETTLED, _MARK = "begun", "process", "settled", "journal"
+_TIME = "time"  # what follows was begun then
 
 
 class Journal:
@@ -43,11 +45,12 @@ class Journal:
 
     def begin(self, jobs: Iterable[Running]) -> None:
         """Note that these jobs may write their outputs from now on."""
-        lines: list[list[object]] = []
+        now = round(time.time(), 3)
+        lines: list[list[object]] = [[_TIME, now]]
         for job in jobs:
             self._last += 1
-            self._open[job.key] = (self._last, job)
-            lines.append([_BEGUN, self._last, *job])
+            self._open[job.key] = (self._last, job._replace(began=now))
+            lines.append(_begun(self._last, job))
         self._write(lines)
 
     def set_process(self, key: str, pid: int, stamp: str | None) -> bool:
@@ -103,7 +106,8 @@ class Journal:
         self._size = 0
         try:
             lines: list[list[object]] = [[_MARK, self._mark]]
-            lines += [[_BEGUN, number, *job] for number, job in self._open.values()]
+            for number, job in self._open.values():
+                lines += [[_TIME, job.began], _begun(number, job)]
             self._write(lines)
             os.replace(fresh, self._path)
         except (OSError, StateError) as error:
@@ -113,6 +117,10 @@ class Journal:
                 raise unwritable(fresh, error) from error
             raise
         os.close(before)
+
+
+def _begun(number: int, job: Running) -> list[object]:
+    return [_BEGUN, number, job.key, job.task, job.outputs, job.aside, job.pid, job.stamp]
 
 
 def read(directory: str, mark: str, settled: Collection[int]) -> list[Running]:
@@ -125,17 +133,20 @@ def read(directory: str, mark: str, settled: Collection[int]) -> list[Running]:
     found: dict[int, Running] = {}
     last: dict[str, int] = {}  # what was begun last, by key: it takes the place of what was before
     ours = False
+    began: float | None = None
     for line in lines:
         with contextlib.suppress(ValueError, TypeError, KeyError):
             kind, *values = json.loads(line)
             if kind == _MARK:
                 ours = values == [mark]
+            elif kind == _TIME:
+                (began,) = values
             elif kind == _BEGUN:
                 number, key, task, outputs, aside, pid, stamp = values
                 pairs = tuple((path, place) for path, place in aside)
                 found.pop(last.get(key, 0), None)
                 last[key] = number
-                found[number] = Running(key, task, tuple(outputs), pairs, pid, stamp)
+                found[number] = Running(key, task, tuple(outputs), pairs, pid, stamp, began)
             elif kind == _PROCESS:
                 number, pid, stamp = values
                 found[number] = found[number]._replace(pid=pid, stamp=stamp)

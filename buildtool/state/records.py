@@ -75,6 +75,7 @@ class Running(NamedTuple):
     aside: tuple[tuple[str, str], ...]  # (path, where its old content was moved), both as the disk knows them
     pid: int | None = None
     stamp: str | None = None
+    began: float | None = None  # seconds since the epoch; None: that is not known
 
 
 class BuildRecord(NamedTuple):

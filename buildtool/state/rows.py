@@ -225,7 +225,7 @@ def to_texts(rows: list[tuple[Any, ...]]) -> dict[str, str]:
     return {unpack_digest(digest): to_text(zlib.decompress(text)) for digest, text in rows}
 
 
-RUNNING = "key, task, outputs, aside, pid, stamp"
+RUNNING = "key, task, outputs, aside, pid, stamp"  # that a job began, and not when
 
 
 def running_row(job: Running) -> tuple[object, ...]:

@@ -69,7 +69,9 @@ MADE_BY = "(job=? OR (path=? AND job IS NULL))"  # of outputs: those of one job
 _MARK = "journal"  # in `vars`: which journal tells of running jobs beside the table
 _SETTLED = "settled"  # in `vars`: what it may tell of although it was settled in the last transaction
 _PUT_JOB = f"INSERT OR REPLACE INTO jobs ({JOB}) VALUES ({', '.join('?' * len(JOB.split(',')))})"
-_PUT_RUNNING = f"INSERT OR REPLACE INTO running ({RUNNING}) VALUES ({', '.join('?' * len(Running._fields))})"
+_PUT_RUNNING = (
+    f"INSERT OR REPLACE INTO running ({RUNNING}) VALUES ({', '.join('?' * len(RUNNING.split(',')))})"
+)
 _PUT_HISTORY = (
     f"INSERT OR REPLACE INTO history ({HISTORY}) VALUES ({', '.join('?' * len(HistoryRecord._fields))})"
 )
