@@ -40,6 +40,11 @@ def filled(known: Mapping[JobId, float | None]) -> dict[JobId, float] | None:
     return {job: usual if time is None else time for job, time in known.items()}
 
 
+def cost(seconds: Iterable[float | None], price: float) -> float:
+    """What jobs cost of which this is known, at so much for an hour of each: as if none waited for others there."""
+    return sum(time for time in seconds if time is not None) / 3600 * price
+
+
 def shortest(
     times: Mapping[JobId, float], waiting_for: Callable[[JobId], Iterable[JobId]], at_once: float
 ) -> float:

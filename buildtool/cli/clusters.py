@@ -21,6 +21,7 @@ from buildtool.clusters import (
 )
 from buildtool.errors import BtError, UsageError
 from buildtool.paths import STATE
+from buildtool.report.forecast import money
 from buildtool.session import writing
 from buildtool.state.records import ClusterRecord
 from buildtool.state.store import State, StateReader
@@ -111,7 +112,18 @@ def status_lines(taskfile: Taskfile, reader: StateReader) -> list[str]:
             }
     except BtError as error:
         return [f"cluster {_from_record(record)}  ({error.summary})" for record in records]
-    return [f"cluster {line(found[record])}" for record in records]
+    return [
+        f"cluster {line(found[record])}{_worth(found[record], taskfile.price(record.executor))}"
+        for record in records
+    ]
+
+
+def _worth(found: Found, price: float | None) -> str:
+    """What a cluster that is up has cost, if it always had as many workers as it has now."""
+    if price is None or found.live is None or found.record is None or not found.live.workers:
+        return ""
+    hours = max(0.0, time.time() - found.record.asked) / 3600
+    return f"  about {money(hours * found.live.workers * price)} so far"
 
 
 def status_data(reader: StateReader) -> list[Mapping[str, object]]:

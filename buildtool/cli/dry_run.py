@@ -6,16 +6,17 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 
+from buildtool.check import Look
 from buildtool.cli.context import Context
 from buildtool.cli.printing import put, remark
 from buildtool.errors import ExitCode, raise_all
-from buildtool.estimate import filled, shortest
+from buildtool.estimate import cost, filled, shortest
 from buildtool.fingerprint import Maybe, Reason, Stale
 from buildtool.foresee import Forecast, foresee
 from buildtool.graph import Job, JobId, Kind
 from buildtool.paths import STATE
 from buildtool.project import Project, Request
-from buildtool.report.forecast import Foreseen, Times, render_forecast
+from buildtool.report.forecast import Cost, Foreseen, Times, render_forecast
 from buildtool.report.jsonl import JsonLines
 from buildtool.report.model import Reporter
 from buildtool.report.reasons import describe
@@ -53,10 +54,11 @@ def dry_run(
     work = any(job.word != "fresh" for job in jobs)
     code = ExitCode.WORK if check and work else ExitCode.DONE
     if isinstance(reporter, JsonLines):
-        reporter.forecast(jobs, request.targets)
+        reporter.forecast(jobs, request.targets, costs(project, forecast))
         reporter.summary({"fresh": sum(job.word == "fresh" for job in jobs)}, time.monotonic() - begun, code)
     else:
-        put(render_forecast(jobs, context.paint(), times(project, forecast, at_once), verbose=verbose))
+        told = times(project, forecast, at_once), costs(project, forecast)
+        put(render_forecast(jobs, context.paint(), *told, verbose=verbose))
     return int(code)
 
 
@@ -72,6 +74,35 @@ def times(project: Project, forecast: Forecast, at_once: int) -> Times | None:
         told = filled({job: seconds[job] for job in part if job in seconds})
         found.append(None if told is None else shortest(told, lambda job: waiters.get(job, ()), at_once))
     return Times(found[0], found[1], at_once)
+
+
+def costs(project: Project, forecast: Forecast) -> list[Cost]:
+    """What the jobs will cost on each executor that has a price, where any is to run there."""
+    taskfile = project.taskfile
+    prices = {name: price for name in taskfile.executors if (price := taskfile.price(name)) is not None}
+    if not prices:
+        return []
+    will = {job for job in forecast.will() if not _only_comes_home(forecast.looks[job])}
+    jobs = [project.graph_jobs[job] for job in (*will, *forecast.may())]
+    seconds = seconds_of(project, jobs)
+    there: dict[str, list[JobId]] = {}
+    for job in jobs:
+        if job.kind is not Kind.GROUP:
+            there.setdefault(project.executor_of(job), []).append(job.id)
+    found = []
+    for name, price in prices.items():
+        if name not in there:
+            continue
+        known = {job: seconds[job] for job in there[name]}
+        sure = cost((time for job, time in known.items() if job in will), price)
+        unknown = sum(time is None for time in known.values())
+        found.append(Cost(name, price, sure, cost(known.values(), price), len(known), unknown))
+    return found
+
+
+def _only_comes_home(look: Look) -> bool:
+    """Whether what a job made is on other machines, so that it need not run again."""
+    return isinstance(look.verdict, Stale) and all(reason.kind == "away" for reason in look.verdict.reasons)
 
 
 def seconds_of(project: Project, jobs: Sequence[Job]) -> dict[JobId, float | None]:

@@ -12,6 +12,7 @@ from buildtool.text import count, duration, printable
 WORDS = ("will run", "may run", "fresh")
 MANY = 30  # jobs: more are told by task
 LONG = 1.0  # seconds that are worth a word
+_LEAST = 0.005  # of a currency that can be told with two digits
 REASONS = 3  # that are told of a task
 
 
@@ -32,8 +33,24 @@ class Times(NamedTuple):
     jobs: int  # so many at a time
 
 
+class Cost(NamedTuple):
+    """What the jobs of one executor will cost, as learnt from earlier runs."""
+
+    executor: str
+    price: float  # of a worker for an hour
+    will: float  # those that run in any case
+    all: float  # if those that may run do
+    jobs: int  # that will or may run there
+    unknown: int  # those of them of which nobody knows how long they take: they are not in the sums
+
+
 def render_forecast(
-    jobs: Sequence[Foreseen], paint: Paint, times: Times | None = None, *, verbose: bool = False
+    jobs: Sequence[Foreseen],
+    paint: Paint,
+    times: Times | None = None,
+    costs: Sequence[Cost] = (),
+    *,
+    verbose: bool = False,
 ) -> list[str]:
     """The lines: one for each job, or where these are many one for each task; fresh jobs only if `verbose`."""
     shown = [job for job in jobs if verbose or job.word != "fresh"]
@@ -41,7 +58,7 @@ def render_forecast(
         lines = [line for job in shown for line in _lines(job, paint)]
     else:
         lines = by_task(jobs, paint)
-    ends = [forecast_sentence(jobs), *_taking(times)]
+    ends = [forecast_sentence(jobs), *_taking(times), *map(_costing, costs)]
     return [*lines, *(line for text in ends for line in paint.fold(text, "  "))]
 
 
@@ -94,6 +111,24 @@ def _taking(times: Times | None) -> list[str]:
     if times.will is None or round(times.will, 1) == round(times.all, 1):
         return [f"about {duration(times.all)} {at_once}, as earlier runs took"]
     return [f"about {duration(times.will)} to {duration(times.all)} {at_once}, as earlier runs took"]
+
+
+def _costing(cost: Cost) -> str:
+    """What it will cost on one executor."""
+    where = f"on `{printable(cost.executor)}`"
+    if cost.unknown == cost.jobs:
+        return f"what it costs {where} is not known: {count(cost.jobs, 'job')} never ran"
+    will, whole = f"{cost.will:.2f}", money(cost.all)
+    amount = whole if will == whole or cost.all < _LEAST else f"{will} to {whole}"
+    if not cost.unknown:
+        about = "" if 0 < cost.all < _LEAST else "about "
+        return f"{about}{amount} {where}, as earlier runs took"
+    return f"at least {amount} {where}, as earlier runs took: {count(cost.unknown, 'job')} never ran"
+
+
+def money(amount: float) -> str:
+    """An amount of whatever currency prices are in."""
+    return "less than 0.01" if 0 < amount < _LEAST else f"{amount:.2f}"
 
 
 def forecast_sentence(jobs: Sequence[Foreseen]) -> str:

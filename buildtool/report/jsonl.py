@@ -8,7 +8,7 @@ from typing import TextIO
 
 from buildtool.errors import BtError, Problems
 from buildtool.report.data import render_json
-from buildtool.report.forecast import Foreseen
+from buildtool.report.forecast import Cost, Foreseen
 from buildtool.report.model import JobReport
 from buildtool.report.outlet import Outlet
 
@@ -32,10 +32,13 @@ class JsonLines:
         """`plan`: how many jobs will be looked at, and for which targets (none: the default)."""
         self._write("plan", jobs=jobs, targets=list(targets))
 
-    def forecast(self, jobs: Sequence[Foreseen], targets: tuple[str, ...]) -> None:
-        """`plan` of a dry run: every job with its verdict and reasons."""
+    def forecast(
+        self, jobs: Sequence[Foreseen], targets: tuple[str, ...], costs: Sequence[Cost] = ()
+    ) -> None:
+        """`plan` of a dry run: every job with its verdict and reasons, and what executors with a price cost."""
         told = [{"job": j.name, "task": j.task, "verdict": j.word, "reasons": list(j.reasons)} for j in jobs]
-        self._write("plan", jobs=len(jobs), targets=list(targets), forecast=told)
+        more = {"costs": [cost._asdict() for cost in costs]} if costs else {}
+        self._write("plan", jobs=len(jobs), targets=list(targets), forecast=told, **more)
 
     def started(self, job: JobReport) -> None:
         """`started`: which job, and why."""

@@ -80,6 +80,7 @@ RESOURCES = Table(
 
 # --- executors -----------------------------------------------------------------------------------
 
+_PRICE = Key("price", Number(), "What one of its workers costs in an hour, in your currency.")
 _WORKERS = Key("workers", Number(whole=True), "How many workers; by default one per CPU.")
 _SOME = Number(whole=True, positive=True)
 _RANGE = Either(
@@ -189,7 +190,7 @@ def _backend(name: str) -> Table:
     rule, schema = _RULES.get(name, (None, {}))
     about = Key("backend", Choice((name,)), "What runs the jobs.")
     return Table(
-        (about, *BACKENDS[name]),
+        (about, *BACKENDS[name], _PRICE),
         required=("backend", "factory") if name == "custom" else ("backend",),
         marks=lambda v: v.get("backend") == name,
         rule=rule,

@@ -166,6 +166,12 @@ class Taskfile(NamedTuple):
         """The names of all such executors."""
         return tuple(name for name in dict.fromkeys((*self.executors, *REMOTE)) if self.is_remote(name))
 
+    def price(self, name: str) -> float | None:
+        """What a worker of this executor costs in an hour, if that is said."""
+        spec = self.executors.get(name)
+        price = spec.options.get("price") if spec is not None else None
+        return None if price is None else float(price)
+
     def leaves_away(self, name: str) -> bool:
         """Whether outputs that only jobs of this executor read stay with its machines."""
         spec = self.executors.get(name)

@@ -287,7 +287,10 @@ class Watch:
     def _use_executors(self, taskfile: Taskfile) -> None:
         """Have executors as the Taskfile wants them; those that run stay, if nothing is said of them anew."""
         wanted = (
-            {name: (spec.backend, spec.options) for name, spec in taskfile.executors.items()},
+            {
+                name: (spec.backend, {**spec.options, "price": None})
+                for name, spec in taskfile.executors.items()
+            },
             taskfile.settings.python_path,
             mask(taskfile),
         )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 
 from buildtool.state.store import StateReader
 from support.project import Project
@@ -199,3 +201,59 @@ def test_what_will_run_anyway_is_not_said_to_depend_on_others(project: Project) 
     told = project.bt("build", "-n").out
     assert "will run  a x  (input in/x changed)" in told
     assert "will run  b x  (the command changed" in told
+
+
+def installed(project: Project, distribution: str, version: str, module: str) -> None:
+    """A distribution as an installer puts it there, in the place of another version of it."""
+    site = "venv/lib/site-packages"
+    for old in (project.folder / site).glob(f"{distribution}-*.dist-info"):
+        shutil.rmtree(old)
+    info = f"{site}/{distribution}-{version}.dist-info"
+    project.write(f"{site}/{module}/__init__.py", f"VERSION = {version!r}\n")
+    project.write(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
+    project.write(f"{info}/top_level.txt", f"{module}\n")
+    project.write(f"{info}/RECORD", f"{module}/__init__.py,,\n{info}/RECORD,,\n")
+
+
+def test_a_package_of_another_version(project: Project) -> None:
+    """Also where it is called otherwise than what is imported, and is imported by a module between."""
+    project.taskfile(
+        '[tasks.f]\noutputs = "out"\ncall = "steps:f"\n[tasks.g]\noutputs = "else"\ncall = "steps:g"\n'
+    )
+    project.write(
+        "steps.py",
+        "import helpers\ndef f(output): output.write_text(helpers.told())\n"
+        + "def g(output): output.write_text('')\n",
+    )
+    project.write(
+        "helpers.py", "import numlib, yamllib\ndef told(): return numlib.VERSION + yamllib.VERSION\n"
+    )
+    path = [str(project.folder / "venv/lib/site-packages"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    env = {"PYTHONPATH": os.pathsep.join(path)}
+    installed(project, "numlib", "1.2.0", "numlib")
+    installed(project, "Py_Yaml", "6.0", "yamllib")
+    assert project.build(env=env).ran == ["f", "g"]
+    assert project.read("out") == "1.2.06.0"
+    assert "packages   Py_Yaml 6.0, numlib 1.2.0" in project.bt("why", "out", env=env).out
+
+    installed(project, "numlib", "2.0.0", "numlib")
+    installed(project, "Py_Yaml", "5.4.1", "yamllib")
+    lines = project.bt("why", "out", env=env).out.splitlines()
+    assert lines[0] == "f will run:"
+    assert sorted(lines[1:]) == [
+        "  package Py_Yaml changed from 6.0 to 5.4.1",
+        "  package numlib changed from 1.2.0 to 2.0.0",
+    ]
+    told = json.loads(project.bt("why", "--json", "out", env=env).out)["reasons"]
+    assert {(reason["name"], reason["old"], reason["new"]) for reason in told} == {
+        ("Py_Yaml", "6.0", "5.4.1"),
+        ("numlib", "1.2.0", "2.0.0"),
+    }
+    assert project.bt("why", "else", env=env).out.startswith("g is fresh")
+    run = project.build(env=env)
+    assert run.ran == ["f"]
+    assert project.read("out") == "2.0.05.4.1"
+
+    shutil.rmtree(project.folder / "venv/lib/site-packages/numlib")
+    shutil.rmtree(project.folder / "venv/lib/site-packages/numlib-2.0.0.dist-info")
+    assert "package numlib changed from 2.0.0 to not installed" in project.bt("why", "out", env=env).out

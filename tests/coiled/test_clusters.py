@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -62,6 +63,12 @@ def test_from_nothing_to_a_build_in_the_cloud_and_back_to_no_cluster(farm: Farm,
 
     status = farm.bt("status").out
     assert f"cluster {farm.cluster}  coiled  ready  1 worker  asked for" in status
+    assert "so far" not in status
+    farm.write(
+        "Taskfile.toml", farm.read("Taskfile.toml").replace("workers = 1\n", "workers = 1\nprice = 36e6\n")
+    )
+    assert re.search(r"  about \d+\d{3}\.\d\d so far\n", farm.bt("status").out)  # ten thousand a second
+    assert farm.build().ran == []
     assert json.loads(farm.bt("status", "--json").out)["clusters"][0]["name"] == farm.cluster
 
     asked = farm.bt("clean", "--cluster")

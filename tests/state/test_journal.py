@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -67,11 +68,15 @@ def test_a_job_that_is_begun_again_is_what_it_was_begun_as_last(tmp_path: Path) 
         state.start([running("a", "a")])
         state.stop("a")
         again = Running("a", "make", ("x", "y\udcff"), (("x", ".bt/aside/1"),))
+        before = round(time.time(), 3)
         state.start([again])
         state.commit()  # the first is settled by it, and not the second
         state.set_process("a", 42, "boot/7")
         with StateReader.open(str(tmp_path)) as reader:
-            assert reader.running() == state.running() == [again._replace(pid=42, stamp="boot/7")]
+            (found,) = reader.running()
+            assert state.running() == [found]
+            assert found._replace(began=None) == again._replace(pid=42, stamp="boot/7")
+            assert before <= (found.began or 0.0) <= time.time()
 
 
 def test_a_process_that_nothing_runs_in_is_not_noted(tmp_path: Path) -> None:
@@ -79,7 +84,7 @@ def test_a_process_that_nothing_runs_in_is_not_noted(tmp_path: Path) -> None:
         state.set_process("a", 1, None)
         state.start([running("a", "a")])
         state.set_process("b", 1, None)
-        assert state.running() == [running("a", "a")]
+        assert [job._replace(began=None) for job in state.running()] == [running("a", "a")]
 
 
 def test_half_a_line_spoils_no_other(tmp_path: Path) -> None:
@@ -132,7 +137,10 @@ def test_it_does_not_grow_for_ever(tmp_path: Path) -> None:
         most = max(most, (tmp_path / journal.FILE).stat().st_size)
     assert most < LARGE + 5000
     expected = [running("long", "long")._replace(pid=7, stamp="boot/7")]
-    assert journal.read(str(tmp_path), "m", ()) == written.running() == expected
+    (found,) = journal.read(str(tmp_path), "m", ())
+    assert written.running() == [found]
+    assert found.began is not None
+    assert [found._replace(began=None)] == expected
     assert os.listdir(tmp_path) == [journal.FILE]
     written.close(remove=False)
 
