@@ -692,6 +692,8 @@ class Build:
                 "signal": ended.signal,
                 "memory": ended.peak_memory,
             }
+            for moved in ended.transfers:
+                self.trace.moved(ended.id, job.name, moved)
             self.trace.ended(ended.id, job.name, ended.seconds, facts, is_remote=is_remote)
         if ended.gone:
             self.state.forget_away(self.project.forget_away(ended.gone))

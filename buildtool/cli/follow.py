@@ -34,8 +34,8 @@ from buildtool.state.store import StateReader
 from buildtool.taskfile.specs import Taskfile
 from buildtool.text import printable
 
-BEAT = 0.5  # seconds between two looks
-SHARE = 0.05  # of the time that looks at all jobs may take, at most
+BEAT = 0.5  # seconds between two looks, at least
+SHARE = 0.05  # of the time that they may take, at most; and as much for looks at all jobs
 RECENT = 20  # builds among which the one that is followed is looked for
 
 
@@ -58,12 +58,12 @@ def follow(context: Context, taskfile: Taskfile, request: Request) -> int | None
             is_held = read_holder(directory) is not None
             with StateReader.open(directory) as reader:
                 last = next((b for b in reader.builds(RECENT) if b.number == build.number), None)
-                view.look(reader)
+                took = view.look(reader)
             if last is None or last.ended is not None or not is_held:
                 break
             if reporter.gone is not None:
                 return int(reporter.gone.exit_code)
-            time.sleep(BEAT)
+            time.sleep(max(BEAT, took / SHARE))
     finally:
         reporter.close()
     put([_end(last)])
@@ -102,12 +102,14 @@ class _View:
     waiters: Mapping[JobId, list[JobId]] = field(default_factory=dict)
     ended: set[str] = field(default_factory=set)  # keys of jobs that were told of, or had ended before
     running: dict[str, Running] = field(default_factory=dict)
+    written: dict[str, float] = field(default_factory=dict)  # when jobs printed what is shown of them
     at_once: int = 1
     is_due: bool = False  # jobs have ended since all were looked at
     again_at: float = 0.0  # when that may be done again
 
-    def look(self, reader: StateReader) -> None:
-        """Tell what is new."""
+    def look(self, reader: StateReader) -> float:
+        """Tell what is new; how many seconds that took, beside a look at all jobs."""
+        begun = time.monotonic()
         history = reader.history(build=self.build.number)
         running = {job.key: job for job in reader.running()}
         now = time.time()
@@ -115,7 +117,11 @@ class _View:
         self.is_due = self.is_due or first or any(entry.key not in self.ended for entry in history)
         if self.is_due and time.monotonic() >= self.again_at:
             self.is_due = False
+            before = time.monotonic()
             self._foresee(reader, history, first=first)
+            took = time.monotonic() - before
+            self.again_at = time.monotonic() + took / SHARE
+            begun += took
         for entry in reversed(history):
             if entry.key not in self.ended:
                 self._ended(entry, is_news=not first)
@@ -129,10 +135,10 @@ class _View:
         self.running = running
         self._last_words()
         self.reporter.left(self._left(now))
+        return time.monotonic() - begun
 
     def _foresee(self, reader: StateReader, history: Iterable[HistoryRecord], *, first: bool) -> None:
         """Look at all jobs: which are settled without a word, and which are still to come."""
-        begun = time.monotonic()
         asked: dict[str, Any] = json.loads(reader.value("asked") or "{}")
         over = {entry.key for entry in history}
         try:
@@ -141,8 +147,7 @@ class _View:
             forecast = foresee(
                 project, project.want(only=only, keep_going=True), force=force, only=only, lenient=True
             )
-        except BtError:  # the Taskfile was edited meanwhile, say: what jobs do is seen all the same
-            self.again_at = float("inf")
+        except (BtError, OSError):  # files come and go meanwhile: what jobs do is seen all the same
             if first:
                 self._begin(0)
             return
@@ -159,8 +164,6 @@ class _View:
             self._begin(len(self.jobs.keys() | over))
         self.reporter.board.total = len(self.jobs.keys() | over)
         self.reporter.board.counts["fresh"] = len(self.jobs.keys() - over - {job.key for job in left})
-        took = time.monotonic() - begun
-        self.again_at = time.monotonic() + took / SHARE
 
     def _begin(self, jobs: int) -> None:
         self.began = time.monotonic() - max(0.0, time.time() - self.build.started)
@@ -204,10 +207,13 @@ class _View:
                 continue
             log = os.path.join(self.taskfile.root, log_path(job))
             try:
-                is_of_this_run = os.stat(log).st_mtime >= running.began
+                written = os.stat(log).st_mtime
             except OSError:
                 continue
-            for line in read_tail(log, 1) if is_of_this_run else ():
+            if written < running.began or written == self.written.get(key):
+                continue  # of an earlier run, or nothing new
+            self.written[key] = written
+            for line in read_tail(log, 1):
                 self.reporter.board.output(self._report(key, job.task), line.encode())
 
     def _left(self, now: float) -> float | None:

@@ -99,6 +99,8 @@ class Contents:
 class Carried:
     """Contents for machines of which nothing is known: whatever a job reads travels with it."""
 
+    sent = 0
+
     def names(self, key: str) -> list[str]:
         """The names under which a content may be kept."""
         return [key]

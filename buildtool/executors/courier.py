@@ -37,8 +37,8 @@ from buildtool.executors.messages import (
     Told,
     Trouble,
 )
-from buildtool.executors.parcels import described, luggage, place_in, put
-from buildtool.executors.protocol import Differs, Work
+from buildtool.executors.parcels import described, luggage, noted, place_in, put
+from buildtool.executors.protocol import Differs, Transfer, Work
 from buildtool.runtime.child import AT_START
 from buildtool.runtime.job import Data
 
@@ -98,6 +98,7 @@ class Courier:
         self._difference = ""  # as it was told of this cluster
         self._here: Data = {}  # what this machine was like when they were compared
         self._looked_here = 0.0
+        self._transfers: dict[int, list[Transfer]] = {}  # of files of jobs that were sent, by job
         self._brought: set[int] = set()  # jobs whose outputs are on their way, or came
         self._thread = threading.Thread(target=self._work, name=f"bt {name}", daemon=True)
         self._thread.start()
@@ -208,6 +209,7 @@ class Courier:
         self._began.clear()
         self._runs.clear()
         self._codes.clear()
+        self._transfers.clear()
         self._threads = {}
         self._lonely_since = None
         self._compared = self._expected = False
@@ -334,7 +336,9 @@ class Courier:
                 self._tell(Answered(work.id, {"cancelled": True}))
                 continue
             try:
-                jobs.append(described(work, call, f"{self._nonce}-{work.id}", self._contents, contents))
+                moved: list[Transfer] = []
+                name = f"{self._nonce}-{work.id}"
+                jobs.append(described(work, call, name, self._contents, contents, moved))
             except ChangedError as error:
                 self._tell(Lost(work.id, f"`{error}` changed before it was sent"))
                 continue
@@ -350,6 +354,7 @@ class Courier:
                 )
                 continue
             works.append((work, call))
+            self._transfers[work.id] = moved
         if not jobs:
             return
         remote = luggage(works[0][0])
@@ -479,6 +484,7 @@ class Courier:
                 self._answered(work, answer)
 
     def _cancelled(self, sent: _Sent) -> None:
+        self._forget_transfers(sent)
         mine = {work.id for work, _ in sent.batch.works} <= self._stopped
         if not mine and self._client.status != "running":
             raise self._gone("it has closed the connection")
@@ -488,8 +494,13 @@ class Courier:
             else:
                 self._tell(Lost(work.id, "the cluster has lost it"))
 
+    def _forget_transfers(self, sent: _Sent) -> None:
+        for work, _ in sent.batch.works:
+            self._transfers.pop(work.id, None)
+
     def _failed(self, sent: _Sent) -> None:
         """The machines could not run a batch at all."""
+        self._forget_transfers(sent)
         error = sent.future.exception()
         words = " ".join(f"{type(error).__name__}: {error}".split())
         if type(error).__name__ == "KilledWorker":
@@ -501,6 +512,7 @@ class Courier:
 
     def _answered(self, work: Work, answer: Data) -> None:
         worker = answer.get("worker", "")
+        answer["transfers"] = self._transfers.pop(work.id, [])
         if worker and worker not in self._threads:  # it has come since the last look
             self._look()
         self._contents.kept(worker, answer.pop("kept", ()))
@@ -523,11 +535,14 @@ class Courier:
         remote = luggage(work)
         try:
             for entry in answer["made"]:
+                began = time.monotonic()
                 if remote.stays and entry.get("key"):
                     self._contents.made(answer["worker"], entry["key"], entry["hash"], entry["size"])
                     answer.setdefault("away", []).append((entry["path"], entry["key"], entry["size"]))
                 else:
                     self._put(remote.box, entry, answer["worker"])
+                    if entry["kind"] == "file":
+                        answer["transfers"].append(noted(entry["path"], entry["size"], began, is_sent=False))
         except (GoneError, ExecutorError) as error:
             self._tell(Lost(work.id, str(error)))
         except OSError as error:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from typing import Any, Protocol
 
 from buildtool.executors.contents import inline
-from buildtool.executors.protocol import Remote, Work
+from buildtool.executors.protocol import Remote, Transfer, Work
 from buildtool.runtime.job import Data
 
 
 class Source(Protocol):
     """Where contents come from."""
+
+    sent: int  # bytes uploaded until now
 
     def names(self, key: str) -> list[str]:
         """The names under which a content may be kept."""
@@ -27,8 +31,20 @@ def luggage(work: Work) -> Remote:
     return work.remote
 
 
-def described(work: Work, call: Data, name: str, source: Source, contents: dict[str, list[Any]]) -> Data:
-    """A job as `runtime.remote` wants it; what it reads is added to `contents`.
+def noted(path: str, size: int, began: float, *, is_sent: bool) -> Transfer:
+    """A file that has just got where it was wanted; `began`: when it set off."""
+    return Transfer(path, size, is_sent, began, time.monotonic() - began, threading.get_ident())
+
+
+def described(
+    work: Work,
+    call: Data,
+    name: str,
+    source: Source,
+    contents: dict[str, list[Any]],
+    transfers: list[Transfer],
+) -> Data:
+    """A job as `runtime.remote` wants it; what it reads is added to `contents`, what had to be sent to `transfers`.
 
     Raises `ChangedError`, `GoneError` or OSError.
     """
@@ -37,9 +53,13 @@ def described(work: Work, call: Data, name: str, source: Source, contents: dict[
     for path, key in remote.inputs:
         where = os.path.join(remote.root, path)
         size = remote.sizes.get(path)
+        began, sent = time.monotonic(), source.sent
         data = inline(where, key) if size is None else None
         if data is None and (pieces := source.pieces(where, key, size)) is not None:
             contents[key] = pieces
+        if data is not None or source.sent > sent:
+            uploaded = source.sent - sent if data is None else len(data)
+            transfers.append(noted(path, uploaded, began, is_sent=True))
         inputs.append((path, source.names(key), 0o755 if key[0] == "x" else 0o644, data))
     found: Data = {
         "id": name,

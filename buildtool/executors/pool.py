@@ -85,7 +85,7 @@ class PoolCourier:
             self._tell(Answered(work.id, {"cancelled": True}))
             return
         try:
-            job = described(work, call, f"{self._nonce}-{work.id}", Carried(), contents)
+            job = described(work, call, f"{self._nonce}-{work.id}", Carried(), contents, [])
             code, data = luggage(work).code
             order = {
                 "topic": "",

@@ -91,6 +91,17 @@ class Output(NamedTuple):
     data: bytes
 
 
+class Transfer(NamedTuple):
+    """A file that was sent to other machines, or came from one. Times are those of `time.monotonic`."""
+
+    path: str
+    size: int  # bytes
+    is_sent: bool
+    began: float
+    seconds: float
+    thread: int  # that did it, one after another
+
+
 class Ended(NamedTuple):
     """The job's process has ended, and nothing of its process group is left."""
 
@@ -112,6 +123,9 @@ class Ended(NamedTuple):
         tuple[str, str, int], ...
     ] = ()  # outputs that stayed where they were made: path, digest, size
     gone: tuple[str, ...] = ()  # inputs that the machines should have, and have not
+    transfers: tuple[
+        Transfer, ...
+    ] = ()  # of what it read and made, as far as that was not where it was wanted
     repeat: str | None = None  # why this run does not count and is to be done once more
     log_error: str | None = None  # why its log is not whole; the job itself went on
 

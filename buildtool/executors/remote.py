@@ -231,6 +231,7 @@ class RemoteExecutor:
                 answer.get("peak", 0),
                 leftovers=answer.get("ended", 0),
                 away=tuple(answer.get("away", ())),
+                transfers=tuple(answer.get("transfers", ())),
                 error=answer.get("error"),
                 cause=None if killed else answer.get("cause"),
                 where=(os.path.join(root, where[0]), where[1]) if where else None,

@@ -12,10 +12,12 @@ from collections.abc import Iterator, Mapping
 from typing import TextIO
 
 from buildtool.errors import DiskError
+from buildtool.executors.protocol import Transfer
 from buildtool.report.data import render_json
 from buildtool.text import printable
 
 _SHORT = 0.001  # seconds that are not worth an event
+_FILES = 1_000_000  # the row of the first thread that moves files: far below those of the slots
 _OURS = 0  # the process number of `bt` itself; executors follow
 
 
@@ -33,6 +35,7 @@ class Trace:
         self._free: dict[int, list[int]] = {}  # by executor: rows that are empty now
         self._rows: dict[int, int] = {}  # by executor: how many rows there are
         self._running: dict[int, tuple[int, int, float]] = {}  # by run: executor, row, begin
+        self._threads: dict[int, dict[int, int]] = {}  # by executor: rows of the threads that move files
         self._over: dict[int, float] = {}  # runs whose end was told: when it was
         self._separator = "[\n"
         with self._troubles():
@@ -58,6 +61,16 @@ class Trace:
             number, row, _ = self._running[run]
             heapq.heappush(self._free[number], row)
             self._over[run] = time.monotonic()
+
+    def moved(self, run: int, job: str, file: Transfer) -> None:
+        """A file of a job that is about to be told as ended was sent to other machines, or came from one."""
+        number = self._running[run][0]
+        rows = self._threads.setdefault(number, {})
+        if file.thread not in rows:
+            rows[file.thread] = _FILES + len(rows)
+            self._name("thread_name", number, rows[file.thread], f"files {len(rows)}")
+        facts = {"to" if file.is_sent else "from": "workers", "bytes": file.size, "job": job}
+        self._event(file.path, "file", number, rows[file.thread], file.began, file.seconds, facts)
 
     def ended(
         self, run: int, name: str, seconds: float, facts: Mapping[str, object], *, is_remote: bool
