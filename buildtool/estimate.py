@@ -1,4 +1,4 @@
-"""How long a build will still take, from what its jobs took before.
+"""How long a build will still take and what it costs, from what its jobs took before.
 
 Knows the order of jobs and their times, not how they run.
 """
