@@ -144,7 +144,7 @@ def test_jobs_that_turn_out_fresh_are_counted(project: Project) -> None:
         [tasks.first]
         inputs = "in"
         outputs = "first"
-        run = "echo same > {output}"
+        run = "while [ -e hold1 ]; do sleep 0.02; done; echo same > {output}"
 
         [tasks.second]
         inputs = "first"
@@ -161,7 +161,10 @@ def test_jobs_that_turn_out_fresh_are_counted(project: Project) -> None:
     project.build()
     project.write("in", "2")
     project.write("hold", "")
+    project.write("hold1", "")
     with building(project), Terminal(project, "status", "--follow") as terminal:
+        terminal.until(lambda lines: "0 of 3 jobs, 1 running" in "\n".join(lines))
+        project.remove("hold1")
         terminal.until(lambda lines: "2 of 3 jobs, 1 running" in "\n".join(lines))
         project.remove("hold")
         assert "1 fresh" in terminal.end()[-1]
