@@ -253,11 +253,11 @@ class Build:
         self.number = self.state.begin_build(self.options.command)
         self.state.set_value("run", run)
         self.state.set_value("place", place_of(self.project.disk))
-        self.state.set_value("asked", self._asked())
         if self.state.value("salt") is None:
             self.state.set_value("salt", os.urandom(16).hex())
         self.state.commit()
         self.checker = self.project.checker(self._is_settled, self.want)
+        self.state.set_value("asked", self._asked())
         self.performer = Performer(
             self.project, self.state, self.checker, self.number, run, audit=self.options.audit
         )
@@ -293,13 +293,14 @@ class Build:
         self._todo += self.plan.add(jobs)
 
     def _asked(self) -> str:
-        """What this build is asked for, for those who look on from another process."""
-        asked, options = self.project.request, self.options
+        """What this build is asked for, for those who look on from another process; without secrets."""
+        asked, options, masked = self.project.request, self.options, self.checker.masked
+        given = (asked.given or {}).items()
         told = {
-            "targets": asked.targets,
+            "targets": [*map(masked, asked.targets)],
             "folder": asked.folder,
-            "given": {**(asked.given or {})},
-            "args": asked.args,
+            "given": {name: masked(value) if isinstance(value, str) else value for name, value in given},
+            "args": [*map(masked, asked.args)],
             "jobs": options.jobs,
             "force": options.force,
             "only": options.only,
