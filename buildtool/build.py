@@ -587,7 +587,7 @@ class Build:
             ready.append(attempt)
         if self._unwritten and any(self._builds_on_unwritten(attempt.job) for attempt in ready):
             self._write()
-        self.state.start(rows)
+        self.state.start(rows, durable=any(attempt.is_precious for attempt in ready))
         for attempt in ready:
             try:
                 self.performer.begin(attempt)
@@ -974,6 +974,7 @@ class Build:
         self.state.add_history(self._history)
         self.state.add_contents(self.performer.texts.fresh)
         self.performer.texts.fresh.clear()
+        disk.sync()  # what is recorded is there, after a power cut, too
         self.state.commit()
         disk.fresh.clear()
         self.checker.meanings.fresh.clear()

@@ -87,6 +87,8 @@ class Disk:
         self.watcher: Callable[[str, int, int], None] | None = None  # is told how far large files are read
         self._listings: dict[str, list[Entry]] = {}
         self._plain: set[str] = set()  # what `exists` saw to be a regular file
+        self.durable = False  # whether what is moved is to be brought to the disk
+        self._due: dict[str, None] = {}  # by the next `sync`
 
     def absolute(self, path: str) -> str:
         """The path as the system wants it."""
@@ -292,8 +294,11 @@ class Disk:
         except OSError as error:
             raise _trouble("cannot make the directory of", path, error) from error
 
-    def move(self, source: str, target: str) -> None:
-        """Move a file or a whole directory; parents of `target` are made, and nothing is written over."""
+    def move(self, source: str, target: str, *, durable: bool = False) -> None:
+        """Move a file or a whole directory; parents of `target` are made, and nothing is written over.
+
+        `durable`: the next `sync` brings it to the disk, in any case.
+        """
         start, end = self.absolute(source).rstrip("/"), self.absolute(target).rstrip("/")
         self.make_parents(target.rstrip("/"))
         try:
@@ -307,6 +312,8 @@ class Disk:
                 shutil.move(start, end)
         except OSError as error:
             raise _trouble("cannot move", source, error) from error
+        if durable or self.durable:
+            self.note_due(target)
 
     def copy(self, source: str, target: str) -> None:
         """Copy a file or a link; parents of `target` are made."""
@@ -331,6 +338,38 @@ class Disk:
             raise _trouble("cannot remove", path, error) from error
         self.forget(path)
 
+    def note_due(self, path: str) -> None:
+        """Have a file, or a directory with all that is in it, brought to the disk by the next `sync`."""
+        self._due[path] = None
+
+    def sync(self) -> None:
+        """Wait until what is due is on the disk, with its names: a power cut does not cost it then."""
+        if not self._due:
+            return
+        folders: dict[str, None] = {}
+        for path in [*self._due]:
+            where = self.absolute(path).rstrip("/")
+            inside = [where]
+            if os.path.isdir(where) and not os.path.islink(where):
+                inside += [os.path.join(at, name) for at, _, names in os.walk(where) for name in names]
+                folders |= dict.fromkeys(at for at, _, _ in os.walk(where))
+            try:
+                for file in inside:
+                    _sync(file)
+                above = os.path.dirname(where)
+                while above.startswith(self._prefix):
+                    folders[above] = None
+                    above = os.path.dirname(above)
+                folders[above] = None  # the root, or the directory of what lies outside
+            except OSError as error:
+                raise _trouble("cannot bring to the disk", path, error) from error
+        for folder in folders:
+            try:
+                _sync(folder)
+            except OSError as error:
+                raise _trouble("cannot bring to the disk", folder, error) from error
+        self._due.clear()
+
     def forget(self, path: str) -> None:
         """Drop what is remembered of a path that was removed or moved."""
         self.memory.pop(path, None)
@@ -348,6 +387,22 @@ class Disk:
                 where = os.path.dirname(where)
                 continue
             return
+
+
+def _sync(where: str) -> None:
+    """Wait until a file or a directory is on the disk, if it is there; a link is where its directory is."""
+    try:
+        file = os.open(where, _TRY)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return
+        raise
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
 
 
 def _read_small(where: str) -> Stamp | None:

@@ -72,6 +72,11 @@ class Attempt:
         """Whether nothing is run: outputs come home that stayed where they were made."""
         return self.work is not None and self.work.remote is not None and self.work.remote.fetch
 
+    @property
+    def is_precious(self) -> bool:
+        """Whether a person's files are moved aside for it, which nobody could make again."""
+        return bool(self.aside and (self.look.foreign or self.look.edited))
+
 
 class Outcome(NamedTuple):
     """What came of an attempt. `again`: it does not count, and must be repeated, after these if any."""
@@ -358,7 +363,7 @@ class Performer:
                 and self.state.owner(old)
             ):
                 place = self._kept_place(old)
-                self.disk.move(old, place)
+                self.disk.move(old, place, durable=True)
                 self.disk.forget(old)
                 self.state.forget_outputs([old])
                 self.project.disown(old)
@@ -371,7 +376,7 @@ class Performer:
             self.disk.remove(path)
             return
         place = self._kept_place(path)
-        self.disk.move(path, place)
+        self.disk.move(path, place, durable=True)
         self.disk.forget(path)
         attempt.notes.append(self._kept_note(attempt, path, place))
 
@@ -500,6 +505,9 @@ class Performer:
         if self.project.renderer.task(attempt.job).spec.keep:
             self._leave_strangers(attempt)
         made = self._made(attempt)
+        if self.disk.durable:
+            for path, _ in made:
+                self.disk.note_due(path)
         record = attempt.look.record
         same = record is not None and {*record.outputs} == {*made} and bool(made)
         attempt.notes += undeclared(self.project, attempt.job, attempt.look.items, ended.opened)
@@ -683,7 +691,7 @@ class Performer:
                 if self.disk.exists(path):
                     self.disk.remove(path)
                 if place is not None:
-                    self.disk.move(place, path)
+                    self.disk.move(place, path, durable=attempt.is_precious)
                     self.disk.remove_empty_parents(place)
         attempt.aside = []
 
@@ -701,7 +709,7 @@ class Performer:
             if is_directory == path.endswith("/") and self.disk.digest(old) == now.get(path):
                 continue
             kept = self._kept_place(path)
-            self.disk.move(place, kept)
+            self.disk.move(place, kept, durable=True)
             attempt.aside[at] = (path, kept)
             attempt.notes.append(self._kept_note(attempt, path, kept))
 

@@ -37,6 +37,7 @@ def recover(state: State, disk: Disk) -> str | None:
     kept = sum(len([e for e in state.history(build=b.number) if e.status != "failed"]) for b in died)
     for build in died:
         state.end_build(build.number, 137, build.counts)
+    disk.sync()  # before it is forgotten that there was something to put back
     state.commit()
     if not state.builds(1):
         return rescue(disk)
@@ -91,6 +92,6 @@ def _undo(running: Iterable[Running], disk: Disk) -> tuple[int, int]:
                 disk.remove(path)
                 discarded += 1
             if moved is not None:
-                disk.move(moved, path)
+                disk.move(moved, path, durable=True)
                 returned += 1
     return discarded, returned

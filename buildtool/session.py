@@ -18,10 +18,16 @@ from buildtool.text import duration, printable
 
 @contextmanager
 def writing(
-    root: str, command: str, *, wait: bool, warn: Callable[[str], None], note: Callable[[str], None]
+    root: str,
+    command: str,
+    *,
+    wait: bool,
+    warn: Callable[[str], None],
+    note: Callable[[str], None],
+    durable: bool = False,
 ) -> Iterator[State]:
     """Give the state of the project at `root` to the one process that may write it."""
-    session = Session(root, command, warn=warn, note=note, wait=wait)
+    session = Session(root, command, warn=warn, note=note, wait=wait, durable=durable)
     with session.writing() as state:
         try:
             yield state
@@ -41,6 +47,7 @@ class Session:
         note: Callable[[str], None],
         wait: bool = True,
         pause: Callable[[], bool] | None = None,
+        durable: bool = False,
     ) -> None:
         self._root = root
         self._command = command
@@ -48,6 +55,7 @@ class Session:
         self._note = note
         self._wait = wait
         self._pause = pause
+        self._durable = durable
         self._state: State | None = None
         self._ours = b""  # what we wrote into the lock
         self._holding = False  # the lock
@@ -92,7 +100,7 @@ class Session:
             state.close(seal=held and state.is_in_place())
 
     def _open(self, directory: str) -> State:
-        state = self._state = State.open(directory)
+        state = self._state = State.open(directory, durable=self._durable)
         for warning in state.warnings:
             self._warn(warning)
         state.warnings.clear()

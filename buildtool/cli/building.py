@@ -51,7 +51,12 @@ def build(order: Order, glimpse: Glimpse | None, *, wait: bool) -> int:
     """Build with the lock held; the exit code. `glimpse`: what was seen at the door."""
     taskfile, reporter = order.taskfile, order.reporter
     with writing(
-        taskfile.root, order.options.command, wait=wait, warn=reporter.warning, note=reporter.note
+        taskfile.root,
+        order.options.command,
+        wait=wait,
+        warn=reporter.warning,
+        note=reporter.note,
+        durable=taskfile.settings.durable,
     ) as state:
         seen = None
         if order.words and glimpse is not None:

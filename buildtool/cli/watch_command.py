@@ -73,7 +73,14 @@ def command(  # one parameter an option
         select.select([signals.fileno()], [], [], _LOOK)
         return signals.code is None
 
-    session = Session(taskfile.root, title, warn=screen.warning, note=screen.note, pause=pause)
+    session = Session(
+        taskfile.root,
+        title,
+        warn=screen.warning,
+        note=screen.note,
+        pause=pause,
+        durable=taskfile.settings.durable,
+    )
 
     told: list[str] = []
 

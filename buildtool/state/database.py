@@ -110,6 +110,11 @@ class Database:
                 )
             self._connection.execute("COMMIT")
 
+    def sync(self) -> None:
+        """Wait until what was committed is on the disk, which `durable` does with each commit."""
+        with self._guarded("write"):
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
     def close(self, *, seal: bool = True) -> None:
         """Commit, leave one file and seal it, unless others may have it open; a second call does nothing."""
         try:

@@ -24,6 +24,15 @@ def prepare(directory: str) -> None:
         raise unwritable(directory, error) from error
 
 
+def sync_directory(directory: str) -> None:
+    """Wait until the names in a directory are on the disk."""
+    descriptor = os.open(directory or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def unwritable(path: str, error: OSError) -> StateError:
     """The error for a state file or folder that cannot be written."""
     return StateError(

@@ -14,7 +14,7 @@ import time
 from collections.abc import Collection, Iterable
 
 from buildtool.errors import StateError
-from buildtool.state.directory import unwritable
+from buildtool.state.directory import sync_directory, unwritable
 from buildtool.state.records import Running
 from buildtool.state.rows import to_json
 
@@ -37,6 +37,7 @@ class Journal:
         self._open: dict[str, tuple[int, Running]] = {}  # begun and not settled, by key
         self._last = 0  # number of what was begun last
         self._size = 0
+        self._is_named = False  # on the disk, too, since it was synced
         try:
             self._file = os.open(self._path, _NEW, 0o600)
         except OSError as error:
@@ -52,6 +53,16 @@ class Journal:
             self._open[job.key] = (self._last, job._replace(began=now))
             lines.append(_begun(self._last, job))
         self._write(lines)
+
+    def sync(self) -> None:
+        """Wait until it is on the disk, with its name."""
+        try:
+            os.fsync(self._file)
+            if not self._is_named:
+                sync_directory(os.path.dirname(self._path))
+                self._is_named = True
+        except OSError as error:
+            raise unwritable(self._path, error) from error
 
     def set_process(self, key: str, pid: int, stamp: str | None) -> bool:
         """Note which process does a job; whether it was begun here."""
@@ -109,6 +120,9 @@ class Journal:
             for number, job in self._open.values():
                 lines += [[_TIME, job.began], _begun(number, job)]
             self._write(lines)
+            if self._is_named:
+                os.fsync(self._file)
+                self._is_named = False
             os.replace(fresh, self._path)
         except (OSError, StateError) as error:
             os.close(self._file)

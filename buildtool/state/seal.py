@@ -12,6 +12,8 @@ from enum import Enum
 
 import xxhash
 
+from buildtool.state.directory import sync_directory
+
 CHUNK = 1 << 20
 CONDEMNED = b"condemned\n"
 
@@ -59,11 +61,7 @@ def take_off(seal: str) -> None:
         os.unlink(seal)
     except FileNotFoundError:
         return
-    descriptor = os.open(os.path.dirname(seal) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_directory(os.path.dirname(seal))
 
 
 def _sum(path: str) -> bytes:

@@ -341,9 +341,10 @@ class State(StateReader):
     Writes gather until `commit`, which makes them durable together; what was written is read at once.
     """
 
-    def __init__(self, database: Database, directory: str) -> None:
+    def __init__(self, database: Database, directory: str, *, durable: bool = False) -> None:
         super().__init__(database, directory)
         self._database = database
+        self._durable = durable
         self._journal: Journal | None = None
         self._settled: list[int] = []  # of the journal, since the last commit
         self._is_noted = True  # there may be running jobs in the table
@@ -356,7 +357,7 @@ class State(StateReader):
         A damaged database is moved aside, and `warnings` says so. StateError if there can be none, or if the
         one that is there comes from a newer `bt`. `durable`: a power cut costs no commit either.
         """
-        state = State(Database(directory, durable=durable), directory)
+        state = State(Database(directory, durable=durable), directory, durable=durable)
         try:
             state._take_in(state._journaled())
         except BaseException:
@@ -403,10 +404,10 @@ class State(StateReader):
         self._prune_codes()
         self._prune_contents()
 
-    def start(self, jobs: Iterable[Running]) -> None:
+    def start(self, jobs: Iterable[Running], *, durable: bool = False) -> None:
         """Note that these jobs may write their outputs from now on; that needs no commit.
 
-        The first call commits.
+        The first call commits. `durable`: a power cut does not cost this either, as if the whole state was opened so.
         """
         if self._journal is None:
             mark = os.urandom(8).hex()
@@ -415,6 +416,10 @@ class State(StateReader):
             self._database.write("DELETE FROM vars WHERE name=?", (to_bytes(_SETTLED),))
             self.commit()
         self._journal.begin(jobs)
+        if durable or self._durable:
+            self._journal.sync()
+        if durable and not self._durable:
+            self._database.sync()  # it tells which journal counts
 
     def set_process(self, key: str, pid: int, stamp: str | None) -> None:
         """Note which process does a running job; that needs no commit."""

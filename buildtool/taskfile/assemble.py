@@ -26,7 +26,7 @@ _AS_WRITTEN = (  # keys of tasks that go into the spec as they are
     "priority", "temp", "keep", "isolated", "always", "max_age", "interactive", "serve", "hash", "cache",
 )  # fmt: skip
 _WORDS = ("needs", "after", "dotenv")
-_SETTINGS = ("jobs", "shell", "pools", "orphans")
+_SETTINGS = ("jobs", "shell", "pools", "orphans", "durable")
 _NAMES = ("python_path", "allow", "secrets", "pass_env")
 
 

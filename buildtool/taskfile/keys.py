@@ -362,7 +362,7 @@ BT = Table(
         Key("allow", TEXTS, "Directories outside the project that outputs may lie in."),
         Key("secrets", TEXTS, "Environment variables whose values are masked wherever they are shown."),
         Key("pass_env", TEXTS, "More environment variables that jobs are given, untracked; `*` is allowed."),
-        Key("durable", FLAG, "Wait for the disk after every write.", default=False, supported=False),
+        Key("durable", FLAG, "Whether what is finished survives a power cut.", default=False),
         Key("cache", Table((
             Key("size", SIZE_OF, "How much is kept."),
             Key("remote", TEXT, "Where it is shared."),

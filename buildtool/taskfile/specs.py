@@ -134,6 +134,7 @@ class Settings(NamedTuple):
     allow: tuple[str, ...] = ()  # directories outside the project that outputs may lie in
     secrets: tuple[str, ...] = ()
     pass_env: tuple[str, ...] = ()  # more variables that jobs are given, untracked; may hold `*`
+    durable: bool = False  # what is finished survives a power cut
     wrong: frozenset[str] = frozenset()  # keys that did not pass; they are left out
 
 

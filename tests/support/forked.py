@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 from buildtool import door
@@ -16,8 +17,13 @@ from buildtool.cli import main as cli
 from support.project import Run
 
 
-def forked(folder: Path, *words: str, by_the_door: bool = False) -> tuple[int, str, str]:
-    """Call `bt`: exit code and what it printed. `by_the_door`: as the command does, which looks there first."""
+def forked(
+    folder: Path, *words: str, by_the_door: bool = False, before: Callable[[], object] = lambda: None
+) -> tuple[int, str, str]:
+    """Call `bt`: exit code and what it printed. `by_the_door`: as the command does, which looks there first.
+
+    `before` is called in the copy.
+    """
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         child = os.fork()
         if not child:
@@ -29,6 +35,7 @@ def forked(folder: Path, *words: str, by_the_door: bool = False) -> tuple[int, s
                 sys.stdout, sys.stderr = (os.fdopen(fd, "w", closefd=False) for fd in (1, 2))
                 door.BEGUN = time.time_ns()
                 sys.argv[1:] = words
+                before()
                 code = through_the_door() if by_the_door else cli.run([*words])
                 sys.stdout.flush()
             except BaseException:  # noqa: BLE001
