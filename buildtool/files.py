@@ -373,6 +373,7 @@ class Disk:
     def forget(self, path: str) -> None:
         """Drop what is remembered of a path that was removed or moved."""
         self.memory.pop(path, None)
+        self._plain.discard(path)
         self.fresh.pop(path, None)
         if path in self.found:
             self.found.discard(path)

@@ -16,7 +16,7 @@ from buildtool.errors import StateError
 from buildtool.state import schema
 from buildtool.state import seal as seals
 from buildtool.state.directory import prepare, shown, unwritable
-from buildtool.state.snapshot import FILE, SEAL, SIDES, connect, connect_beside_writer
+from buildtool.state.snapshot import FILE, SEAL, SIDES, connect, connect_beside_writer, is_unmerged
 
 PATIENCE = 5000  # milliseconds that SQLite waits for a lock of somebody else's program
 
@@ -136,9 +136,10 @@ class Database:
     def _refuse_newer(self) -> None:
         """Look at the version before anything is touched; all other trouble shows up later."""
         with contextlib.suppress(*schema.FAULTS):
-            still = not os.path.exists(f"{self._path}-wal")
             connection = (
-                connect(self._path, "mode=ro&immutable=1") if still else connect_beside_writer(self._path)
+                connect_beside_writer(self._path)
+                if is_unmerged(self._path)
+                else connect(self._path, "mode=ro&immutable=1")
             )
             with contextlib.closing(connection):
                 schema.prove(connection)

@@ -18,6 +18,7 @@ from buildtool.state.directory import shown
 FILE = "state.db"
 SEAL = "state.sum"
 SIDES = ("-wal", "-shm", "-journal")  # what SQLite puts beside a database
+_BEGUN = 32  # bytes of a `-wal` in which nothing stands yet
 
 
 class Snapshot:
@@ -101,7 +102,7 @@ class Snapshot:
 
     def _is_busy(self) -> bool:
         """Whether somebody writes to the file, or died while he did."""
-        return any(os.path.exists(self._path + side) for side in ("-wal", "-journal"))
+        return is_unmerged(self._path) or os.path.exists(self._path + "-journal")
 
     def _open_copy(self) -> sqlite3.Connection:
         """What a dead writer left can be recovered only by writing: so in a copy elsewhere."""
@@ -129,6 +130,17 @@ class Snapshot:
             connection.close()
             raise
         return connection
+
+
+def is_unmerged(path: str) -> bool:
+    """Whether there are writes in the file `-wal` beside a database.
+
+    One that was begun and holds none, of a writer who died then, has SQLite wait ten seconds for him to go on.
+    """
+    try:
+        return os.stat(f"{path}-wal").st_size > _BEGUN
+    except OSError:
+        return False
 
 
 def _quoted(path: str) -> str:

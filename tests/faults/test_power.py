@@ -17,6 +17,7 @@ from support.power import before, cut
 from support.project import Project
 
 DURABLE = "[bt]\ndurable = true\n"
+ALL = ("out/a.up", "out/a.n", "site/", "all.txt")  # a lost intermediate is made again only for who asks for it
 SOME = 6  # turns that are tried of each
 LAST = 10**9  # a turn that never comes: the power goes after the end
 
@@ -36,8 +37,9 @@ def test_a_power_cut(
         shutil.copytree(project.folder, copy.folder, symlinks=True)
         old = before(copy.folder)
         first, _ = faulty.bt(copy.folder, "build", "-j1", fault=Fault(turn, CHANGES, log=str(log)))
+        copy.end_leftovers()  # as the cut does
         lost += cut(copy.folder, old, log, names=names)
-        next_, found = afterwards(copy, faulty, clean)
+        next_, found = afterwards(copy, faulty, clean, *ALL)
         if head:  # what it makes is removed once it was used, so that it may have to be made again
             found += [f"{job} ran again" for job in {*first.ran} & {*next_.ran} - {"middle"}]
         wrong += [f"cut at call {turn}: {what}" for what in found]

@@ -134,10 +134,7 @@ class Model(RuleBasedStateMachine):
         self.back: dict[str, str | None] = {}  # by path, what recovery will put back where a half is now
 
     def teardown(self) -> None:
-        while left := self.leftovers():
-            for pid in left:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+        self.project.end_leftovers()
         shutil.rmtree(self.project.folder)
 
     # -- the project -----------------------------------------------------------------------------------------
@@ -375,7 +372,7 @@ class Model(RuleBasedStateMachine):
                 )
             process.send_signal(number)
             out, err = process.communicate(timeout=30)
-            while number == signal.SIGKILL and len(self.leftovers()) > 1:
+            while number == signal.SIGKILL and len(self.project.leftovers()) > 1:
                 select.select([], [], [], 0.005)  # those that are not held come to their end alone
         finally:
             process.kill()
@@ -485,25 +482,13 @@ class Model(RuleBasedStateMachine):
         """Nothing is left moved aside, and no process of a build is left."""
         aside = self.project.folder / ".bt/aside"
         assert not [path for path in aside.rglob("*") if not path.is_dir()]
-        for (
-            pid
-        ) in self.leftovers():  # what watches over the memory of pools ends when it sees that they are gone
+        left = self.project.leftovers()
+        for pid in left:  # what watches over the memory of pools ends when it sees that they are gone
             with contextlib.suppress(ProcessLookupError):
                 process = os.pidfd_open(pid)
                 select.select([process], [], [], 10)
                 os.close(process)
-        assert not self.leftovers()
-
-    def leftovers(self) -> list[int]:
-        """The processes of jobs of this project that run."""
-        found = []
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            with contextlib.suppress(OSError):
-                where = os.readlink(f"/proc/{pid}/cwd")
-                if int(pid) != os.getpid() and where.startswith(str(self.project.folder)):
-                    environment = Path(f"/proc/{pid}/environ").read_bytes()
-                    found += [int(pid)] if b"BT_RUN=" in environment else []
-        return found
+        assert not self.project.leftovers()
 
     def tell(self, jobs: set[str], run: Run) -> str:
         """For the message of a failing test."""

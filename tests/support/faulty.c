@@ -3,6 +3,7 @@
  * Counted are the calls of one process, `armed`, that have to do with files below one directory; what it starts is let
  * alone. With a log, each file that was brought to the disk is noted in it. */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -132,14 +133,23 @@ int posix_fallocate(int fd, off_t at, off_t size) {
     if (ARMED && strikes(WRITE, ours_open(fd))) return errno;
     return NEXT(posix_fallocate)(fd, at, size); }
 
+static void note(unsigned long one, unsigned long other, long size, long time) {
+    char line[128];
+    int length = snprintf(line, sizeof line, "%lu %lu %ld %ld\n", one, other, size, time);
+    if (NEXT(write)(noted, line, length) != length) abort();
+}
+
+/* A line for what is synced, and for a directory one for each name in it: its own inode and that of the file. */
 static int synced(int fd, int result) {
     struct stat st;
-    char line[128];
-    int length;
+    DIR *names;
+    struct dirent *name;
     if (result == 0 && noted >= 0 && armed && fstat(fd, &st) == 0) {
-        length = snprintf(line, sizeof line, "%lu %lu %ld %ld\n", (unsigned long)st.st_dev, (unsigned long)st.st_ino,
-                          (long)st.st_size, st.st_mtim.tv_sec * 1000000000L + st.st_mtim.tv_nsec);
-        if (NEXT(write)(noted, line, length) != length) abort();
+        note(st.st_dev, st.st_ino, st.st_size, st.st_mtim.tv_sec * 1000000000L + st.st_mtim.tv_nsec);
+        if (S_ISDIR(st.st_mode) && (names = fdopendir(NEXT(openat)(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)))) {
+            while ((name = readdir(names)) != NULL) note(st.st_ino, name->d_ino, -1, 0);
+            closedir(names);
+        }
     }
     return result;
 }

@@ -112,10 +112,12 @@ def wrongs(run: Run, fault: Fault) -> list[str]:
     return found
 
 
-def afterwards(project: Project, faulty: Faulty, clean: dict[str, str]) -> tuple[Run, list[str]]:
+def afterwards(
+    project: Project, faulty: Faulty, clean: dict[str, str], *targets: str
+) -> tuple[Run, list[str]]:
     """Build once what happened is over, and once more: the first of these builds, and all that is wrong."""
     found = []
-    first, _ = faulty.bt(project.folder, "build")
+    first, _ = faulty.bt(project.folder, "build", *targets)
     if first.code or "Traceback" in first.out + first.err:
         found.append(f"the next build ends with {first.code}: {first.out}{first.err}")
     if contents(project) != clean:
@@ -124,7 +126,7 @@ def afterwards(project: Project, faulty: Faulty, clean: dict[str, str]) -> tuple
     if not any(path.is_file() and path.read_bytes() == MINE.encode() for path in project.folder.rglob("*")):
         found.append("a file that was written by hand is lost")
     found += [f".bt/{name} is left" for name in ("aside", "boxes") if project.exists(f".bt/{name}")]
-    run, _ = faulty.bt(project.folder, "build")
+    run, _ = faulty.bt(project.folder, "build", *targets)
     if run.code or run.by_status("fresh") != sorted(run.finished) or run.warnings:
         found.append(f"one more build does something: {run.code} {run.out}{run.err}")
     return first, found

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import marshal
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -112,6 +114,24 @@ class Project:
         return {
             path: (st.st_mode, st.st_ino, st.st_uid, st.st_size, st.st_mtime_ns) for path, st in stats.items()
         }
+
+    def leftovers(self) -> list[int]:
+        """The processes of jobs of this project that run."""
+        found = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError):
+                where = os.readlink(f"/proc/{pid}/cwd")
+                if int(pid) != os.getpid() and where.startswith(str(self.folder)):
+                    environment = Path(f"/proc/{pid}/environ").read_bytes()
+                    found += [int(pid)] if b"BT_RUN=" in environment else []
+        return found
+
+    def end_leftovers(self) -> None:
+        """End them, and wait until they are gone."""
+        while left := self.leftovers():
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
     def look(self, *words: str, code: int = 0) -> Run:
         """A command that must end with `code`, and change nothing in the folder."""
