@@ -309,7 +309,7 @@ class Disk:
             except OSError as error:
                 if error.errno != errno.EXDEV:
                     raise
-                shutil.move(start, end)
+                _move_far(start, end, durable=durable or self.durable)
         except OSError as error:
             raise _trouble("cannot move", source, error) from error
         if durable or self.durable:
@@ -328,10 +328,7 @@ class Disk:
         """Remove a file, a link, or a directory with all that is in it; links are not followed."""
         where = self.absolute(path).rstrip("/")
         try:
-            if os.path.isdir(where) and not os.path.islink(where):
-                shutil.rmtree(where)
-            else:
-                os.unlink(where)
+            _remove(where)
         except FileNotFoundError:
             pass
         except OSError as error:
@@ -349,13 +346,8 @@ class Disk:
         folders: dict[str, None] = {}
         for path in [*self._due]:
             where = self.absolute(path).rstrip("/")
-            inside = [where]
-            if os.path.isdir(where) and not os.path.islink(where):
-                inside += [os.path.join(at, name) for at, _, names in os.walk(where) for name in names]
-                folders |= dict.fromkeys(at for at, _, _ in os.walk(where))
             try:
-                for file in inside:
-                    _sync(file)
+                _sync_all(where)
                 above = os.path.dirname(where)
                 while above.startswith(self._prefix):
                     folders[above] = None
@@ -388,6 +380,50 @@ class Disk:
                 where = os.path.dirname(where)
                 continue
             return
+
+
+def _remove(where: str) -> None:
+    """Remove a file, a link, or a directory with all that is in it."""
+    if os.path.isdir(where) and not os.path.islink(where):
+        shutil.rmtree(where)
+    else:
+        os.unlink(where)
+
+
+def _move_far(start: str, end: str, *, durable: bool) -> None:
+    """Move to another file system. At `end` is all of it or nothing, and until it is all at `start`.
+
+    `durable`: after a power cut, too.
+    """
+    part = os.path.join(os.path.dirname(end), f".bt-{xxhash.xxh3_64_hexdigest(os.fsencode(end))}")
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            _remove(part)  # of who was killed while he did this
+        if os.path.isdir(start) and not os.path.islink(start):
+            shutil.copytree(start, part, symlinks=True)
+        else:
+            shutil.copy2(start, part, follow_symlinks=False)
+        if durable:
+            _sync_all(part)
+        os.rename(part, end)
+        if durable:
+            _sync(os.path.dirname(end))
+    except OSError:
+        with contextlib.suppress(OSError):
+            _remove(part)
+        raise
+    _remove(start)
+
+
+def _sync_all(where: str) -> None:
+    """Wait until a file, or a directory with all that is in it, is on the disk."""
+    if os.path.isdir(where) and not os.path.islink(where):
+        for at, _, names in os.walk(where):
+            for name in names:
+                _sync(os.path.join(at, name))
+            _sync(at)
+    else:
+        _sync(where)
 
 
 def _sync(where: str) -> None:

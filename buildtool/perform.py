@@ -325,7 +325,7 @@ class Performer:
             self.state.forget_away(self.project.forget_away(outputs))
         spec = self.project.renderer.task(attempt.job).spec
         for path, place in attempt.aside:
-            self.disk.move(path, place)
+            self.disk.move(path, place, durable=attempt.is_precious)
             self.disk.forget(path)
         for path in self.project.expander.graph.paths(attempt.job.output_files()):
             if "*" not in path and os.path.isdir(os.path.dirname(self.disk.absolute(path))):

@@ -6,6 +6,7 @@ Does not know what the rows mean. Opening it needs the lock of the project.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 import time
@@ -18,6 +19,7 @@ from buildtool.state import seal as seals
 from buildtool.state.directory import prepare, shown, unwritable
 from buildtool.state.snapshot import FILE, SEAL, SIDES, connect, connect_beside_writer, is_unmerged
 
+_FULL = "free some space on the disk of the project, then run `bt build` again"
 PATIENCE = 5000  # milliseconds that SQLite waits for a lock of somebody else's program
 
 
@@ -219,11 +221,21 @@ class Database:
             if action != "open" and schema.is_damage(error):
                 self.condemn(str(error))
             self._failed = True
+            is_full = _code(error) == sqlite3.SQLITE_FULL or self._is_out_of_space(error)
             raise StateError(
                 f"cannot {action} the state database `{shown(self._path)}`",
-                facts=(("cause", str(error)),),
-                hint=_way_out(error),
+                facts=(("cause", os.strerror(errno.ENOSPC).lower() if is_full else str(error)),),
+                hint=_FULL if is_full else _way_out(error),
             ) from error
+
+    def _is_out_of_space(self, error: Exception) -> bool:
+        """Whether an error that SQLite tells no cause of comes from a full disk."""
+        if _code(error) != sqlite3.SQLITE_IOERR:
+            return False
+        try:
+            return os.statvfs(os.path.dirname(self._path)).f_bavail == 0
+        except OSError:
+            return False
 
 
 def _can_write_ahead(path: str) -> bool:
@@ -242,11 +254,13 @@ def _can_write_ahead(path: str) -> bool:
                 os.unlink(probe + side)
 
 
+def _code(error: Exception) -> int:
+    """SQLite's word for what went wrong, without its details."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
 def _way_out(error: Exception) -> str:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_FULL:
-        return "free some space on the disk of the project, then run `bt build` again"
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+    if _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return "another program has the database open: close it, then run `bt build` again"
     return "check the disk and the rights of the `.bt` folder, then run `bt build` again"
 

@@ -17,7 +17,12 @@ from support.power import before, cut
 from support.project import Project
 
 DURABLE = "[bt]\ndurable = true\n"
-ALL = ("out/a.up", "out/a.n", "site/", "all.txt")  # a lost intermediate is made again only for who asks for it
+ALL = (
+    "out/a.up",
+    "out/a.n",
+    "site/",
+    "all.txt",
+)  # a lost intermediate is made again only for who asks for it
 SOME = 6  # turns that are tried of each
 LAST = 10**9  # a turn that never comes: the power goes after the end
 

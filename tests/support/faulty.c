@@ -127,6 +127,9 @@ ssize_t copy_file_range(int from, off64_t *start, int to, off64_t *end, size_t s
 ssize_t sendfile(int to, int from, off_t *start, size_t size);
 ssize_t sendfile(int to, int from, off_t *start, size_t size) {
     FAIL_FD(WRITE, to); return NEXT(sendfile)(to, from, start, size); }
+ssize_t sendfile64(int to, int from, off64_t *start, size_t size);
+ssize_t sendfile64(int to, int from, off64_t *start, size_t size) {
+    FAIL_FD(WRITE, to); return NEXT(sendfile64)(to, from, start, size); }
 int ftruncate(int fd, off_t size) { FAIL_FD(WRITE, fd); return NEXT(ftruncate)(fd, size); }
 int ftruncate64(int fd, off64_t size) { FAIL_FD(WRITE, fd); return NEXT(ftruncate64)(fd, size); }
 int posix_fallocate(int fd, off_t at, off_t size) {
