@@ -349,6 +349,7 @@ class State(StateReader):
         self._settled: list[int] = []  # of the journal, since the last commit
         self._is_noted = True  # there may be running jobs in the table
         self._coded: set[str] = set()  # codes that were written by this process
+        self._is_sure = durable  # which journal counts stands on the disk
 
     @classmethod
     def open(cls, directory: str, *, durable: bool = False) -> State:
@@ -415,11 +416,14 @@ class State(StateReader):
             self.set_value(_MARK, mark)
             self._database.write("DELETE FROM vars WHERE name=?", (to_bytes(_SETTLED),))
             self.commit()
+            self._is_sure = self._durable
         self._journal.begin(jobs)
         if durable or self._durable:
             self._journal.sync()
-        if durable and not self._durable:
+        if durable and not self._is_sure:
+            self.commit()
             self._database.sync()  # it tells which journal counts
+            self._is_sure = True
 
     def set_process(self, key: str, pid: int, stamp: str | None) -> None:
         """Note which process does a running job; that needs no commit."""

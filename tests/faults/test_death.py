@@ -5,14 +5,18 @@ Each call gets its turn with `--hypothesis-profile=long`, else some do.
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from support.faulty import RENAME, Fault, Faulty
 from support.five import SCENES, scene, sweep
+from support.project import Project
 
-SOME = 8  # turns that are tried of each
+SOME = 5  # turns that are tried of each
 
 
 @pytest.mark.parametrize("head", ["", "[bt]\ndurable = true\n"], ids=["usual", "durable"])
@@ -52,3 +56,69 @@ def test_killed_between_two_moves(tmp_path: Path, faulty: Faulty) -> None:
         project.write("in/a.txt", "changed\n")
         turn += 1
     assert (False, True) in moves
+
+
+HELD = """
+    [tasks.held]
+    inputs = "in"
+    outputs = "out"
+    run = '''
+    trap "" INT TERM
+    cp in out
+    if test -p begun; then echo half > out; echo > begun; read x < go; fi
+    '''
+"""
+
+
+def held(project: Project) -> subprocess.Popen[str]:
+    """A build whose job runs, minds no signal and has written half of its output."""
+    project.taskfile(HELD)
+    project.write("in", "1\n")
+    project.build()
+    project.write("in", "2\n")
+    os.mkfifo(project.folder / "begun")
+    os.mkfifo(project.folder / "go")
+    process = project.start("build")
+    (project.folder / "begun").read_text()
+    return process
+
+
+@pytest.mark.parametrize(
+    ("numbers", "code"),
+    [((signal.SIGHUP,), 143), ((signal.SIGINT, signal.SIGTERM), 130)],
+    ids=["the terminal is closed", "twice, since it takes long"],
+)
+def test_it_is_told_to_end(project: Project, numbers: tuple[signal.Signals, ...], code: int) -> None:
+    process = held(project)
+    for number in numbers:
+        process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == code, out + err
+    assert project.read("out") == "1\n"
+    assert project.leftovers() == []
+    project.remove("begun")
+    assert project.build().ran == ["held"]
+    assert project.build().ran == []
+
+
+def test_a_command_that_gets_no_memory(project: Project) -> None:
+    project.taskfile("""
+        [tasks.large]
+        inputs = "in"
+        outputs = "large"
+        run = "cp in large; ulimit -v 300000; python3 -c 'bytearray(int(open(\\"in\\").read()))'"
+        [tasks.other]
+        inputs = "in"
+        outputs = "other"
+        run = "cp in other"
+    """)
+    project.write("in", "1000\n")
+    project.build()
+    project.write("in", "1000000000\n")
+    run = project.bt("build", "-k")
+    assert (run.code, run.ran, run.failed) == (1, ["other"], ["large"])
+    assert "MemoryError" in project.bt("log", "large").out
+    assert project.read("large") == "1000\n"
+    project.write("in", "2000\n")
+    assert project.build().ran == ["large", "other"]
+    assert project.build().ran == []

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from support.faulty import CHANGES, Fault, Faulty
+from support.faulty import CHANGES, RENAME, Fault, Faulty
 from support.five import SCENES, afterwards, expected, scene, turns
 from support.power import before, cut
 from support.project import Project
@@ -23,7 +23,7 @@ ALL = (
     "site/",
     "all.txt",
 )  # a lost intermediate is made again only for who asks for it
-SOME = 6  # turns that are tried of each
+SOME = 3  # turns that are tried of each
 LAST = 10**9  # a turn that never comes: the power goes after the end
 
 
@@ -52,3 +52,23 @@ def test_a_power_cut(
         log.unlink(missing_ok=True)
     assert not wrong, "\n".join(wrong)
     assert lost > 0
+
+
+@pytest.mark.parametrize("names", [False, True], ids=["bytes are lost", "names are lost"])
+def test_a_persons_file_that_lies_aside_is_not_lost(tmp_path: Path, faulty: Faulty, names: bool) -> None:
+    (tmp_path / "project").mkdir()
+    project, log = Project(tmp_path / "project"), tmp_path / "log"
+    project.taskfile('[tasks.t]\noutputs = "other"\nrun = "echo made > other"\n')
+    assert (
+        faulty.bt(project.folder, "build")[0].code == 0
+    )  # so that there is a state, which knows nothing of it
+    project.taskfile('[tasks.t]\noutputs = "notes"\nrun = "echo made > notes"\n')
+    project.write("notes", "mine\n")
+    old = before(project.folder)
+    run, _ = faulty.bt(project.folder, "build", fault=Fault(2, RENAME, log=str(log)))
+    assert run.code < 0
+    assert project.read("notes") == "made\n"
+    assert cut(project.folder, old, log, names=names)
+    run, _ = faulty.bt(project.folder, "build")
+    assert (run.code, project.read("notes")) == (0, "made\n")
+    assert "mine\n" in [path.read_text() for path in (project.folder / ".bt/kept").rglob("*notes*")]

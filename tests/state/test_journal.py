@@ -151,3 +151,15 @@ def test_where_it_cannot_be_written_nothing_is_begun(tmp_path: Path) -> None:
         with pytest.raises(StateError, match="cannot write"):
             state.start([running("a", "a")])
         assert state.running() == []
+
+
+def test_what_must_survive_a_power_cut_is_begun_while_other_things_are_not_committed(tmp_path: Path) -> None:
+    directory = tmp_path / ".bt"
+    with State.open(str(directory)) as state:
+        state.start([running("a", "a")])
+        state.record(job("a", "a"))
+        assert state.job("a") is not None  # so that it is written, and not committed
+        state.start([running("b", "b")], durable=True)
+        assert keys(directory) == ["b"]
+        with StateReader.open(str(directory)) as reader:
+            assert reader.keys() == ["a"]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from buildtool.state.snapshot import is_unmerged
 from buildtool.state.store import State, StateReader
 from state.samples import fill, job, listing
 
@@ -146,6 +147,22 @@ def test_what_a_dead_writer_left_is_read_and_left(tmp_path: Path, lost: list[str
     assert keys(tmp_path) == ["a"]
     with State.open(str(tmp_path)) as state:
         assert (state.keys(), state.warnings) == (["a"], [])
+
+
+def test_a_writer_that_died_as_it_began_is_not_waited_for(tmp_path: Path) -> None:
+    """SQLite would wait for ten seconds for him to go on; so where nothing is written beside it, the file is all."""
+    fill(tmp_path, 1)
+    wal = tmp_path / "state.db-wal"
+    with writer(tmp_path) as process:
+        tell(process, "a")
+        process.kill()
+        process.wait()
+    assert is_unmerged(str(tmp_path / "state.db"))
+    os.truncate(wal, 32)
+    assert not is_unmerged(str(tmp_path / "state.db"))
+    before = len(keys(tmp_path))
+    with State.open(str(tmp_path)) as state:
+        assert (len(state.keys()), state.warnings) == (before, [])
 
 
 def test_an_old_journal_of_a_dead_writer_is_read_and_left(tmp_path: Path) -> None:
