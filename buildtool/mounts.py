@@ -6,6 +6,7 @@ Does not know what is watched.
 from __future__ import annotations
 
 import os
+import re
 
 _SILENT = (
     "nfs",
@@ -34,9 +35,13 @@ def silent_kind(directory: str, table: str = "/proc/self/mountinfo") -> str | No
     where = os.path.realpath(directory).rstrip("/") + "/"
     for line in lines:
         words, _, rest = line.partition(" - ")
-        point = (
-            words.split(" ")[4].encode("utf-8", "surrogateescape").decode("unicode_escape").rstrip("/") + "/"
-        )
+        point = _plain(words.split(" ")[4]).rstrip("/") + "/"
         if where.startswith(point) and len(point) >= len(best):
             best, found = point, rest.split(" ")[0]
     return found if found is not None and found.startswith(_SILENT) else None
+
+
+def _plain(word: str) -> str:
+    """A path as it is: in the table, spaces and the like stand as octal numbers."""
+    raw = re.sub(rb"\\([0-7]{3})", lambda found: bytes([int(found[1], 8)]), os.fsencode(word))
+    return os.fsdecode(raw)
