@@ -20,7 +20,7 @@ FAULTS = {
     "too many files are open": Fault(0, CREATE | READ, errno.EMFILE),
     "it is forbidden": Fault(0, CREATE | READ | RENAME | UNLINK | MKDIR, errno.EACCES),
 }
-SOME = 4  # turns that are tried of each
+SOME = 3  # turns that are tried of each
 
 
 @pytest.mark.parametrize("name", SCENES)

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from support.faulty import CREATE, MKDIR, RENAME, WRITE, Fault, Faulty
+from support.faulty import COPY, CREATE, MKDIR, RENAME, WRITE, Fault, Faulty
 from support.five import turns
 from support.mounted import READ_ONLY, SMALL, mounted, needs_root
 from support.project import Project
 
-SOME = 12  # turns that are tried
+SOME = 5  # turns that are tried
 COPY = """
     [tasks.t]
     inputs = "in"
@@ -163,12 +163,13 @@ def test_nothing_is_lost_on_the_way_to_another_file_system(
         run = "echo made > {far}/one"
     """)
     (far / "one").write_text(mine)
-    for turn in turns(project, faulty, fault, None if thorough else SOME):
+    found = [replace(fault, turn=turn) for turn in turns(project, faulty, fault, None if thorough else SOME)]
+    for strikes in [replace(fault, turn=1, kinds=COPY), *found]:
         (far / "one").write_text(mine)
-        for happens in (replace(fault, turn=turn), None):
+        for happens in (strikes, None):
             run, _ = faulty.bt(folder, "build", fault=happens)
             there = [path for top in (folder, far) for path in top.rglob("*") if path.is_file()]
-            assert any(path.read_text(errors="replace") == mine for path in there), f"lost at call {turn}"
+            assert any(path.read_text(errors="replace") == mine for path in there), f"lost by {strikes}"
         assert (run.code, (far / "one").read_text()) == (0, "made\n")
         assert [path.name for path in far.iterdir()] == ["one"]
         shutil.rmtree(folder / ".bt")

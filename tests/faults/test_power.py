@@ -23,7 +23,7 @@ ALL = (
     "site/",
     "all.txt",
 )  # a lost intermediate is made again only for who asks for it
-SOME = 3  # turns that are tried of each
+SOME = 2  # turns that are tried of each
 LAST = 10**9  # a turn that never comes: the power goes after the end
 
 

@@ -18,7 +18,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { CREATE = 1, READ = 2, WRITE = 4, SYNC = 8, RENAME = 16, UNLINK = 32, MKDIR = 64 };
+enum { CREATE = 1, READ = 2, WRITE = 4, SYNC = 8, RENAME = 16, UNLINK = 32, MKDIR = 64, COPY = 128 };
 
 static pid_t armed;
 static char root[4096];
@@ -123,13 +123,13 @@ ssize_t pwrite64(int fd, const void *data, size_t size, off64_t at) {
 ssize_t writev(int fd, const struct iovec *parts, int number) {
     FAIL_FD(WRITE, fd); return NEXT(writev)(fd, parts, number); }
 ssize_t copy_file_range(int from, off64_t *start, int to, off64_t *end, size_t size, unsigned flags) {
-    FAIL_FD(WRITE, to); return NEXT(copy_file_range)(from, start, to, end, size, flags); }
+    FAIL_FD(WRITE | COPY, to); return NEXT(copy_file_range)(from, start, to, end, size, flags); }
 ssize_t sendfile(int to, int from, off_t *start, size_t size);
 ssize_t sendfile(int to, int from, off_t *start, size_t size) {
-    FAIL_FD(WRITE, to); return NEXT(sendfile)(to, from, start, size); }
+    FAIL_FD(WRITE | COPY, to); return NEXT(sendfile)(to, from, start, size); }
 ssize_t sendfile64(int to, int from, off64_t *start, size_t size);
 ssize_t sendfile64(int to, int from, off64_t *start, size_t size) {
-    FAIL_FD(WRITE, to); return NEXT(sendfile64)(to, from, start, size); }
+    FAIL_FD(WRITE | COPY, to); return NEXT(sendfile64)(to, from, start, size); }
 int ftruncate(int fd, off_t size) { FAIL_FD(WRITE, fd); return NEXT(ftruncate)(fd, size); }
 int ftruncate64(int fd, off64_t size) { FAIL_FD(WRITE, fd); return NEXT(ftruncate64)(fd, size); }
 int posix_fallocate(int fd, off_t at, off_t size) {

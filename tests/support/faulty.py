@@ -25,7 +25,7 @@ from support.project import Run, clean_environment
 
 SOURCE = Path(__file__).with_suffix(".c")
 # Kinds of calls, as in `faulty.c`.
-CREATE, READ, WRITE, SYNC, RENAME, UNLINK, MKDIR = (1 << bit for bit in range(7))
+CREATE, READ, WRITE, SYNC, RENAME, UNLINK, MKDIR, COPY = (1 << bit for bit in range(8))
 CHANGES = CREATE | WRITE | SYNC | RENAME | UNLINK | MKDIR
 LOADED = (  # what a build imports late
     *("buildtool.cli.words", "buildtool.cli.build_command", "buildtool.executors.processes"),
