@@ -18,7 +18,7 @@ from support.mounted import READ_ONLY, SMALL, mounted, needs_root
 from support.project import Project
 
 SOME = 5  # turns that are tried
-COPY = """
+RULE = """
     [tasks.t]
     inputs = "in"
     outputs = "out/t"
@@ -29,7 +29,7 @@ COPY = """
 @pytest.fixture
 def copied(project: Project) -> Project:
     """A copy that was made, and is stale."""
-    project.taskfile(COPY)
+    project.taskfile(RULE)
     project.write("in", "1\n")
     project.build()
     project.write("in", "2\n")
@@ -48,9 +48,9 @@ def far(tmp_path: Path) -> Iterator[Path]:
 
 @needs_root
 def test_a_job_fills_the_disk(copied: Project) -> None:
-    copied.taskfile(COPY.replace("cp {input}", "cat {input} big > {output}; true"))
+    copied.taskfile(RULE.replace("cp {input}", "cat {input} big > {output}; true"))
     copied.write("big", b"x" * 3_000_000)
-    copied.taskfile(COPY.replace("cp {input} {output}", "cat {input} big > {output}"))
+    copied.taskfile(RULE.replace("cp {input} {output}", "cat {input} big > {output}"))
     full = mounted(
         copied,
         SMALL.format("out", "1m"),
@@ -65,7 +65,7 @@ def test_a_job_fills_the_disk(copied: Project) -> None:
 @needs_root
 def test_a_disk_that_is_full_when_the_build_begins(copied: Project, tmp_path: Path) -> None:
     """The state lies on it, too: there is room for a job's output, and then none for what is known of it."""
-    copied.write("../save/Taskfile.toml", COPY)
+    copied.write("../save/Taskfile.toml", RULE)
     script = f"""
         cp -r {tmp_path}/save/. . && echo 1 > in && bt build -q && echo 2 > in
         cat /dev/zero > filler 2> nothing
@@ -106,7 +106,7 @@ def test_a_directory_that_cannot_be_made(tmp_path: Path, faulty: Faulty) -> None
     folder = tmp_path / "project"
     folder.mkdir()
     project = Project(folder)
-    project.taskfile(COPY)
+    project.taskfile(RULE)
     project.write("in", "1\n")
     faulty.bt(folder, "history")
     run, _ = faulty.bt(folder, "build", fault=Fault(2, MKDIR, errno.EACCES))  # after that of `.bt`
@@ -216,7 +216,7 @@ def test_a_name_that_is_too_long(project: Project) -> None:
 
 
 def test_folders_of_the_state_that_are_deleted_while_a_job_runs(copied: Project) -> None:
-    copied.taskfile(COPY.replace("echo it runs", "rm -rf .bt/log .bt/aside; echo it runs"))
+    copied.taskfile(RULE.replace("echo it runs", "rm -rf .bt/log .bt/aside; echo it runs"))
     run = copied.build()
     assert (run.ran, run.warnings) == (["t"], [])
     assert copied.bt("log", "t").out == "it runs\n"
