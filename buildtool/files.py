@@ -46,6 +46,8 @@ Signature = tuple[int, int, int, int, int]  # the first five of a stamp
 _READ = os.O_RDONLY | os.O_CLOEXEC
 # For what may be anything: a link is not followed, nobody waits for a pipe or a device, and none becomes the terminal.
 _TRY = _READ | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+# What cannot be synced: it is gone, a link, a socket, a pipe, or somebody's whom we may not read.
+_UNSYNCED = (errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.EINVAL, errno.EACCES)
 
 
 class Entry(NamedTuple):
@@ -427,19 +429,16 @@ def _sync_all(where: str) -> None:
 
 
 def _sync(where: str) -> None:
-    """Wait until a file or a directory is on the disk, if it is there; a link is where its directory is."""
+    """Wait until a file or a directory is on the disk, if it is there and can be; a link is where its directory is."""
     try:
         file = os.open(where, _TRY)
-    except FileNotFoundError:
-        return
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
     except OSError as error:
-        if error.errno == errno.ELOOP:
-            return
-        raise
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
+        if error.errno not in _UNSYNCED:
+            raise
 
 
 def _read_small(where: str) -> Stamp | None:

@@ -22,7 +22,7 @@ from buildtool.environment import Environment
 from buildtool.errors import BtError, DiskError, StateError, TaskfileError
 from buildtool.executors.protocol import MARK, Call, Differs, Ended, Remote, Work
 from buildtool.failures import Failures, glob_paths, log_path
-from buildtool.files import TICK, Disk
+from buildtool.files import TICK, Disk, NotAFileError
 from buildtool.fingerprint import Fingerprint, Item, Stale
 from buildtool.graph import Form, Job, JobId
 from buildtool.isolation import Box, Boxes
@@ -706,12 +706,19 @@ class Performer:
             where = self.disk.absolute(place)
             is_directory = os.path.isdir(where) and not os.path.islink(where)
             old = place + "/" if is_directory else place
-            if is_directory == path.endswith("/") and self.disk.digest(old) == now.get(path):
+            if is_directory == path.endswith("/") and self._is_same(old, now.get(path)):
                 continue
             kept = self._kept_place(path)
             self.disk.move(place, kept, durable=True)
             attempt.aside[at] = (path, kept)
             attempt.notes.append(self._kept_note(attempt, path, kept))
+
+    def _is_same(self, path: str, digest: str | None) -> bool:
+        """Whether a file or directory holds this; one with a pipe or the like in it holds nothing that a job makes."""
+        try:
+            return self.disk.digest(path) == digest
+        except NotAFileError:
+            return False
 
     def _holds_strangers(self, path: str, place: str) -> bool:
         """Whether an output directory that lies aside holds what `bt` did not make: `keep` had left it there."""

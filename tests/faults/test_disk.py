@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -220,3 +221,20 @@ def test_folders_of_the_state_that_are_deleted_while_a_job_runs(copied: Project)
     assert (run.ran, run.warnings) == (["t"], [])
     assert copied.bt("log", "t").out == "it runs\n"
     assert copied.build().ran == []
+
+
+def test_a_directory_with_a_pipe_and_a_socket_is_in_the_way(project: Project) -> None:
+    """It is kept as it is, although these cannot be brought to the disk."""
+    project.taskfile('[tasks.t]\noutputs = "site/"\nrun = "mkdir -p site; echo made > site/page"\n')
+    project.write("site/mine", "mine\n")
+    (project.folder / "site/link").symlink_to("nowhere")
+    os.mkfifo(project.folder / "site/pipe")
+    with socket.socket(socket.AF_UNIX) as place:
+        before = Path.cwd()
+        os.chdir(project.folder / "site")
+        place.bind("socket")
+        os.chdir(before)
+    project.build()
+    assert project.build().ran == []
+    [mine] = (project.folder / ".bt/kept").rglob("mine")
+    assert sorted(os.listdir(mine.parent)) == ["link", "mine", "pipe", "socket"]
