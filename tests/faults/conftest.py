@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +14,8 @@ from support.faulty import Faulty
 @pytest.fixture(scope="session")
 def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Faulty]:
     """Runs `bt` so that calls of the system fail."""
+    if not sys.platform.startswith("linux") or not shutil.which("gcc"):
+        pytest.skip("needs Linux and gcc")
     found = Faulty(tmp_path_factory.mktemp("faulty"))
     yield found
     found.close()
