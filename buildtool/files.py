@@ -18,7 +18,7 @@ from typing import NamedTuple
 import xxhash
 
 from buildtool.errors import DiskError
-from buildtool.text import printable
+from buildtool.text import cause_of, printable
 
 SMALL = 1 << 20  # bytes read in one piece
 LARGE = 1 << 26  # bytes: to read more takes long enough to be told
@@ -533,5 +533,5 @@ def _loops(entry: os.DirEntry[str]) -> bool:
 
 
 def _trouble(what: str, path: str, error: OSError) -> DiskError:
-    cause = (error.strerror or str(error)).lower()
+    cause = cause_of(error)
     return DiskError(f"{what} `{printable(path)}`: {cause}")

@@ -16,7 +16,7 @@ from buildtool.expand.listing import matches
 from buildtool.files import Disk
 from buildtool.paths import canonical, is_outside
 from buildtool.taskfile.pattern import Pattern, parse_pattern
-from buildtool.text import printable
+from buildtool.text import cause_of, printable
 
 Output = tuple[str, bool]  # a path, or with True a pattern
 BOXES = ".bt/isolated/"
@@ -94,7 +94,7 @@ class Box:
                 if not is_outside(path):
                     self.disk.make_parents(self._pattern(path).folder + "/" if is_pattern else path)
         except OSError as error:
-            cause = (error.strerror or str(error)).lower()
+            cause = cause_of(error)
             raise DiskError(f"cannot fill `{self.path}`: {cause}") from error
 
     def bring_out(self, outputs: Iterable[Output]) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from buildtool.errors import DiskError, TaskfileError
 from buildtool.files import Disk
 from buildtool.fingerprint import digest
-from buildtool.text import printable
+from buildtool.text import cause_of, printable
 
 TAG = "m"  # what digests of meanings begin with
 BYTES = "bytes"
@@ -64,9 +64,7 @@ class Meanings:
             with open(self._disk.absolute(path), "rb") as file:
                 raw = file.read()
         except OSError as error:
-            raise DiskError(
-                f"cannot read `{printable(path)}`: {(error.strerror or str(error)).lower()}"
-            ) from error
+            raise DiskError(f"cannot read `{printable(path)}`: {cause_of(error)}") from error
         return digest("text", plain_text(raw)) if how == "text" else digest("json", plain_json(raw, path))
 
 

@@ -12,7 +12,7 @@ import xxhash
 from buildtool.errors import TaskfileError
 from buildtool.project import Remembered
 from buildtool.state.store import State
-from buildtool.text import printable
+from buildtool.text import cause_of, printable
 
 PATIENCE = 60.0  # seconds a command may take that only tells something
 
@@ -70,7 +70,7 @@ class Outside(Remembered):
                     stderr=errors,
                 )
             except OSError as error:
-                cause = (error.strerror or str(error)).lower()
+                cause = cause_of(error)
                 raise TaskfileError(f"`{self._shell}` cannot be started: {cause}") from error
             with process, process.stdout or source as printed:
                 while chunk := printed.read(1 << 20):
@@ -99,5 +99,5 @@ class Outside(Remembered):
         except subprocess.TimeoutExpired as error:
             raise TaskfileError(f"`{text}` did not end within {PATIENCE:.0f} s") from error
         except OSError as error:
-            cause = (error.strerror or str(error)).lower()
+            cause = cause_of(error)
             raise TaskfileError(f"`{self._shell}` cannot be started: {cause}") from error

@@ -14,6 +14,11 @@ _OTHER_ESCAPES = re.compile(
 )
 
 
+def cause_of(error: OSError) -> str:
+    """What the system says of an error, as it stands in a message."""
+    return (error.strerror or str(error)).lower()
+
+
 def count(number: int, noun: str, plural: str | None = None) -> str:
     """`count(1, "job")` is `1 job`, `count(2, "job")` is `2 jobs`."""
     return f"{number} {noun if number == 1 else plural or noun + 's'}"

@@ -23,7 +23,7 @@ from buildtool.report.drawing import (
     render_text,
     task_graph_data,
 )
-from buildtool.text import printable
+from buildtool.text import cause_of, printable
 
 FORMATS = {"dot": render_dot, "mermaid": render_mermaid}
 
@@ -78,7 +78,7 @@ def write(path: str, text: str) -> None:
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
-        cause = (error.strerror or str(error)).lower()
+        cause = cause_of(error)
         raise DiskError(f"cannot write `{printable(path)}`: {cause}") from error
 
 

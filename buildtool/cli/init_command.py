@@ -9,7 +9,7 @@ from buildtool.cli.context import Context
 from buildtool.cli.printing import put
 from buildtool.errors import DiskError, ExitCode, UsageError
 from buildtool.taskfile.find import FILE_NAME
-from buildtool.text import printable
+from buildtool.text import cause_of, printable
 
 GO_TASK = frozenset(
     f"{start}askfile{middle}.{end}" for start in "Tt" for middle in ("", ".dist") for end in ("yml", "yaml")
@@ -87,15 +87,11 @@ def write_new(path: str, name: str) -> None:
             hint="`bt list` shows its tasks; to start afresh, move it away first",
         ) from None
     except OSError as error:
-        raise DiskError(
-            f"cannot write `{printable(name)}`: {(error.strerror or str(error)).lower()}"
-        ) from error
+        raise DiskError(f"cannot write `{printable(name)}`: {cause_of(error)}") from error
     try:
         with file:
             file.write(START)
     except OSError as error:
         with contextlib.suppress(OSError):
             os.unlink(path)  # it is ours, and not whole
-        raise DiskError(
-            f"cannot write `{printable(name)}`: {(error.strerror or str(error)).lower()}"
-        ) from error
+        raise DiskError(f"cannot write `{printable(name)}`: {cause_of(error)}") from error

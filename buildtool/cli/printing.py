@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 from buildtool.errors import DiskError
 from buildtool.report.paint import Paint, width_of
-from buildtool.text import printable
+from buildtool.text import cause_of, printable
 
 
 @contextmanager
@@ -21,7 +21,7 @@ def standard_output() -> Iterator[BinaryIO]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        cause = (error.strerror or str(error)).lower()
+        cause = cause_of(error)
         raise DiskError(f"cannot write to standard output: {cause}") from error
 
 
@@ -46,6 +46,6 @@ def remark(text: str) -> None:
 
 def refused(error: OSError) -> DiskError:
     """What the system refuses `bt` itself (descriptors, memory), which is no bug of `bt`."""
-    cause = (error.strerror or str(error)).lower()
+    cause = cause_of(error)
     where = f" `{printable(str(error.filename))}`" if error.filename else ""
     return DiskError(f"the system refused{where}: {cause}")

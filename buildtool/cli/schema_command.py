@@ -9,7 +9,7 @@ from buildtool.cli.printing import put_json, remark
 from buildtool.errors import DiskError, ExitCode
 from buildtool.report.data import render_json
 from buildtool.taskfile.schema import json_schema
-from buildtool.text import printable
+from buildtool.text import cause_of, printable
 
 
 def command(context: Context, output: str | None) -> int:
@@ -21,7 +21,7 @@ def command(context: Context, output: str | None) -> int:
         with open(os.path.join(context.start(), output), "w", encoding="utf-8") as file:
             file.write(render_json(json_schema()) + "\n")
     except OSError as error:
-        cause = error.strerror or str(error)
+        cause = cause_of(error)
         raise DiskError(f"cannot write `{printable(output)}`: {cause.lower()}") from error
     remark(f"wrote `{printable(output)}`")
     return ExitCode.DONE

@@ -15,7 +15,7 @@ from buildtool.paths import STATE
 from buildtool.project import Project, Request
 from buildtool.state.store import StateReader
 from buildtool.taskfile.specs import Taskfile
-from buildtool.text import count, listing, printable
+from buildtool.text import cause_of, count, listing, printable
 
 _PLAIN = {"bash": ("--norc", "--noprofile"), "zsh": ("-f",)}  # nobody's own settings
 _NAMED = 3  # jobs that are named where one is meant
@@ -50,7 +50,7 @@ def shell(context: Context, taskfile: Taskfile, request: Request) -> int:
     try:
         os.execvpe(program, [program, *_PLAIN.get(name, ())], environment)  # noqa: S606  that is what was asked for
     except OSError as error:
-        cause = (error.strerror or str(error)).lower()
+        cause = cause_of(error)
         raise BtError(f"`{printable(program)}` cannot be started: {cause}") from error
 
 

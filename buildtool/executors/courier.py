@@ -41,6 +41,7 @@ from buildtool.executors.parcels import described, luggage, noted, place_in, put
 from buildtool.executors.protocol import Differs, Transfer, Work
 from buildtool.runtime.child import AT_START
 from buildtool.runtime.job import Data
+from buildtool.text import cause_of
 
 _TICK = 1.0  # seconds between two looks at the cluster
 _PATIENCE = 10.0  # seconds without a machine, or one with the resources, before that is said
@@ -349,7 +350,7 @@ class Courier:
                 self._tell(
                     Lost(
                         work.id,
-                        f"`{error.filename}` cannot be sent: {(error.strerror or str(error)).lower()}",
+                        f"`{error.filename}` cannot be sent: {cause_of(error)}",
                     )
                 )
                 continue

@@ -13,6 +13,7 @@ from typing import Any
 
 from buildtool.errors import ExecutorError, Place
 from buildtool.executors.messages import Cluster, Connect, LeavingError, Told
+from buildtool.text import cause_of
 
 _PATIENCE = 10.0  # seconds to wait for the scheduler
 
@@ -121,7 +122,7 @@ def _security(library: Any, files: Mapping[str, str] | None, root: str, place: P
                 pass
         except OSError as error:  # the library would not say which
             raise ExecutorError(
-                f"`{key}` of `security` cannot be read: {(error.strerror or str(error)).lower()}",
+                f"`{key}` of `security` cannot be read: {cause_of(error)}",
                 place=place,
                 facts=(("file", where),),
             ) from error

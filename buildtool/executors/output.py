@@ -9,6 +9,8 @@ import contextlib
 import os
 import re
 
+from buildtool.text import cause_of
+
 _FRESH = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 _NOTHING = re.compile(b"")  # most jobs have no secrets
 
@@ -141,7 +143,7 @@ class Log:
         _copy(ring, file, 0, begin)
 
     def _give_up(self, error: OSError) -> None:
-        self.error = f"cannot write `{self._path}`: {(error.strerror or str(error)).lower()}"
+        self.error = f"cannot write `{self._path}`: {cause_of(error)}"
 
 
 def _write(file: int, data: bytes | memoryview) -> None:

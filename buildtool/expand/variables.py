@@ -15,7 +15,7 @@ from buildtool.expand.listing import matches
 from buildtool.files import Disk
 from buildtool.taskfile.pattern import Part, PatternError, parse_parts, parse_pattern
 from buildtool.taskfile.specs import VarSpec
-from buildtool.text import count, did_you_mean, printable
+from buildtool.text import cause_of, count, did_you_mean, printable
 
 Scalar = str | int | float | bool
 
@@ -164,7 +164,7 @@ def read_text(disk: Disk, path: str, place: Place) -> str:
     except FileNotFoundError:
         raise GraphError(f"`{printable(path)}`: no such file", place=place) from None
     except OSError as error:
-        cause = (error.strerror or str(error)).lower()
+        cause = cause_of(error)
         raise TaskfileError(f"cannot read `{printable(path)}`: {cause}", place=place) from error
     except UnicodeDecodeError as error:
         raise TaskfileError(f"`{printable(path)}` is not UTF-8: {error.reason}", place=place) from error

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from buildtool.errors import TaskfileError
 from buildtool.paths import canonical
-from buildtool.text import printable
+from buildtool.text import cause_of, printable
 
 
 class Source(NamedTuple):
@@ -53,7 +53,7 @@ def _read(path: str, where: str) -> bytes:
         with open(where, "rb") as file:
             return file.read()
     except OSError as error:
-        cause = (error.strerror or str(error)).lower()
+        cause = cause_of(error)
         raise TaskfileError(f"cannot read `{printable(path)}`: {cause}") from error
 
 

@@ -11,6 +11,7 @@ from typing import TextIO
 
 from buildtool.errors import BtError, ClosedError, DiskError
 from buildtool.report.paint import width_of
+from buildtool.text import cause_of
 
 
 class Outlet:
@@ -44,5 +45,5 @@ class Outlet:
             if error.errno == errno.EPIPE:
                 self.gone = ClosedError("nobody reads standard output any more")
             elif error.errno != errno.EIO:
-                cause = (error.strerror or str(error)).lower()
+                cause = cause_of(error)
                 self.gone = DiskError(f"cannot write to standard output: {cause}")

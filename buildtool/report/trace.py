@@ -14,7 +14,7 @@ from typing import TextIO
 from buildtool.errors import DiskError
 from buildtool.executors.protocol import Transfer
 from buildtool.report.data import render_json
-from buildtool.text import printable
+from buildtool.text import cause_of, printable
 
 _SHORT = 0.001  # seconds that are not worth an event
 _FILES = 1_000_000  # the row of the first thread that moves files: far below those of the slots
@@ -134,5 +134,5 @@ class Trace:
         try:
             yield
         except OSError as error:
-            cause = (error.strerror or str(error)).lower()
+            cause = cause_of(error)
             raise DiskError(f"cannot write the trace `{printable(self._path)}`: {cause}") from error

@@ -9,6 +9,7 @@ import contextlib
 import os
 
 from buildtool.errors import StateError
+from buildtool.text import cause_of
 
 
 def prepare(directory: str) -> None:
@@ -37,7 +38,7 @@ def unwritable(path: str, error: OSError) -> StateError:
     """The error for a state file or folder that cannot be written."""
     return StateError(
         f"cannot write to `{shown(path)}`",
-        facts=(("cause", (error.strerror or str(error)).lower()),),
+        facts=(("cause", cause_of(error)),),
         hint="make the project folder writable and check the space left on its disk; "
         "`bt list`, `bt why` and `bt build --dry-run` work without writing",
     )

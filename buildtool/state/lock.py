@@ -15,7 +15,7 @@ from typing import NamedTuple, Self
 
 from buildtool.errors import LockedError, StateError
 from buildtool.state.directory import prepare, shown, unwritable
-from buildtool.text import duration, printable
+from buildtool.text import cause_of, duration, printable
 
 NAME = "lock"
 ATTEMPTS = 5  # a reader that looks who holds the lock gets in the way for some microseconds
@@ -213,7 +213,7 @@ def _trouble(path: str, error: OSError) -> StateError:
         return unwritable(path, error)
     return StateError(
         f"the file system of `{shown(path)}` has no locks",
-        facts=(("cause", (error.strerror or str(error)).lower()),),
+        facts=(("cause", cause_of(error)),),
         hint="move the project to a local disk, or mount this one with locks (NFS: without `nolock`)",
     )
 

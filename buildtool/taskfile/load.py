@@ -20,7 +20,7 @@ from buildtool.taskfile.keys import BACKENDS, FILE
 from buildtool.taskfile.kinds import Spot
 from buildtool.taskfile.places import Path, Places, scan
 from buildtool.taskfile.specs import Settings, Taskfile, Word
-from buildtool.text import did_you_mean, printable, size
+from buildtool.text import cause_of, did_you_mean, printable, size
 
 Look = tuple[int, int, int, int, int]  # size, times of change, inode and mode of a file
 LARGEST = 64_000_000  # bytes; nobody writes that, and a mistaken name should not fill the memory
@@ -274,7 +274,7 @@ def _bytes(root: str, name: str) -> bytes:
         finally:
             os.close(handle)
     except OSError as error:
-        reason = (error.strerror or "unknown error").lower()
+        reason = cause_of(error)
         raise TaskfileError(
             f"cannot read `{shown}`: {reason}", hint="check its name and permissions"
         ) from error

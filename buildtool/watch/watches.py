@@ -13,6 +13,8 @@ import threading
 from collections.abc import Iterable
 from typing import Any, Protocol
 
+from buildtool.text import cause_of
+
 ANYTHING = ""  # the hint that something was missed: all must be looked at
 _IN_MASK_ADD = 0x20000000  # of Linux's <sys/inotify.h>
 _FULL = (errno.ENOSPC, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
@@ -120,7 +122,7 @@ def limit(error: OSError) -> str:
         return "the system watches no more directories (see `sysctl fs.inotify.max_user_watches`)"
     if error.errno == errno.EMFILE:
         return "the system has no watcher left (see `sysctl fs.inotify.max_user_instances` and `ulimit -n`)"
-    return f"the system cannot watch directories: {(error.strerror or str(error)).lower()}"
+    return f"the system cannot watch directories: {cause_of(error)}"
 
 
 def _above(directories: Iterable[str]) -> set[str]:

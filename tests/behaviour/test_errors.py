@@ -389,9 +389,13 @@ def test_secrets_are_masked(project: Project) -> None:
         [tasks.t]
         outputs = "out"
         track = { env = ["TOKEN"] }
-        run = "echo token is $TOKEN; echo > {output}"
+        params = { k = "" }
+        run = "echo token is $TOKEN; echo > {output}; : {params.k} {args}"
     """)
-    run = project.build(env={"TOKEN": "hunter2-hunter2"})
+    run = project.build(
+        "-s", "k=hunter2-hunter2", "t", "--", "hunter2-hunter2", env={"TOKEN": "hunter2-hunter2"}
+    )
+    project.build(env={"TOKEN": "hunter2-hunter2"})
     assert "token is ***" in run.out
     found = subprocess.run(["grep", "-r", "hunter2", project.folder], capture_output=True, check=False)
     assert found.returncode == 1
