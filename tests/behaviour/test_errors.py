@@ -392,14 +392,13 @@ def test_secrets_are_masked(project: Project) -> None:
         params = { k = "" }
         run = "echo token is $TOKEN; echo > {output}; : {params.k} {args}"
     """)
-    run = project.build(
-        "-s", "k=hunter2-hunter2", "t", "--", "hunter2-hunter2", env={"TOKEN": "hunter2-hunter2"}
-    )
-    project.build(env={"TOKEN": "hunter2-hunter2"})
+    secret = {"TOKEN": "hunter2-hunter2"}
+    run = project.build("t", "-s", "k=hunter2-hunter2", "--", "hunter2-hunter2", env=secret)
     assert "token is ***" in run.out
     found = subprocess.run(["grep", "-r", "hunter2", project.folder], capture_output=True, check=False)
     assert found.returncode == 1
-    assert project.build(env={"TOKEN": "hunter2-hunter2"}).ran == []
+    project.build(env=secret)
+    assert project.build(env=secret).ran == []
     assert project.build(env={"TOKEN": "other"}).ran == ["t"]
 
 
