@@ -202,6 +202,7 @@ class Build:
     _spent: set[JobId] = field(default_factory=set)  # `temp` jobs without such consumers
     _growing: set[JobId] = field(default_factory=set)  # unsettled jobs that may turn out to read anything
     _broken: StateError | None = None
+    _patience: int = 0  # signals that break off what is being read; 0: none does
     _as_is: set[JobId] = field(default_factory=set)  # with `--only`: the jobs that are not built
     _forced: set[JobId] = field(default_factory=set)
     _took: dict[str, tuple[int, float]] = field(
@@ -264,7 +265,7 @@ class Build:
         if self.again is not None:
             self._take_over(self.again)
         self._expected = self.state.durations()
-        self.project.disk.watcher = self.reporter.reading if self.reporter.is_watched else None
+        self.project.disk.watcher = self._reading
         self.plan = Plan(
             self._prerequisites,
             self._resources,
@@ -438,6 +439,13 @@ class Build:
             for number in list(self._running):
                 self.executor.cancel(number, now=now)
 
+    def _reading(self, path: str, done: int, whole: int) -> None:
+        """A large file is being read: whoever looks is told, and nobody who wants it to end waits for that."""
+        if self.reporter.is_watched:
+            self.reporter.reading(path, done, whole)
+        if 0 < self._patience <= self.signals.count:
+            raise KeyboardInterrupt
+
     def _drop_todo(self) -> None:
         """Start and look at nothing more."""
         self.plan.handle(Interrupted())
@@ -447,6 +455,7 @@ class Build:
     # -- checking --------------------------------------------------------------------------------------------
 
     def _check(self, job: Job, demanded: bool) -> None:
+        self._patience = 1
         try:
             if job.growing and (requires := self._grow(job)):
                 self._tell(Grown(job.id, requires))
@@ -464,6 +473,11 @@ class Build:
                 raise
             self._broken_job(job, error)
             return
+        except KeyboardInterrupt:
+            self._interrupt()
+            return
+        finally:
+            self._patience = 0
         if look.requires:
             self._want_more(look.requires)
             self._tell(Grown(job.id, look.requires))
@@ -673,21 +687,21 @@ class Build:
             self._tell(Grown(job.id, frozenset()))
             return
         if ended.cancelled or (self.plan.stopping and self.signals.count and broken_off):
-            self.performer.put_back(attempt)
-            self.state.stop(job.key)
-            if self.project.renderer.task(job).spec.keep and attempt.look.record is not None:
-                self.performer.record_failure(attempt, ended.seconds)
-            self._touch()
-            # What an interrupted build leaves undone is counted; it is told of as far as it had begun.
-            self.counts[Status.SKIPPED.value] += 1 + len(self.plan.handle(Finished(job.id, Status.SKIPPED)))
+            self._undo(attempt, ended.seconds)
             return
+        self._patience = 2  # what is done is worth keeping: it takes a second signal
         try:
             with self._span(job.name, "judge"):
                 outcome = self.performer.finish(attempt, ended)
+        except KeyboardInterrupt:
+            self._undo(attempt, ended.seconds)
+            return
         except StateError as error:
             self.plan.handle(Finished(job.id, Status.FAILED))
             self._give_up(error)
             return
+        finally:
+            self._patience = 0
         if outcome.again:
             for note in attempt.notes:
                 self.reporter.note(f"{job.name}: {note}")
@@ -723,6 +737,17 @@ class Build:
         self._touch()
         self._came_out(job, attempt.look, outcome.status, ended.seconds, outcome.failure, attempt.notes)
         self._tell(Finished(job.id, outcome.status))
+
+    def _undo(self, attempt: Attempt, seconds: float) -> None:
+        """Leave a job as it was before an interrupted build began it."""
+        job = attempt.job
+        self.performer.put_back(attempt)
+        self.state.stop(job.key)
+        if self.project.renderer.task(job).spec.keep and attempt.look.record is not None:
+            self.performer.record_failure(attempt, seconds)
+        self._touch()
+        # What an interrupted build leaves undone is counted; it is told of as far as it had begun.
+        self.counts[Status.SKIPPED.value] += 1 + len(self.plan.handle(Finished(job.id, Status.SKIPPED)))
 
     def _repeat(self, attempt: Attempt, ended: Ended) -> bool:
         """Do a run once more that did not count, for a reason that is not the job's; whether that is worth it."""
