@@ -227,7 +227,8 @@ class Checker:
         items += [self._variable("track.env", name, self.tracker.variable(name)) for name in spec.track.env]
         for text in spec.track.cmd:
             printed = self.tracker.command(text)
-            items.append(Item("track.cmd", text, digest("track.cmd", printed), self.masked(printed)))
+            shown = None if printed is None else self.masked(printed)
+            items.append(Item("track.cmd", text, digest("track.cmd", printed), shown))
         for entry in task.track_files:
             pattern = entry.pattern.fill(self.expander.values[job.id])
             paths = self.expander.gather(pattern)[0] if pattern.is_glob else [pattern.prefix]

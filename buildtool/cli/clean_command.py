@@ -140,7 +140,9 @@ def _clean_state(taskfile: Taskfile, *, dry_run: bool, yes: bool) -> int:
         put(["there is no state"])
         return 0
     if os.path.islink(where):  # what else lies there is not known
-        raise UsageError(f"`{STATE}` is a link, which is not followed", hint="remove it, and what it leads to")
+        raise UsageError(
+            f"`{STATE}` is a link, which is not followed", hint="remove it, and what it leads to"
+        )
     with StateReader.open(where) as reader:
         clusters = [record.name for record in reader.clusters()]
     if clusters and not dry_run:

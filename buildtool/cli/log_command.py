@@ -93,8 +93,9 @@ def show(root: str, jobs: list[Job], never: int, *, only_path: bool) -> int:
 def _copy(log: BinaryIO, out: BinaryIO) -> None:
     """Print a log as it is; to those who act on what they read, a terminal and GitHub Actions, so that it is safe."""
     if out.isatty():
-        for line in log:
-            out.write(visible(line.decode("utf-8", "replace").removesuffix("\n")).encode() + b"\n")
+        out.writelines(
+            visible(line.decode("utf-8", "replace").removesuffix("\n")).encode() + b"\n" for line in log
+        )
     elif os.environ.get("GITHUB_ACTIONS") == "true":
         from buildtool.report.github import inert
 

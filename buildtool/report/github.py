@@ -39,7 +39,7 @@ class Github(Plain):
 
 
 def inert(text: str) -> str:
-    """Whole lines as the runner takes none of them for a command: it looks for `::` behind blanks, for `##[` anywhere."""
+    """Whole lines, none of which the runner takes for a command: it looks for `::` behind blanks, `##[` anywhere."""
     if not any(line.lstrip().startswith("::") or "##[" in line for line in text.splitlines()):
         return text
     token = os.urandom(16).hex()  # nobody can guess how to start them again

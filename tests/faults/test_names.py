@@ -39,11 +39,15 @@ JOBS = r"""
 STEPS = "def repeat(one, output, n):\n    output.write_bytes(one.read_bytes() + n.encode('utf-8', 'surrogateescape'))\n"
 
 # Bytes that mean something to somebody are drawn more often than others.
-LETTERS = st.sampled_from([bytes([b]) for b in b"a b\n\r\t\"'\\$`;&|<>(){}[]*?!~#%:=,-.@^\x01\x1b\x7f\xff\xc3"])
+LETTERS = st.sampled_from(
+    [bytes([b]) for b in b"a b\n\r\t\"'\\$`;&|<>(){}[]*?!~#%:=,-.@^\x01\x1b\x7f\xff\xc3"]
+)
 PIECES = st.one_of(
     LETTERS,
     st.integers(1, 255).map(lambda b: bytes([b])),
-    st.sampled_from(["é", "e\u0301", "\u202e", "🦊", "\u2028", "K", "$(touch canary)", "`touch canary`"]).map(str.encode),
+    st.sampled_from(["é", "e\u0301", "\u202e", "🦊", "\u2028", "K", "$(touch canary)", "`touch canary`"]).map(
+        str.encode
+    ),
 )
 NAMES = (
     st.lists(PIECES, min_size=1, max_size=12)
@@ -97,7 +101,15 @@ def test_every_name_is_data(raw: bytes, other: bytes) -> None:
         assert (project.folder / "all").read_bytes() == shown
         assert not list(project.folder.rglob("canary"))
         assert forked_build(project.folder, "all", *files).ran == []
-        for words in (("why", "all"), ("status",), ("graph",), ("list",), ("history",), ("log", "all"), ("build", "-n")):
+        for words in (
+            ("why", "all"),
+            ("status",),
+            ("graph",),
+            ("list",),
+            ("history",),
+            ("log", "all"),
+            ("build", "-n"),
+        ):
             code, out, err = forked(project.folder, *words)
             assert code == 0, err
             assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", out.replace("\x1b[0m", "")), (words, out)
@@ -105,7 +117,10 @@ def test_every_name_is_data(raw: bytes, other: bytes) -> None:
         for name in again:  # what was found through the dependency file counts
             with open(os.path.join(os.fsencode(place), b"found", name), "wb") as file:
                 file.write(b"2")
-            assert len([job for job in forked_build(project.folder, "all", *files).ran if job[:4] == "copy"]) == 2
+            assert (
+                len([job for job in forked_build(project.folder, "all", *files).ran if job[:4] == "copy"])
+                == 2
+            )
         assert forked(project.folder, "clean")[0] == 0
         assert not project.exists("out")
         assert not project.exists("called")
@@ -268,11 +283,17 @@ def test_very_many_inputs_of_one_job(project: Project, form: str) -> None:
 def test_a_chain_of_thousands(project: Project, kind: str) -> None:
     depth = amount(1000, 10_000)
     if kind == "tasks":
-        tasks = [f'[tasks.t{n}]\ninputs = "f{n}"\noutputs = "f{n + 1}"\nrun = "cp f{n} f{n + 1}"\n' for n in range(depth)]
+        tasks = [
+            f'[tasks.t{n}]\ninputs = "f{n}"\noutputs = "f{n + 1}"\nrun = "cp f{n} f{n + 1}"\n'
+            for n in range(depth)
+        ]
         project.taskfile("".join(tasks))
         target = f"f{depth}"
     else:
-        project.taskfile('[tasks.t]\ninputs = "d/{x}"\noutputs = "d/{x}i"\nrun = "cp {input} {output}"\n[tasks.u]\ninputs="d/oiiii"\nrun="true"\n')
+        project.taskfile(
+            '[tasks.t]\ninputs = "d/{x}"\noutputs = "d/{x}i"\nrun = "cp {input} {output}"\n'
+            '[tasks.u]\ninputs="d/oiiii"\nrun="true"\n'
+        )
         target = "d/o" + "i" * 200
     project.write("f0", "x")
     project.write("d/o", "x")
@@ -314,8 +335,6 @@ def test_a_directory_with_very_many_entries(project: Project) -> None:
     assert project.build().ran == []
     project.write("many/b.yes", "b")
     assert project.build().ran == ["few b", "whole"]
-
-
 
 
 def test_the_second_ctrl_c_breaks_off_the_look_at_what_was_made(project: Project) -> None:

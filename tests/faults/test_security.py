@@ -1,4 +1,4 @@
-"""Values that would like to be commands, paths that lead out, repositories that nobody trusts, and what others may see."""
+"""Values that would be commands, paths that lead out, repositories that nobody trusts, and what others may see."""
 
 from __future__ import annotations
 
@@ -82,7 +82,19 @@ ESCAPES = {
 }
 
 
-@pytest.mark.parametrize("value", ["../outside", "../../outside", "/tmp/bt-canary/outside", "a/../../outside", "..", ".", "", "../project/../outside"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "../outside",
+        "../../outside",
+        "/tmp/bt-canary/outside",  # noqa: S108
+        "a/../../outside",
+        "..",
+        ".",
+        "",
+        "../project/../outside",
+    ],
+)
 @pytest.mark.parametrize("where", ESCAPES)
 def test_no_path_leads_out_of_the_project(project: Project, where: str, value: str) -> None:
     project.write("t.csv", f'number,x\n1,"{value}"\n')
@@ -95,7 +107,9 @@ def test_no_path_leads_out_of_the_project(project: Project, where: str, value: s
     assert after == before, run.out + run.err
     assert not os.path.exists("/tmp/bt-canary")  # noqa: S108
     assert "Traceback" not in run.out + run.err
-    if value not in (".", "", "..") and where != "a line":  # what a person wrote into a path may lead back into it
+    if (
+        value not in (".", "", "..") and where != "a line"
+    ):  # what a person wrote into a path may lead back into it
         assert run.code in (1, 2, 3), run.out + run.err
         assert not [name for name in run.ran if name != "l"]
 
@@ -113,7 +127,10 @@ def test_what_is_asked_for_leads_nowhere_else(project: Project) -> None:
 def test_an_output_folder_that_is_a_link_by_now(project: Project, way: str) -> None:
     outside = project.folder.parent / "home"
     outside.mkdir()
-    project.taskfile('[tasks.t]\nforeach = { n = ["1", "2"] }\noutputs = ["o/{n}", "d{n}/"]\nrun = "echo {n} > o/{n}; mkdir -p d{n}; echo > d{n}/f"\n')
+    project.taskfile(
+        '[tasks.t]\nforeach = { n = ["1", "2"] }\noutputs = ["o/{n}", "d{n}/"]\n'
+        'run = "echo {n} > o/{n}; mkdir -p d{n}; echo > d{n}/f"\n'
+    )
     project.build()
     for name in ("o", "d1"):
         os.rename(project.folder / name, outside / name)
@@ -123,7 +140,12 @@ def test_an_output_folder_that_is_a_link_by_now(project: Project, way: str) -> N
         project.write("Taskfile.toml", project.read("Taskfile.toml").replace("echo {n}", "echo new {n}"))
     if way == "orphans":
         project.taskfile('[tasks.u]\nrun = "true"\n')
-    words = {"build": ["build", "-B"], "clean": ["clean"], "orphans": ["clean", "--orphans"], "edited": ["build"]}[way]
+    words = {
+        "build": ["build", "-B"],
+        "clean": ["clean"],
+        "orphans": ["clean", "--orphans"],
+        "edited": ["build"],
+    }[way]
     run = project.bt(*words)
     assert "Traceback" not in run.out + run.err
     assert {path: path.read_bytes() for path in outside.rglob("*") if path.is_file()} == before, run.out
@@ -134,7 +156,9 @@ def test_clean_removes_what_is_its_own_alone(project: Project) -> None:
     outside = project.folder.parent / "precious"
     outside.mkdir()
     (outside / "f").write_text("x")
-    project.taskfile('[tasks.t]\nforeach = { n = ["1", "2", "3", "4", "5", "6"] }\noutputs = "o/{n}"\nrun = "echo {n} > o/{n}"\n')
+    project.taskfile(
+        '[tasks.t]\nforeach = { n = ["1", "2", "3", "4", "5", "6"] }\noutputs = "o/{n}"\nrun = "echo {n} > o/{n}"\n'
+    )
     project.build()
     folder = project.folder / "o"
     (folder / "1").write_text("mine")
@@ -203,7 +227,18 @@ def hostile(project: Project) -> Path:
     """)
     project.write("more.toml", f'[tasks.m]\nrun = "{touch}"\n')
     code = f"import os\nos.system({touch!r})\ndef step(output): pass\ndef factory(workers): pass\n"
-    for name in ("steps.py", "lib/steps.py", "json.py", "click.py", "tomli.py", "sqlite3.py", "sitecustomize.py", "coiled.py", "usercustomize.py", "lib/json.py"):
+    for name in (
+        "steps.py",
+        "lib/steps.py",
+        "json.py",
+        "click.py",
+        "tomli.py",
+        "sqlite3.py",
+        "sitecustomize.py",
+        "coiled.py",
+        "usercustomize.py",
+        "lib/json.py",
+    ):
         project.write(name, code)
     project.write("evil", f"#!/bin/sh\n{touch}\n").chmod(0o755)
     project.write("data", "x")
@@ -220,13 +255,31 @@ def test_looking_at_a_hostile_repository_runs_and_changes_nothing(project: Proje
     folder = project.folder / ".bt"
     if state == "real":  # a state that somebody really built
         taskfile = project.read("Taskfile.toml")
-        project.taskfile('[tasks.t]\ninputs = "data"\noutputs = "out"\nrun = "echo said; cp data out"\n[tasks.f]\noutputs = "f"\nrun = "echo > f"\n')
+        project.taskfile(
+            '[tasks.t]\ninputs = "data"\noutputs = "out"\nrun = "echo said; cp data out"\n'
+            '[tasks.f]\noutputs = "f"\nrun = "echo > f"\n'
+        )
         project.build()
         project.write("Taskfile.toml", taskfile)
     elif state == "links":
         folder.mkdir()
-        for name in ("log", "kept", "aside", "boxes", "cache", "lock", "state.db", "state.sum", "rest", "names", "running", "state.db-wal"):
-            (folder / name).symlink_to(outside if name in ("log", "kept", "aside", "boxes", "cache") else outside / "secret")
+        for name in (
+            "log",
+            "kept",
+            "aside",
+            "boxes",
+            "cache",
+            "lock",
+            "state.db",
+            "state.sum",
+            "rest",
+            "names",
+            "running",
+            "state.db-wal",
+        ):
+            (folder / name).symlink_to(
+                outside if name in ("log", "kept", "aside", "boxes", "cache") else outside / "secret"
+            )
     elif state == "junk":
         folder.mkdir()
         for name in ("state.db", "state.sum", "rest", "names", "running", "state.db-wal", "lock"):
@@ -246,7 +299,9 @@ def test_looking_at_a_hostile_repository_runs_and_changes_nothing(project: Proje
 
 @pytest.mark.parametrize("folder", ["aside", "boxes", "log", "kept", "."])
 @pytest.mark.parametrize("words", [["build"], ["clean", "--logs"], ["clean", "--state", "--yes"]])
-def test_a_folder_of_the_state_that_is_a_link_is_not_emptied(project: Project, folder: str, words: list[str]) -> None:
+def test_a_folder_of_the_state_that_is_a_link_is_not_emptied(
+    project: Project, folder: str, words: list[str]
+) -> None:
     outside = project.folder.parent / "home"
     project.taskfile('[tasks.t]\ninputs = "in"\noutputs = "out"\nrun = "echo said; cp in out"\n')
     project.write("in", "1")
@@ -281,7 +336,10 @@ def test_nothing_that_a_file_holds_is_unpickled() -> None:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call):
                 name = ast.unparse(node.func)
-                if re.fullmatch(r"(pickle|cloudpickle|marshal|shelve|dill|joblib|yaml)\.(load|loads|open|Unpickler)|eval|exec", name):
+                if re.fullmatch(
+                    r"(pickle|cloudpickle|marshal|shelve|dill|joblib|yaml)\.(load|loads|open|Unpickler)|eval|exec",
+                    name,
+                ):
                     found.add(name)
         assert found <= allowed.get(str(path.relative_to(root)), set()), path
 
@@ -302,9 +360,31 @@ def test_names_and_output_cannot_drive_a_terminal(project: Project) -> None:
     """)
     (project.folder / "in").mkdir()
     (project.folder / "in" / EVIL).write_text("x")
-    orders = [["build", "-v"], ["build", "said"], ["list", "-v"], ["status"], ["why", "t"], ["graph"], ["history"], ["history", "1"], ["build", "-n", "-B"]]
+    orders = [
+        ["build", "-v"],
+        ["build", "said"],
+        ["list", "-v"],
+        ["status"],
+        ["why", "t"],
+        ["graph"],
+        ["history"],
+        ["history", "1"],
+        ["build", "-n", "-B"],
+    ]
     orders += [["graph", "--format", form] for form in ("dot", "mermaid", "json", "html")]
-    orders += [["build", "out/" + EVIL + "x" * 300], ["why", EVIL], ["log", EVIL], ["clean", "-n"], ["clean"], ["build", "-s", f"{EVIL}=1"], ["-C", EVIL, "list"], ["-f", EVIL, "list"], [EVIL], ["build", f"--{EVIL}"], ["build", "-e", EVIL]]
+    orders += [
+        ["build", "out/" + EVIL + "x" * 300],
+        ["why", EVIL],
+        ["log", EVIL],
+        ["clean", "-n"],
+        ["clean"],
+        ["build", "-s", f"{EVIL}=1"],
+        ["-C", EVIL, "list"],
+        ["-f", EVIL, "list"],
+        [EVIL],
+        ["build", f"--{EVIL}"],
+        ["build", "-e", EVIL],
+    ]
     for words in orders:
         run = project.bt_plainly(*words)
         found = CONTROL.search(run.out + run.err)
@@ -317,7 +397,9 @@ def test_names_and_output_cannot_drive_a_terminal(project: Project) -> None:
     run = project.bt_plainly("build")
     assert run.code == 1
     assert not CONTROL.search(run.out + run.err), run.out
-    project.taskfile(f'[tasks.t]\n"{EVIL.encode("unicode_escape").decode().replace(chr(92) + "x", chr(92) + "u00")}" = 1\n')
+    project.taskfile(
+        f'[tasks.t]\n"{EVIL.encode("unicode_escape").decode().replace(chr(92) + "x", chr(92) + "u00")}" = 1\n'
+    )
     run = project.bt_plainly("build")
     assert run.code == 2
     assert not CONTROL.search(run.out + run.err), run.err
@@ -355,14 +437,29 @@ def test_what_jobs_print_is_no_command_to_github(project: Project) -> None:
         run = "cat evil; cp {input} {output}"
     """)
     project.write("steps.py", f"def step(output):\n    raise ValueError('x\\n{evil}\\n##[error]x')\n")
-    project.write("evil", f"{evil}\n  ::add-mask::x\n##[set-output name=x]y\n\t::error::x\nx ##[error]y\n::\n")
+    project.write(
+        "evil", f"{evil}\n  ::add-mask::x\n##[set-output name=x]y\n\t::error::x\nx ##[error]y\n::\n"
+    )
     project.write("in/##[error]a", "x")
     project.write("in/b\n::error::x", "x")
     env = {"GITHUB_ACTIONS": "true"}
-    for words in (["build", "said"], ["build", "-k"], ["build", "-k", "-v", "-B"], ["list"], ["status"], ["why", "good"], ["log", "said"], ["build", "-n"], ["history"], ["build", "##[error]x"]):
+    for words in (
+        ["build", "said"],
+        ["build", "-k"],
+        ["build", "-k", "-v", "-B"],
+        ["list"],
+        ["status"],
+        ["why", "good"],
+        ["log", "said"],
+        ["build", "-n"],
+        ["history"],
+        ["build", "##[error]x"],
+    ):
         run = project.bt_plainly(*words, env=env)
         for command in commands_of_github(run.out) + commands_of_github(run.err):
-            assert command.startswith(("::group::", "::endgroup::", "::error file=Taskfile.toml,", "::warning::", "::error file=")), (words, command)
+            assert command.startswith(
+                ("::group::", "::endgroup::", "::error file=Taskfile.toml,", "::warning::", "::error file=")
+            ), (words, command)
             assert "set-output" not in command.split("::")[1]
         if words[:2] == ["build", "said"]:
             assert evil in run.out  # it is still to be read
@@ -382,7 +479,11 @@ def test_a_secret_is_nowhere(project: Project) -> None:
         [tasks.good]
         outputs = "good"
         track = {{ env = ["TOKEN"], cmd = ["printenv TOKEN"] }}
-        run = "echo $TOKEN {{vars.v}}; echo >&2 x${{TOKEN}}x; printf %s hunter2-; sleep 0.2; printf '%s\\n' 'hunter2-!'; echo > good"
+        run = '''
+        echo $TOKEN {{vars.v}}; echo >&2 x${{TOKEN}}x
+        printf %s hunter2-; sleep 0.2; printf '%s\\n' 'hunter2-!'
+        echo > good
+        '''
         [tasks.bad]
         outputs = "bad"
         params = {{ p = "{SECRET}" }}
@@ -397,12 +498,32 @@ def test_a_secret_is_nowhere(project: Project) -> None:
         [tasks.command]
         run = "echo $TOKEN"
     """)
-    project.write("steps.py", "import os\ndef step(output):\n    print(os.environ['TOKEN'])\n    raise ValueError(os.environ['TOKEN'])\n")
+    project.write(
+        "steps.py",
+        "import os\ndef step(output):\n    print(os.environ['TOKEN'])\n    raise ValueError(os.environ['TOKEN'])\n",
+    )
     project.write("config", f"token = {SECRET}\n")
     env = {"TOKEN": SECRET}
     told = ""
-    orders = [["build", "-k", "-v", "--trace", "trace.json"], ["build", "-k"], ["build", "-k", "-j4"], ["build", "command"], ["status"], ["why", "bad"], ["why", "good"], ["log", "bad"], ["log", "raises"]]
-    orders += [["history"], ["history", "1"], ["graph", "--format", "json"], ["graph", "--format", "html"], ["build", "-n"], ["list", "-v"]]
+    orders = [
+        ["build", "-k", "-v", "--trace", "trace.json"],
+        ["build", "-k"],
+        ["build", "-k", "-j4"],
+        ["build", "command"],
+        ["status"],
+        ["why", "bad"],
+        ["why", "good"],
+        ["log", "bad"],
+        ["log", "raises"],
+    ]
+    orders += [
+        ["history"],
+        ["history", "1"],
+        ["graph", "--format", "json"],
+        ["graph", "--format", "html"],
+        ["build", "-n"],
+        ["list", "-v"],
+    ]
     for words in orders:
         run = project.bt_plainly(*words, env=env)
         told += run.out + run.err
@@ -461,7 +582,10 @@ def test_files_outside_of_the_state_are_made_under_names_that_nobody_guesses(pro
         outputs = "f"
         call = "steps:step"
     """)
-    project.write("steps.py", "import os\ndef step(output):\n    output.write_text(str(os.listdir(os.environ.get('TMPDIR', '/tmp'))))\n")
+    project.write(
+        "steps.py",
+        "import os\ndef step(output):\n    output.write_text(str(os.listdir(os.environ.get('TMPDIR', '/tmp'))))\n",
+    )
     project.build(env={"TMPDIR": str(shared)})
     assert list(shared.iterdir()) == []
     for name in ("out", "f"):

@@ -8,7 +8,6 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -75,7 +74,9 @@ def test_bytes_of_the_database_are_flipped(built: Project) -> None:
         survives(built, f"{at} {flipped[at]}")
 
 
-@pytest.mark.parametrize("lost", ["state.db", "state.sum", "rest", "names", "running", "log", ".gitignore", "lock"])
+@pytest.mark.parametrize(
+    "lost", ["state.db", "state.sum", "rest", "names", "running", "log", ".gitignore", "lock"]
+)
 @pytest.mark.parametrize("junk", [None, b"", b"\0" * 5000, b"\xff junk"])
 def test_a_file_of_the_state_is_lost_or_junk(built: Project, lost: str, junk: bytes | None) -> None:
     path = built.folder / ".bt" / lost
@@ -101,7 +102,16 @@ def test_a_newer_state_is_refused_by_all_who_need_it_and_left_alone(built: Proje
         connection.execute("PRAGMA user_version = 99")
     connection.close()
     before = (built.folder / ".bt/state.db").read_bytes()
-    for words in (["build"], ["clean"], ["accept"], ["status"], ["why", "count"], ["log"], ["history"], ["build", "-n"]):
+    for words in (
+        ["build"],
+        ["clean"],
+        ["accept"],
+        ["status"],
+        ["why", "count"],
+        ["log"],
+        ["history"],
+        ["build", "-n"],
+    ):
         run = built.bt(*words)
         assert run.code == 5, words
         assert "99" in run.err, words
@@ -252,7 +262,9 @@ def test_very_many_jobs_at_once(project: Project) -> None:
     assert project.bt_plainly("build").out.startswith(f"{count} fresh")
 
 
-@pytest.mark.skipif(not LONG, reason="a hundred thousand files are only made with `--hypothesis-profile=long`")
+@pytest.mark.skipif(
+    not LONG, reason="a hundred thousand files are only made with `--hypothesis-profile=long`"
+)
 def test_a_hundred_thousand_files(project: Project) -> None:
     (project.folder / "in").mkdir()
     for number in range(100_000):

@@ -67,9 +67,11 @@ def cases() -> list[bytes]:
     found = [raw[:length] for length in range(len(raw))]
     for at in range(len(raw)):
         found.append(raw[:at] + raw[at + 1 :])
-        for byte in dice.sample(range(256), 256 if LONG else 2):
-            found.append(raw[:at] + bytes([byte]) + raw[at + 1 :])
-        found.append(raw[:at] + dice.choice([b'"', b"{", b"}", b"[", b"]", b"\n", b"\0", b"\xff", b"'''"]) + raw[at:])
+        bytes_ = dice.sample(range(256), 256 if LONG else 2)
+        found += [raw[:at] + bytes([byte]) + raw[at + 1 :] for byte in bytes_]
+        found.append(
+            raw[:at] + dice.choice([b'"', b"{", b"}", b"[", b"]", b"\n", b"\0", b"\xff", b"'''"]) + raw[at:]
+        )
     return found
 
 
@@ -106,10 +108,24 @@ def test_a_changed_file_is_refused_before_anything_runs(project: Project) -> Non
 
 @pytest.mark.parametrize(
     "raw",
-    [b"", b"\n" * 100_000, b"x-a = [" + b"1," * 200_000 + b"]", b"x-a = " + b"[" * 5000 + b"]" * 5000]
-    + [b"x-a." + b"b." * 3000 + b"c = 1", b"[" + b"x-a." * 3000 + b"b]", b"# " + b"x" * 1_000_000]
-    + [b"x-a = " + b"9" * 10_000, b"x-a = 1e999", b"x-a = 0x" + b"f" * 5000, b"[bt]\njobs = " + b"9" * 10_000]
-    + [b"[bt]\njobs = 1e300", b"[bt]\njobs = nan", b"[bt]\njobs = -1", b"[bt]\njobs = 0", b"[bt]\njobs = true"],
+    [
+        b"",
+        b"\n" * 100_000,
+        b"x-a = [" + b"1," * 200_000 + b"]",
+        b"x-a = " + b"[" * 5000 + b"]" * 5000,
+        b"x-a." + b"b." * 3000 + b"c = 1",
+        b"[" + b"x-a." * 3000 + b"b]",
+        b"# " + b"x" * 1_000_000,
+        b"x-a = " + b"9" * 10_000,
+        b"x-a = 1e999",
+        b"x-a = 0x" + b"f" * 5000,
+        b"[bt]\njobs = " + b"9" * 10_000,
+        b"[bt]\njobs = 1e300",
+        b"[bt]\njobs = nan",
+        b"[bt]\njobs = -1",
+        b"[bt]\njobs = 0",
+        b"[bt]\njobs = true",
+    ],
     ids=lambda raw: ascii(raw[:20]) + str(len(raw)),
 )
 def test_strange_files_are_read_or_refused(project: Project, raw: bytes) -> None:
@@ -154,7 +170,10 @@ MODULES = {
     "a missing library": ("import nowhere_to_be_found\ndef step(output): output.write_text('x')\n", (1,)),
     "an error at import": ("1 / 0\ndef step(output): output.write_text('x')\n", (1,)),
     "an exit at import": ("import sys\nsys.exit(3)\ndef step(output): output.write_text('x')\n", (1,)),
-    "a kill at import": ("import os\nos.kill(os.getpid(), 9)\ndef step(output): output.write_text('x')\n", (1,)),
+    "a kill at import": (
+        "import os\nos.kill(os.getpid(), 9)\ndef step(output): output.write_text('x')\n",
+        (1,),
+    ),
     "no such function": ("def other(output): pass\n", (2,)),
     "another signature": ("def step(output, x): pass\n", (2,)),
     "NUL": (b"def step(output): pass\n\0", (1, 2)),

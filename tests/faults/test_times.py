@@ -66,9 +66,16 @@ def test_times_of_files_decide_nothing(two: Project, stamp: float) -> None:
 
 
 @pytest.mark.skipif(FAKETIME is None, reason="libfaketime is not installed")
-@pytest.mark.parametrize("clock", ["+10y", "-10y", "-1d", "+1s x1000", "@1970-01-02 00:00:00", "@2038-01-19 03:14:00"])
+@pytest.mark.parametrize(
+    "clock", ["+10y", "-10y", "-1d", "+1s x1000", "@1970-01-02 00:00:00", "@2038-01-19 03:14:00"]
+)
 def test_the_clock_jumps(two: Project, clock: str) -> None:
-    env = {"LD_PRELOAD": str(FAKETIME), "FAKETIME": clock, "NO_FAKE_STAT": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    env = {
+        "LD_PRELOAD": str(FAKETIME),
+        "FAKETIME": clock,
+        "NO_FAKE_STAT": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
     assert steps(two, env=env) == ""
     two.write("in", "six\n")
     assert steps(two, env=env) == "ab"
@@ -131,7 +138,12 @@ def test_edits_that_follow_a_build_at_once_are_noticed(two: Project) -> None:
 
 def test_what_git_checks_out_is_compared_by_content(two: Project) -> None:
     def git(*words: str) -> None:
-        subprocess.run(["git", "-c", "user.name=x", "-c", "user.email=x@x", *words], cwd=two.folder, check=True, capture_output=True)
+        subprocess.run(
+            ["git", "-c", "user.name=x", "-c", "user.email=x@x", *words],
+            cwd=two.folder,
+            check=True,
+            capture_output=True,
+        )
 
     two.write(".gitignore", "log\nmid\nout\n")
     git("init", "-q", "-b", "main")
@@ -153,7 +165,10 @@ def test_what_git_checks_out_is_compared_by_content(two: Project) -> None:
 def test_an_input_that_goes_while_its_job_runs(project: Project, executor: str) -> None:
     body = 'run = "cat in > out; rm in"' if executor == "run" else 'call = "steps:take"'
     project.taskfile(f'[tasks.t]\ninputs = "in"\noutputs = "out"\n{body}\n')
-    project.write("steps.py", "def take(input, output):\n    output.write_bytes(input.read_bytes())\n    input.unlink()\n")
+    project.write(
+        "steps.py",
+        "def take(input, output):\n    output.write_bytes(input.read_bytes())\n    input.unlink()\n",
+    )
     project.write("in", "x")
     run = project.bt("build")
     assert run.code in (1, 3), run.out
@@ -167,7 +182,9 @@ def test_an_input_that_goes_while_its_job_runs(project: Project, executor: str) 
 
 
 def test_an_input_that_joins_a_glob_while_its_job_runs(project: Project) -> None:
-    project.taskfile('[tasks.t]\ninputs = "in/*"\noutputs = "out"\nrun = "cat {input} > out; [ -e in/b ] || echo b > in/b"\n')
+    project.taskfile(
+        '[tasks.t]\ninputs = "in/*"\noutputs = "out"\nrun = "cat {input} > out; [ -e in/b ] || echo b > in/b"\n'
+    )
     project.write("in/a", "a\n")
     project.build()
     project.build()  # at the latest now it counts
@@ -180,9 +197,12 @@ OUTPUTS: dict[str, tuple[Callable[[Path], object], bool]] = {
     "emptied": (lambda path: path.write_bytes(b""), True),
     "made executable": (lambda path: path.chmod(0o755), True),
     "closed to others": (lambda path: path.chmod(0o600), False),
-    "replaced by the same": (lambda path: (path.write_bytes(path.read_bytes())), False),
+    "replaced by the same": (lambda path: path.write_bytes(path.read_bytes()), False),
     "a directory": (lambda path: (path.unlink(), path.mkdir(), (path / "mine").write_text("x")), True),
-    "a link to the same": (lambda path: (path.rename(path.with_name("moved")), path.symlink_to("moved")), True),
+    "a link to the same": (
+        lambda path: (path.rename(path.with_name("moved")), path.symlink_to("moved")),
+        True,
+    ),
     "a dangling link": (lambda path: (path.unlink(), path.symlink_to("nowhere")), True),
     "a link that loops": (lambda path: (path.unlink(), path.symlink_to("out")), True),
     "a pipe": (lambda path: (path.unlink(), os.mkfifo(path)), True),
