@@ -261,6 +261,8 @@ def test_looking_at_a_hostile_repository_runs_and_changes_nothing(project: Proje
         )
         project.build()
         project.write("Taskfile.toml", taskfile)
+        (folder / "names").unlink(missing_ok=True)
+        (folder / "names.new").symlink_to(outside / "secret")
     elif state == "links":
         folder.mkdir()
         for name in (
@@ -292,7 +294,7 @@ def test_looking_at_a_hostile_repository_runs_and_changes_nothing(project: Proje
         assert project.traces() == before, words
         assert [path.name for path in outside.iterdir()] == ["secret"], words
     complete = {"_BT_COMPLETE": "bash_complete", "COMP_WORDS": "bt build ", "COMP_CWORD": "2"}
-    project.bt_plainly(env=complete)
+    assert project.bt_plainly(env=complete).code == 0
     assert not canary.exists()
     assert (outside / "secret").read_text() == "mine\n"
 
@@ -320,6 +322,26 @@ def test_a_folder_of_the_state_that_is_a_link_is_not_emptied(
     assert "Traceback" not in run.out + run.err
     assert (outside / "mine").read_text() == "mine"
     assert (outside / "deep/mine").read_text() == "mine"
+
+
+@pytest.mark.parametrize("words", [["build"], ["build", "-B"], ["clean"], ["accept"]])
+def test_a_file_of_the_state_that_is_a_link_is_not_written_through(
+    project: Project, words: list[str]
+) -> None:
+    mine = project.folder.parent / "mine"
+    project.taskfile('[tasks.t]\noutputs = "out"\nrun = "echo said; echo 1 > out"\n')
+    project.build()
+    mine.write_text("mine\n")
+    names = {path.name for path in (project.folder / ".bt").iterdir() if path.is_file()}
+    for name in sorted(names | {"running", "lock", "rest.new", "running.new", "names.new", "state.sum.new"}):
+        path = project.folder / ".bt" / name
+        path.unlink(missing_ok=True)
+        path.symlink_to(mine)
+        run = project.bt(*words)
+        assert "Traceback" not in run.out + run.err, name
+        assert mine.read_text() == "mine\n", name
+        path.unlink(missing_ok=True)
+        assert project.build().code == 0
 
 
 def test_nothing_that_a_file_holds_is_unpickled() -> None:
