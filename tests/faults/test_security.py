@@ -337,7 +337,7 @@ def test_a_file_of_the_state_that_is_a_link_is_not_written_through(
         path = project.folder / ".bt" / name
         path.unlink(missing_ok=True)
         path.symlink_to(mine)
-        run = project.bt(*words)
+        run = project.bt_plainly(*words)
         assert "Traceback" not in run.out + run.err, name
         assert mine.read_text() == "mine\n", name
         path.unlink(missing_ok=True)
