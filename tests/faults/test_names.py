@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import tempfile
 from pathlib import Path
@@ -188,8 +189,8 @@ def run_measured(project: Project, *words: str, out: str = "said") -> tuple[int,
         process = project.start(*words)
         assert process.stdout is not None
         assert process.stderr is not None
-        file.write(process.stdout.buffer.read())
-        file.write(process.stderr.buffer.read())
+        shutil.copyfileobj(process.stdout.buffer, file)  # what this process holds would count
+        shutil.copyfileobj(process.stderr.buffer, file)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         process.stdout.close()
