@@ -78,7 +78,7 @@ CHECKS = 50  # jobs looked at between two looks at what is running
 
 
 class _SignalledError(Exception):
-    """A signal has come while a large file was read."""
+    """A signal has come while a large file was read, and what that was for is left."""
 
 
 class Options(NamedTuple):
@@ -207,12 +207,12 @@ class Build:
     _spent: set[JobId] = field(default_factory=set)  # `temp` jobs without such consumers
     _growing: set[JobId] = field(default_factory=set)  # unsettled jobs that may turn out to read anything
     _broken: StateError | None = None
+    _patience: int = 0  # signals that break off what is being read; 0: none does
     _as_is: set[JobId] = field(default_factory=set)  # with `--only`: the jobs that are not built
     _forced: set[JobId] = field(default_factory=set)
     _took: dict[str, tuple[int, float]] = field(
         default_factory=dict
     )  # by task: runs and their seconds, in all
-    _is_looking: bool = False  # a job is looked at, and nothing is lost if that is broken off
     _faults: set[ExitCode] = field(default_factory=set)  # what the jobs failed of
 
     def rests(self) -> int | None:
@@ -462,6 +462,13 @@ class Build:
             for number in list(self._running):
                 self.executor.cancel(number, now=now)
 
+    def _reading(self, path: str, done: int, whole: int) -> None:
+        """A large file is being read: whoever looks is told, and nobody who wants it to end waits for that."""
+        if self.reporter.is_watched:
+            self.reporter.reading(path, done, whole)
+        if 0 < self._patience <= self.signals.count:
+            raise _SignalledError
+
     def _drop_todo(self) -> None:
         """Start and look at nothing more."""
         self.plan.handle(Interrupted())
@@ -471,13 +478,13 @@ class Build:
     # -- checking --------------------------------------------------------------------------------------------
 
     def _check(self, job: Job, demanded: bool) -> None:
+        self._patience = 1
         try:
             if job.growing and (requires := self._grow(job)):
                 self._tell(Grown(job.id, requires))
                 return
             job = self.project.graph_jobs[job.id]
             with self._span(job.name, "look"):
-                self._is_looking = True
                 look = self.checker.look(job, demanded=demanded)
             unmet = look.requires or look.absent
             if self.again is not None and job.id in self.again.serving and not unmet:
@@ -493,7 +500,7 @@ class Build:
             self._broken_job(job, error)
             return
         finally:
-            self._is_looking = False
+            self._patience = 0
         if look.requires:
             self._want_more(look.requires)
             self._tell(Grown(job.id, look.requires))
@@ -521,12 +528,6 @@ class Build:
             else:
                 self._came_out(job, look, Status.FRESH)
         self._tell(Checked(job.id, look.verdict, () if self.options.only else look.absent))
-
-    def _reading(self, path: str, done: int, whole: int) -> None:
-        """So much of a large file was read. One that is only looked at can be left when a signal comes."""
-        self.reporter.reading(path, done, whole)
-        if self._is_looking and self.signals.pending:
-            raise _SignalledError
 
     def _grow(self, job: Job) -> frozenset[JobId]:
         """Fill in what a job reads now that more is known; the jobs it must wait for once more."""
@@ -711,21 +712,21 @@ class Build:
             self._tell(Grown(job.id, frozenset()))
             return
         if ended.cancelled or (self.plan.stopping and self.signals.count and broken_off):
-            self.performer.put_back(attempt)
-            self.state.stop(job.key)
-            if self.project.renderer.task(job).spec.keep and attempt.look.record is not None:
-                self.performer.record_failure(attempt, ended.seconds)
-            self._touch()
-            # What an interrupted build leaves undone is counted; it is told of as far as it had begun.
-            self.counts[Status.SKIPPED.value] += 1 + len(self.plan.handle(Finished(job.id, Status.SKIPPED)))
+            self._undo(attempt, ended.seconds)
             return
+        self._patience = 2  # what is done is worth keeping: it takes a second signal
         try:
             with self._span(job.name, "judge"):
                 outcome = self.performer.finish(attempt, ended)
+        except _SignalledError:
+            self._undo(attempt, ended.seconds)
+            return
         except StateError as error:
             self.plan.handle(Finished(job.id, Status.FAILED))
             self._give_up(error)
             return
+        finally:
+            self._patience = 0
         if outcome.again:
             for note in attempt.notes:
                 self.reporter.note(f"`{printable(job.name)}`: {note}")
@@ -761,6 +762,17 @@ class Build:
         self._touch()
         self._came_out(job, attempt.look, outcome.status, ended.seconds, outcome.failure, attempt.notes)
         self._tell(Finished(job.id, outcome.status))
+
+    def _undo(self, attempt: Attempt, seconds: float) -> None:
+        """Leave a job as it was before an interrupted build began it."""
+        job = attempt.job
+        self.performer.put_back(attempt)
+        self.state.stop(job.key)
+        if self.project.renderer.task(job).spec.keep and attempt.look.record is not None:
+            self.performer.record_failure(attempt, seconds)
+        self._touch()
+        # What an interrupted build leaves undone is counted; it is told of as far as it had begun.
+        self.counts[Status.SKIPPED.value] += 1 + len(self.plan.handle(Finished(job.id, Status.SKIPPED)))
 
     def _repeat(self, attempt: Attempt, ended: Ended) -> bool:
         """Do a run once more that did not count, for a reason that is not the job's; whether that is worth it."""

@@ -16,6 +16,7 @@ from buildtool.expand.expander import Expander
 from buildtool.expand.functions import Functions
 from buildtool.expand.render import Renderer, param_text
 from buildtool.expand.tasks import Task
+from buildtool.files import NotAFileError
 from buildtool.fingerprint import Change, Fingerprint, Fresh, Item, Maybe, Reason, Stale, Verdict, digest
 from buildtool.graph import FileId, Form, Job, JobId, Kind
 from buildtool.meaning import BYTES, Meanings
@@ -245,7 +246,8 @@ class Checker:
         items += [self._variable("track.env", name, self.tracker.variable(name)) for name in spec.track.env]
         for text in spec.track.cmd:
             printed = self.tracker.command(text)
-            items.append(Item("track.cmd", text, digest("track.cmd", printed), printed))
+            shown = None if printed is None else self.masked(printed)
+            items.append(Item("track.cmd", text, digest("track.cmd", printed), shown))
         for entry in task.track_files:
             pattern = entry.pattern.fill(self.expander.values[job.id])
             paths = self.expander.gather(pattern)[0] if pattern.is_glob else [pattern.prefix]
@@ -305,7 +307,7 @@ class Checker:
     def _variable(self, kind: str, name: str, value: str | None) -> Item:
         if name in self.secrets and value is not None:
             return Item(kind, name, digest("secret", self.salt, value), "***")
-        return Item(kind, name, digest("variable", value), value)
+        return Item(kind, name, digest("variable", value), None if value is None else self.masked(value))
 
     def masked(self, text: str) -> str:
         """The text with the values of secret variables made unreadable."""
@@ -530,12 +532,19 @@ class Checker:
         """The recorded outputs that are missing, and those that are not as the job left them."""
         missing, edited = [], []
         for path, recorded in record.outputs:
-            present = self.expander.disk.digest(path)
+            present = self._present(path)
             if present is None or (present == recorded and self._is_away(path)):
                 missing.append(path)
             elif present != recorded:
                 edited.append(path)
         return tuple(missing), tuple(edited)
+
+    def _present(self, path: str) -> str | None:
+        """What is in the place of an output; anything but a file, or but a directory, is not what a job left there."""
+        try:
+            return self.expander.disk.digest(path)
+        except NotAFileError:
+            return ""
 
     def _is_away(self, path: str) -> bool:
         return path in self.expander.disk.away and not self.expander.disk.exists(path)

@@ -20,8 +20,8 @@ PATIENCE = 60.0  # seconds a command may take that only tells something
 class Outside(Remembered):
     """Runs the commands, in the project's directory, and keeps what they print in the state."""
 
-    def __init__(self, state: State, root: str, shell: str) -> None:
-        super().__init__(state)
+    def __init__(self, state: State, root: str, shell: str, secrets: tuple[str, ...] = ()) -> None:
+        super().__init__(state, secrets)
         self._state = state
         self._root = root
         self._shell = shell
@@ -37,7 +37,7 @@ class Outside(Remembered):
                 facts=(("command", printable(text)), *((("it said", said),) if said else ())),
             )
         value = done.stdout.rstrip("\n")
-        self._state.set_value(f"{name}: {text}", value)
+        self._state.set_value(f"{name}: {text}", self.veiled(value))
         return value
 
     def command(self, text: str) -> str | None:
@@ -49,7 +49,7 @@ class Outside(Remembered):
             if done.returncode:
                 known += f"\nexit code {done.returncode}"
             self._printed[text] = known
-            self._state.set_value(f"track.cmd: {text}", known)
+            self._state.set_value(f"track.cmd: {text}", self.veiled(known))
         return known
 
     def filtered(self, text: str, where: str) -> str | None:

@@ -40,23 +40,42 @@ class Request:
 
 
 class Remembered:
-    """Values from outside the project as the last build saw them: nothing is run to get them."""
+    """Values from outside the project as the last build saw them: nothing is run to get them.
 
-    def __init__(self, reader: StateReader) -> None:
+    Of `secrets`, variables whose values are nobody's business, the state keeps the names alone.
+    """
+
+    def __init__(self, reader: StateReader, secrets: tuple[str, ...] = ()) -> None:
         self._reader = reader
+        self._secrets = secrets
         self.asked: dict[str, str | None] = {}  # environment variables that were asked for
 
     def shell_variable(self, name: str, text: str) -> str | None:
         """What the command of `vars.NAME.sh` printed last."""
-        return self._reader.value(f"{name}: {text}")
+        return self.unveiled(self._reader.value(f"{name}: {text}"))
 
     def command(self, text: str) -> str | None:
         """What a tracked command printed last."""
-        return self._reader.value(f"track.cmd: {text}")
+        return self.unveiled(self._reader.value(f"track.cmd: {text}"))
 
     def filtered(self, text: str, where: str) -> str | None:  # noqa: ARG002  those who look run nothing
         """A digest of what a filter makes of a file: not known here."""
         return None
+
+    def veiled(self, text: str) -> str:
+        """The text with the values of secrets replaced by their names, as the state may keep it."""
+        for name in self._secrets:
+            if value := os.environ.get(name):
+                text = text.replace(value, f"\0{name}\0")
+        return text
+
+    def unveiled(self, text: str | None) -> str | None:
+        """What `veiled` was given, as long as the secrets are the same."""
+        if text is None or "\0" not in text:
+            return text
+        for name in self._secrets:
+            text = text.replace(f"\0{name}\0", os.environ.get(name, "***"))
+        return text
 
     def variable(self, name: str) -> str | None:
         """An environment variable of this process."""
@@ -82,7 +101,7 @@ class Project:
         self.taskfile, variables_given = override(taskfile, request.given or {})
         self.request = request
         self.reader = reader
-        self.outside = outside or Remembered(reader)
+        self.outside = outside or Remembered(reader, taskfile.settings.secrets)
         self._few = few
         self._owners: dict[str, str | None] = {}  # where few are asked for: those that were
         self.owned = {} if few else reader.owned()

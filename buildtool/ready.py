@@ -15,7 +15,9 @@ from buildtool.taskfile.specs import Taskfile
 
 def opened(taskfile: Taskfile, state: State, request: Request, *, few: bool = False) -> Project:
     """The project over its files, with what its commands print. `few`: see `Project`."""
-    return Project(taskfile, state, request, Outside(state, taskfile.root, taskfile.settings.shell), few=few)
+    settings = taskfile.settings
+    outside = Outside(state, taskfile.root, settings.shell, settings.secrets)
+    return Project(taskfile, state, request, outside, few=few)
 
 
 def planned(

@@ -42,7 +42,9 @@ def recover(state: State, disk: Disk) -> str | None:
     if not state.builds(1):
         return rescue(disk)
     for folder in (ASIDE, BOXES):
-        shutil.rmtree(disk.absolute(folder), ignore_errors=True)
+        shutil.rmtree(
+            disk.absolute(folder).rstrip("/"), ignore_errors=True
+        )  # a link in its place leads nowhere
     if not died and not running:
         return None
     words = [f"{count(kept, 'finished job')} kept"]

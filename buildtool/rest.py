@@ -25,6 +25,7 @@ from buildtool.files import Disk, Stamp, granularity, racy
 from buildtool.graph import Form, JobId
 from buildtool.mounts import silent_kind
 from buildtool.project import Project
+from buildtool.state.directory import overwrite
 from buildtool.state.store import StateReader
 
 YOUNG = (-1, 0, 0, 0)  # how no file looks: what is noted of one that may change and look the same
@@ -252,6 +253,6 @@ def put(root: str, noted: dict[str, Any]) -> None:
         found["database"] = (st.st_size, st.st_mtime_ns, st.st_ino)
         data = marshal.dumps(found)
         fresh = os.path.join(where, front.NOTE + ".new")
-        with open(fresh, "wb") as file:
+        with overwrite(fresh) as file:
             file.write(front.checksum(data) + data)
         os.replace(fresh, os.path.join(where, front.NOTE))

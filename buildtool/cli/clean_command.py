@@ -128,7 +128,7 @@ def _clean_logs(taskfile: Taskfile, *, really: bool) -> int:
     where = os.path.join(taskfile.root, LOGS)
     names = sorted(os.listdir(where)) if os.path.isdir(where) else []
     if really:
-        shutil.rmtree(where, ignore_errors=True)
+        Disk(taskfile.root).remove(LOGS)
     put([f"{'removed' if really else 'would remove'} {count(len(names), 'log')}"])
     return 0
 
@@ -139,6 +139,10 @@ def _clean_state(taskfile: Taskfile, *, dry_run: bool, yes: bool) -> int:
     if not os.path.isdir(where):
         put(["there is no state"])
         return 0
+    if os.path.islink(where):  # what else lies there is not known
+        raise UsageError(
+            f"`{STATE}` is a link, which is not followed", hint="remove it, and what it leads to"
+        )
     with StateReader.open(where) as reader:
         clusters = [record.name for record in reader.clusters()]
     if clusters and not dry_run:

@@ -5,6 +5,7 @@ What reads them is imported when it is asked for.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from dataclasses import dataclass
@@ -39,10 +40,15 @@ class Context:
 
     def start(self) -> str:
         """The directory that `bt` works from, absolute and without links. Raises `UsageError`."""
-        where = os.path.realpath(self.directory or ".")
-        if not os.path.isdir(where):
-            raise UsageError(f"`{self.directory}` is not a directory")
-        return where
+        with contextlib.suppress(FileNotFoundError):  # where one stands may be gone
+            where = os.path.realpath(self.directory or ".")
+            if os.path.isdir(where):
+                return where
+        if self.directory is None:
+            raise UsageError(
+                "the working directory is gone, or you may not enter it", hint="`cd` to the project first"
+            )
+        raise UsageError(f"`{printable(self.directory)}` is not a directory")
 
     def taskfile_path(self) -> str:
         """The absolute path of the Taskfile. Raises `UsageError` if there is none."""

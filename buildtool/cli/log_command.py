@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from typing import BinaryIO
 
 from buildtool.cli.context import Context
 from buildtool.cli.jobs import jobs_of_target
@@ -13,7 +14,7 @@ from buildtool.failures import log_path
 from buildtool.graph import Job, JobId, Kind
 from buildtool.paths import STATE
 from buildtool.state.store import StateReader
-from buildtool.text import count, printable
+from buildtool.text import count, printable, visible
 
 RAN = ("ran", "unchanged", "failed")  # other jobs of a build have printed nothing
 
@@ -76,7 +77,7 @@ def show(root: str, jobs: list[Job], never: int, *, only_path: bool) -> int:
                     continue
                 if len(jobs) + never > 1:
                     out.write(f"==> {printable(job.name)} <==\n".encode())
-                shutil.copyfileobj(log, out)
+                _copy(log, out)
         out.flush()
     if silent:
         one = len(jobs) == 1
@@ -87,3 +88,18 @@ def show(root: str, jobs: list[Job], never: int, *, only_path: bool) -> int:
         has = "has" if never == 1 else "have"
         remark(f"{count(never, 'job') if jobs or never > 1 else 'it'} {has} not run yet")
     return ExitCode.DONE if jobs else ExitCode.MISSING
+
+
+def _copy(log: BinaryIO, out: BinaryIO) -> None:
+    """Print a log as it is; to those who act on what they read, a terminal and GitHub Actions, so that it is safe."""
+    if out.isatty():
+        out.writelines(
+            visible(line.decode("utf-8", "replace").removesuffix("\n")).encode() + b"\n" for line in log
+        )
+    elif os.environ.get("GITHUB_ACTIONS") == "true":
+        from buildtool.report.github import inert
+
+        text = log.read().decode("utf-8", "surrogateescape")
+        out.write(inert(text if text.endswith("\n") else text + "\n").encode("utf-8", "surrogateescape"))
+    else:
+        shutil.copyfileobj(log, out)

@@ -218,8 +218,8 @@ def tell(error: BtError, colour: str = "auto") -> None:
         sys.stdout.flush()
     lines = render_error(error, paint)
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        from buildtool.report.github import marks
+        from buildtool.report.github import inert, marks
 
-        lines += marks(error)
+        lines = [*inert("".join(line + "\n" for line in lines)).splitlines(), *marks(error)]
     for line in lines:
         print(line, file=sys.stderr)

@@ -17,6 +17,10 @@ from buildtool import __version__, door
 NOTE = "names"  # in the state folder
 _FORM = 1
 
+_FRESH = (
+    os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+)  # nobody knows who put a link there
+
 
 class Names(NamedTuple):
     """What a shell can be told, hidden tasks included; files by their path from the project root."""
@@ -49,7 +53,7 @@ def put(taskfile: str, names: Names, drawn: dict[str, Any]) -> None:
     note = {"for": _for(name), "names": names._asdict(), **drawn}
     fresh = f"{_place(root)}.new"
     with contextlib.suppress(OSError):
-        with open(fresh, "w", encoding="ascii") as file:
+        with open(os.open(fresh, _FRESH, 0o600), "w", encoding="ascii") as file:
             json.dump(note, file)
         os.replace(fresh, _place(root))
 

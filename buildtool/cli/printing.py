@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -28,6 +29,10 @@ def standard_output() -> Iterator[BinaryIO]:
 def put(lines: Iterable[str]) -> None:
     """Print lines."""
     with standard_output():
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            from buildtool.report.github import inert
+
+            lines = inert("".join(line + "\n" for line in lines)).splitlines()
         sys.stdout.writelines(line + "\n" for line in lines)
 
 

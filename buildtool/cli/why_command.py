@@ -6,11 +6,13 @@ from buildtool.check import Look
 from buildtool.cli.context import Context
 from buildtool.cli.printing import put
 from buildtool.errors import TaskfileError
+from buildtool.executors.output import Mask
 from buildtool.fingerprint import FILE_KINDS, Change, Fresh, Item, Maybe, Stale, Verdict
 from buildtool.foresee import Forecast, foresee
 from buildtool.graph import Job, JobId
 from buildtool.project import Project
 from buildtool.pycode.model import Reach
+from buildtool.ready import mask
 from buildtool.report.data import render_json
 from buildtool.report.why import Explained, as_json, render_why
 from buildtool.texts import LONGEST
@@ -75,7 +77,7 @@ def with_texts(project: Project, look: Look) -> Verdict:
             if old is not None and stamp is not None and stamp[0] <= LONGEST:
                 now = project.disk.text(reason.name, stamp[5])
             if now is not None:
-                reasons.append(reason._replace(old=old, new=now))
+                reasons.append(reason._replace(old=old, new=Mask(mask(project.taskfile)).clean(now)))
                 continue
         reasons.append(reason)
     return Stale(tuple(reasons))

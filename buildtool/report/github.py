@@ -20,15 +20,30 @@ class Github(Plain):
     def warning(self, text: str) -> None:
         """A warning of the run."""
         self.has_remarked = True
-        self._write(f"::warning::{_data(text)}")
+        self._command(f"::warning::{_data(text)}")
 
     def summary(self, counts: Mapping[str, int], seconds: float, exit_code: int) -> None:
         """Each failure as an error at its task, with all else about it folded; then the closing sentence."""
         for job in self._failed:
-            self._write(f"::group::{printable(job.name)}")
+            self._command(f"::group::{printable(job.name)}")
             self._write(*render_failure(job, self._paint)[1:])
-            self._write("::endgroup::", _error(job))
+            self._command("::endgroup::", _error(job))
         self._write(closing(counts, seconds, exit_code))
+
+    def _command(self, *lines: str) -> None:
+        super()._emit("".join(f"{line}\n" for line in lines))
+
+    def _emit(self, text: str) -> None:
+        """Write whole lines, none of which is a command: names and what jobs print are anybody's."""
+        super()._emit(inert(text))
+
+
+def inert(text: str) -> str:
+    """Whole lines, none of which the runner takes for a command: it looks for `::` behind blanks, `##[` anywhere."""
+    if not any(line.lstrip().startswith("::") or "##[" in line for line in text.splitlines()):
+        return text
+    token = os.urandom(16).hex()  # nobody can guess how to start them again
+    return f"::stop-commands::{token}\n{text}::{token}::\n"
 
 
 def marks(error: BtError) -> list[str]:

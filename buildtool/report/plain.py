@@ -58,7 +58,7 @@ class Plain:
         held = self._held.setdefault(job.name, bytearray())
         held += data
         if self._speaker == job.name:
-            end = held.rfind(b"\n") + 1
+            end = held.rfind(b"\n") + 1 or (len(held) if len(held) > HELD else 0)  # a line may have no end
             if end:
                 self._say(bytes(held[:end]))
                 del held[:end]

@@ -17,15 +17,20 @@ def render_error(error: BtError, paint: Paint) -> list[str]:
         return [*lines, f"{count(len(error.errors), 'error')}"]
     place = error.place
     head = f"{printable(place.file)}:{place.line}:{place.column}: " if place is not None else ""
-    lines = paint.fold(f"{paint.bold(head)}{paint.red('error:')} {error.summary}", "  ")
+    lines = paint.fold(f"{paint.bold(head)}{paint.red('error:')} {_safe(error.summary)}", "  ")
     if place is not None:
         lines += excerpt(place, paint)
     width = max((len(label) for label, _ in error.facts), default=0)
     for label, text in error.facts:
-        lines += paint.fold(f"  {label:<{width}}  {text}", " " * (width + 4))
+        lines += paint.fold(f"  {label:<{width}}  {_safe(text)}", " " * (width + 4))
     if error.hint:
-        lines += paint.fold(f"  {paint.cyan('hint:')} {error.hint}", " " * 8)
+        lines += paint.fold(f"  {paint.cyan('hint:')} {_safe(error.hint)}", " " * 8)
     return lines
+
+
+def _safe(text: str) -> str:
+    """Words that may quote what somebody else wrote."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def excerpt(place: Place, paint: Paint) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from typing import BinaryIO
 
 from buildtool.errors import StateError
 from buildtool.text import cause_of
@@ -32,6 +33,12 @@ def sync_directory(directory: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def overwrite(path: str) -> BinaryIO:
+    """A file of the state, to be written from its beginning; a link in its place is an OSError, wherever it leads."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.fdopen(os.open(path, flags, 0o600), "wb")
 
 
 def unwritable(path: str, error: OSError) -> StateError:

@@ -20,7 +20,7 @@ from buildtool.state.rows import to_json
 
 FILE = "running"
 LARGE = 1 << 20  # bytes; what is not needed any more is left out then
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 _BEGUN, _PROCESS, _SETTLED, _MARK = "begun", "process", "settled", "journal"
 _TIME = "time"  # what follows was begun then
 

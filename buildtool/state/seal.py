@@ -12,7 +12,7 @@ from enum import Enum
 
 import xxhash
 
-from buildtool.state.directory import sync_directory
+from buildtool.state.directory import overwrite, sync_directory
 
 CHUNK = 1 << 20
 CONDEMNED = b"condemned\n"
@@ -44,14 +44,14 @@ def put(path: str, seal: str) -> None:
     """Seal the file as it is; without success there is no seal, which costs a check at the next start."""
     fresh = f"{seal}.new"
     with contextlib.suppress(OSError):
-        with open(fresh, "wb") as file:
+        with overwrite(fresh) as file:
             file.write(_sum(path))
         os.replace(fresh, seal)
 
 
 def condemn(seal: str) -> None:
     """Put a seal that fits no file."""
-    with contextlib.suppress(OSError), open(seal, "wb") as file:
+    with contextlib.suppress(OSError), overwrite(seal) as file:
         file.write(CONDEMNED)
 
 
