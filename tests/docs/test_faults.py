@@ -1,4 +1,4 @@
-"""Each test that the page of faults names is there."""
+"""Each test that the pages of faults and of trust name is there."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 
 TESTS = Path(__file__).parents[1]
 PAGE = (TESTS.parent / "docs/faults.md").read_text()
-NAMED = sorted({*re.findall(r"`([\w/]+\.py)::(\w+)`", PAGE)})
+TRUST = (TESTS.parent / "docs/trust.md").read_text()
+NAMED = sorted({*re.findall(r"`([\w/]+\.py)::(\w+)`", PAGE + TRUST)})
 FAULTS = PAGE.split("\n## How often\n")[0]
 ROWS = [
     line for line in FAULTS.splitlines() if line.startswith("| ") and not re.match(r"\| (fault|---)", line)

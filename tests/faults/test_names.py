@@ -232,7 +232,7 @@ def _position(pid: int, path: Path) -> int:
 @pytest.mark.parametrize("how", ["lines", "binary", "one line"])
 def test_what_a_job_prints_is_not_kept_in_memory(project: Project, how: str) -> None:
     source = {"lines": "yes", "binary": "cat /dev/urandom", "one line": "yes | tr -d '\\n'"}[how]
-    size = amount(300_000_000, 1 << 30)
+    size = amount(100_000_000, 1 << 30)
     project.taskfile(f"""
         [tasks.t]
         outputs = "out"
