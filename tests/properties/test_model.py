@@ -13,6 +13,7 @@ import os
 import select
 import shutil
 import signal
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -372,7 +373,7 @@ class Model(RuleBasedStateMachine):
                 )
             process.send_signal(number)
             out, err = process.communicate(timeout=30)
-            while number == signal.SIGKILL and len(self.project.leftovers()) > 1:
+            while number == signal.SIGKILL and len(self.commands_left()) > 1:
                 select.select([], [], [], 0.005)  # those that are not held come to their end alone
         finally:
             process.kill()
@@ -389,6 +390,9 @@ class Model(RuleBasedStateMachine):
         )
         self.uncertain |= ran - ({held} if known else set())
         self.killed = number == signal.SIGKILL
+        if self.killed:  # functions go on or not, as their pools do
+            functions = {found.name for found in self.rules if found.executor}
+            self.uncertain |= may & functions - ({held} if known else set())
         self.back = {}
         if self.killed and known:
             self.back = {name: before.get(name) for name in result.steps[held].outputs}
@@ -397,6 +401,11 @@ class Model(RuleBasedStateMachine):
             if known:
                 assert self.disk(result.steps[held]) == before
             self.learn(result, run, set(), whole=False)
+
+    def commands_left(self) -> list[int]:
+        """Processes of this project that run a command, and no function."""
+        python = os.path.realpath(sys.executable)
+        return [pid for pid in self.project.leftovers() if os.path.realpath(f"/proc/{pid}/exe") != python]
 
     def call(self, *words: str) -> tuple[Run, list[str]]:
         """`bt build`; and the lines that jobs wrote to the log."""
