@@ -150,18 +150,17 @@ def _elsewhere(name: str, factory: Callable[[int], Pool], workers: int, mask: tu
 
 def _processes(workers: int) -> Pool:
     import multiprocessing
-    import operator
     from concurrent.futures import ProcessPoolExecutor
 
     from buildtool.executors.futures import bare_main
+    from buildtool.runtime.parent import begin_worker
 
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["buildtool.runtime.perform"])
+    context.set_forkserver_preload(["buildtool.runtime.perform", "buildtool.runtime.forkserver"])
     # Have all processes now: the pool does not notice the death of one that it starts later while it waits. It
     # starts none while one is idle: so none gets past the gate before all are there.
     gate = context.Semaphore(0)
-    enter = operator.methodcaller("acquire")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=enter, initargs=(gate,))
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=begin_worker, initargs=(gate,))
     with bare_main():
         for _ in range(workers):
             pool.submit(int)
@@ -178,7 +177,9 @@ def _loky(workers: int) -> Pool:
             "the executor `loky` needs a package that is not installed",
             hint="run `pip install 'buildtool[loky]'`",
         ) from None
-    found: Pool = ProcessPoolExecutor(workers)
+    from buildtool.runtime.parent import begin_worker
+
+    found: Pool = ProcessPoolExecutor(workers, initializer=begin_worker)
     return found
 
 

@@ -27,6 +27,7 @@ from buildtool.executors.channel import Channel
 from buildtool.executors.protocol import MARK, Ended, Event, Note, Started, Work
 from buildtool.runtime import modules
 from buildtool.runtime.job import Data
+from buildtool.runtime.parent import end_with_parent
 from buildtool.runtime.perform import perform, told
 
 _HANDLED = (
@@ -34,7 +35,6 @@ _HANDLED = (
     (signal.SIGTERM, signal.SIG_DFL),
     (signal.SIGHUP, signal.SIG_DFL),
 )
-_PR_SET_PDEATHSIG = 1  # of Linux's <sys/prctl.h>
 _LOOK = 0.5  # seconds from when nobody can write for a job any more to a look at its process
 _BROKEN = "its worker process died, and another job may be the reason"
 
@@ -428,13 +428,7 @@ def _die_with(parent: int) -> None:
     _prepared.clear()
     for number, handler in _HANDLED:
         signal.signal(number, handler)  # ours would tell this very process that it is to end
-    if not sys.platform.startswith("linux"):
-        return
-    import ctypes  # only a fork needs it
-
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
+    if end_with_parent() and os.getppid() != parent:
         os._exit(1)  # it has died before this was said
 
 

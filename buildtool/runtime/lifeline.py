@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -15,8 +14,8 @@ import time
 from types import FrameType
 
 from buildtool.runtime.children import adopt, end_children
+from buildtool.runtime.parent import end_with_parent
 
-_PR_SET_PDEATHSIG = 1
 _LOOKS = 0.5  # seconds between two looks where the system tells nothing
 _GRACE = 4.0  # seconds between TERM and KILL; less than those after which we are killed ourselves
 
@@ -29,7 +28,7 @@ def main(parent: int, argv: list[str]) -> int:
         done.set()
 
     signal.signal(signal.SIGTERM, end)
-    told = _ask_to_be_told()
+    told = end_with_parent(signal.SIGTERM)
     adopt()
     child = subprocess.Popen(argv)
     codes: list[int] = []
@@ -56,13 +55,6 @@ def main(parent: int, argv: list[str]) -> int:
     if not codes:
         os.killpg(0, signal.SIGKILL)
     return codes[0] if codes[0] >= 0 else 128 - codes[0]
-
-
-def _ask_to_be_told() -> bool:
-    """Have the kernel send TERM when the parent dies; whether it can."""
-    if sys.platform != "linux":
-        return False
-    return bool(ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM) == 0)
 
 
 def _end_group(codes: list[int]) -> None:

@@ -890,3 +890,35 @@ def test_what_a_function_has_started_ends_with_an_interrupted_build(project: Pro
     with pytest.raises(OSError, match="No such device or address"):  # nobody is left to read it
         os.open(project.folder / "go", os.O_WRONLY | os.O_NONBLOCK)
     assert not {*project.files()} & {"1.txt", "2.txt"}
+
+
+@pytest.mark.parametrize("executor", ["local", "threads", "processes", "loky"])
+def test_a_killed_build_lets_go_of_what_it_prints_to(project: Project, executor: str) -> None:
+    """Two workers read from a pipe to which nobody writes, and others are idle; who reads the output goes on."""
+    project.taskfile("""
+        [tasks.f]
+        foreach = { n = ["1", "2", "3", "4"] }
+        outputs = "{n}.txt"
+        call = "steps:f"
+    """)
+    project.write(
+        "steps.py",
+        """
+        def f(output, n):
+            if n in "12":
+                open(f"{n}.begun", "w").close()
+                open("go").read()
+            output.write_text("made")
+        """,
+    )
+    for name in ("go", "1.begun", "2.begun"):
+        os.mkfifo(project.folder / name)
+    process = project.start("build", "-j4", "-e", executor)
+    for name in ("1.begun", "2.begun"):
+        project.read(name)
+    process.kill()
+    process.communicate(timeout=60)
+    project.write("steps.py", "def f(output, n):\n    output.write_text('made')\n")
+    assert project.build("-e", executor).ran == [f"f {n}" for n in "1234"]
+    with pytest.raises(OSError, match="No such device or address"):  # nobody is left to read it
+        os.open(project.folder / "go", os.O_WRONLY | os.O_NONBLOCK)
