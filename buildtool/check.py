@@ -170,6 +170,7 @@ class Checker:
                 reasons.append(Reason("failed"))  # its last run changed them, and did not come to a good end
                 edited = ()
             reasons += [Reason("edited", path) for path in edited]
+            reasons += [Reason("missing", path) for path in self._unproven(job, record)]
             if missing and (demanded or self._must_exist(job, missing)):
                 kind = "wanted" if demanded and job.id not in self.asked else "missing"
                 reasons += [Reason("away" if self._is_away(path) else kind, path) for path in missing]
@@ -447,6 +448,8 @@ class Checker:
             maker = self._maker(path)
             if maker in self.uncertain:
                 causes[self.uncertain[maker]] = None
+                yield from [item for item in record.fingerprint.items if item[:2] == ("found", path)]
+                continue
             value = self.expander.disk.digest(path)
             left = self.made.get(maker, {}).get(path) if maker is not None else None
             if maker is not None and left is not None and value != left:
@@ -538,6 +541,12 @@ class Checker:
             elif present != recorded:
                 edited.append(path)
         return tuple(missing), tuple(edited)
+
+    def _unproven(self, job: Job, record: JobRecord) -> list[str]:
+        """Declared files of which the record tells nothing, as where they were given away since."""
+        recorded = {path for path, _ in record.outputs}
+        files = (self.expander.graph.files[f] for f in job.output_files())
+        return [file.path for file in files if file.form is Form.FILE and file.path not in recorded]
 
     def _present(self, path: str) -> str | None:
         """What is in the place of an output; anything but a file, or but a directory, is not what a job left there."""

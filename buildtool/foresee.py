@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from buildtool.check import Checker, Look
 from buildtool.errors import BtError, GraphError, TaskfileError
 from buildtool.expand.targets import Wanted, stood_for
-from buildtool.fingerprint import Fresh, Maybe, Reason, Stale
+from buildtool.fingerprint import Change, Fresh, Maybe, Reason, Stale, Verdict
 from buildtool.graph import Job, JobId, Kind
 from buildtool.project import Project
 from buildtool.state.records import Made
@@ -113,10 +113,19 @@ def _look(
     if not origins:
         return look
     causes = tuple(checker.uncertain[p] for p in sorted(origins) if p in checker.uncertain)
-    certain = project.renderer.task(job).is_literal and not (job.growing and look.record is not None)
+    certain = project.renderer.task(job).is_literal and not (
+        look.record is not None and (job.growing or _hangs_on_names(look.verdict))
+    )
     if causes and (isinstance(look.verdict, Fresh) or (not certain and job.id not in checker.forced)):
         look.verdict = Maybe(causes)  # what it reads, or whether there is such a job, is not known
     return look
+
+
+def _hangs_on_names(verdict: Verdict) -> bool:
+    """Whether a job runs for no other reason than that it reads other files than before, which others will name."""
+    reasons = verdict.reasons if isinstance(verdict, Stale) else ()
+    named = [r for r in reasons if r.kind in ("input", "need") and r.change is not Change.CHANGED]
+    return bool(named) and all(r in named or r.kind == "command" for r in reasons)
 
 
 def _origins(project: Project, job: Job) -> set[JobId]:

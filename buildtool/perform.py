@@ -226,7 +226,7 @@ class Performer:
         )
 
     def _old_outputs(self, attempt: Attempt) -> tuple[str, ...]:
-        """Every path that the job may write, or wrote when it last ran."""
+        """Every path that the job may write, or wrote when it last ran and that no other job makes now."""
         graph = self.project.expander.graph
         files = [graph.files[f] for f in attempt.job.output_files()]
         found = [file.path for file in files if file.form is not Form.GLOB]
@@ -236,11 +236,24 @@ class Performer:
         if attempt.look.record is not None:
             owned = self.project.reader.owner
             key = attempt.look.record.key
-            found += [made.path for made in attempt.look.record.outputs if owned(made.path) == key]
+            declared = {*found}
+            before = [path for path, _ in attempt.look.record.outputs if path not in declared]
+            found += [p for p in before if owned(p) == key and not self._is_others(attempt.job, p)]
         depfile = self.project.renderer.depfile(attempt.job)
         if depfile is not None:
             found.append(depfile)
         return tuple(dict.fromkeys(found))
+
+    def _is_others(self, job: Job, path: str) -> bool:
+        """Whether another job makes a path, be it wanted or not: tasks may have been written anew since."""
+        maker = self._maker(path)
+        if maker is not None:
+            return maker != job.id
+        values = dict(job.wildcards)
+        return any(
+            c.task.name != job.task or any(values.get(name, v) != v for name, v in c.values.items())
+            for c in self.project.expander.index.candidates(path)
+        )
 
     def _refuse_links_outside(self, outputs: Iterable[str]) -> None:
         """Raise `DiskError` for an output whose directory is a link that leads out of the project."""

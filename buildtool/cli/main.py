@@ -150,6 +150,9 @@ def _run(arguments: list[str], glimpse: Glimpse | None) -> int:
         return error.exit_code
     except click.Abort:
         return int(ExitCode.INTERRUPTED)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return int(ExitCode.USAGE)
     except click.ClickException as error:
         tell(wrong_use(error), _colour(arguments))
         return int(ExitCode.USAGE)
@@ -202,7 +205,7 @@ def _open_streams() -> None:
 def _colour(arguments: list[str]) -> str:
     """What `--color` says, also where the rest is not understood."""
     words = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip(words, [*words[1:], ""], strict=False):
         if word.startswith("--color=") or word == "--color":
             return word.partition("=")[2] or following
     return "auto"

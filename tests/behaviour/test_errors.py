@@ -687,3 +687,10 @@ def test_a_file_of_old_gives_way_to_a_directory(project: Project) -> None:
     [note] = project.build().warnings
     assert "`p` was in the way" in note
     assert project.build().ran == []
+
+
+def test_without_a_command_there_is_help(project: Project) -> None:
+    run = project.bt()
+    assert run.code == 2
+    assert run.err.startswith("Usage: bt [OPTIONS] COMMAND [ARGS]...")
+    assert "Traceback" not in run.err

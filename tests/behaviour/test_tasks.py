@@ -1106,3 +1106,50 @@ def test_why_tells_the_build_that_was_good(project: Project) -> None:
     assert project.bt("build", "-B").code == 1
     assert "in build 1" in project.look("why", "o").out
     assert project.build().ran == []
+
+
+@pytest.mark.parametrize("count", ["-j1", "-j2"])
+@pytest.mark.parametrize("target", [(), ("x",), ("y",)])
+def test_outputs_that_are_given_to_another_task(
+    project: Project, count: str, target: tuple[str, ...]
+) -> None:
+    project.taskfile('[tasks.a]\ninputs = "in"\noutputs = ["y", "x"]\nrun = "cat in > y; cat in > x"\n')
+    project.write("in", "1\n")
+    project.build()
+    project.taskfile("""
+        [tasks.a]
+        inputs = "in"
+        outputs = "y"
+        run = "cat in > y; echo 2 >> y"
+        [tasks.b]
+        inputs = "in"
+        outputs = "x"
+        run = "cat in > x; echo 3 >> x"
+    """)
+    project.build(count, *target)
+    project.build(count)
+    assert project.read("y") == "1\n2\n"
+    assert project.read("x") == "1\n3\n"
+    assert project.build(count).ran == []
+
+
+@pytest.mark.parametrize(
+    "reader", ["", '[tasks.ld]\ninputs = "obj/*.o"\noutputs = "all"\nrun = "cat {input} > all"\n']
+)
+@pytest.mark.parametrize("how", ["clean", "delete"])
+def test_what_is_an_orphan_no_more_is_made_again(project: Project, how: str, reader: str) -> None:
+    """As after `git switch` there and back."""
+    settings = '[bt]\norphans = "delete"\n' if how == "delete" else ""
+    rule = '[tasks.cc]\ninputs = "src/{m}.m"\noutputs = "obj/{m}.o"\nrun = "cp {input} {output}"\n'
+    project.taskfile(settings + rule + reader)
+    project.write("src/m.m", "m")
+    project.write("src/n.m", "n")
+    project.build()
+    project.remove("src/m.m")
+    project.build()
+    project.bt("clean", "--orphans")
+    assert not project.exists("obj/m.o")
+    project.write("src/m.m", "m")
+    assert "cc m" in project.build().ran
+    assert project.read("obj/m.o") == "m"
+    assert project.build().ran == []
