@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shlex
 import signal
 import stat
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from buildtool.executors.protocol import Ended, Work
 from buildtool.expand.listing import matches
 from buildtool.files import Disk
 from buildtool.fingerprint import digest
-from buildtool.graph import Form, Job, Kind
+from buildtool.graph import Form, Job
 from buildtool.isolation import Box
 from buildtool.paths import canonical
 from buildtool.project import Project
@@ -89,9 +88,10 @@ class Failures:
 
     def describe(self, job: Job, command: str, cause: str, details: tuple[str, ...] = ()) -> Failure:
         """A failure with its place, its command, the end of its log, and how to run it again."""
+        from buildtool.naming import again  # only needed once something is wrong
+
         log = log_path(job)
         tail = read_tail(self._project.disk.absolute(log), TAIL)
-        name = job.key if job.kind is Kind.RULE else job.task
         return Failure(
             cause,
             details,
@@ -99,7 +99,8 @@ class Failures:
             tail,
             log if tail else None,
             self._place(job),
-            f"bt build {shlex.quote(printable(name))}",
+            again(self._project, job, self._mask),
+            again(self._project, job, self._mask, by_hand=True),
         )
 
     def _place(self, job: Job) -> Place:

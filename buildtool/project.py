@@ -37,6 +37,8 @@ class Request:
     rehash: bool = False
     executor: str | None = None  # -e: instead of what the Taskfile says
     parallel: bool = True  # not `-j 1`
+    where: tuple[str, ...] = ()  # -C and -f, as given
+    settings: tuple[str, ...] = ()  # --set, as given
 
 
 class Remembered:

@@ -63,6 +63,23 @@ def printable(name: str) -> str:
     return "".join(c if c.isprintable() else _escape(c) for c in name)
 
 
+def shell_word(text: str) -> str:
+    """The text as one word of a shell, safe to show: `$'…'` where not all of it is printable."""
+    if text.isprintable():
+        import shlex  # only needed once something is wrong
+
+        return shlex.quote(text)
+    return "$'" + "".join(map(_in_shell, text)) + "'"
+
+
+def _in_shell(character: str) -> str:
+    """One character within `$'…'`."""
+    if character.isprintable():
+        return f"\\{character}" if character in "\\'" else character
+    short = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}.get(character)
+    return short or "".join(f"\\{byte:03o}" for byte in character.encode("utf-8", "surrogateescape"))
+
+
 def visible(line: str) -> str:
     """A line of a job's output, safe to show: colours stay, other control sequences do not."""
     if line.isprintable():

@@ -19,6 +19,7 @@ FLOORS: tuple[set[str], ...] = (
     {"expand", "state", "plan", "meaning"},
     {"check", "environment", "estimate", "executors", "isolation"},
     {"project", "recover", "report"},
+    {"naming"},
     {"audit", "clean", "clusters", "cone", "failures", "foresee", "luggage", "outside", "texts"},
     {"accept", "perform", "ready"},
     {"build", "session", "rest"},

@@ -55,7 +55,15 @@ def command(  # one parameter an option
         taskfile = context.taskfile()
         parallel = (jobs or taskfile.settings.jobs or usable_cpus()) > 1
         request = Request(
-            targets, context.folder(taskfile), settings(given), behind, rehash, executor, parallel
+            targets,
+            context.folder(taskfile),
+            settings(given),
+            behind,
+            rehash,
+            executor,
+            parallel,
+            context.where,
+            given,
         )
         if executor is not None and (hint := check_executor(taskfile, executor)) is not None:
             raise UsageError(f"no executor is called `{executor}`", hint=hint)

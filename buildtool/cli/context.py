@@ -38,6 +38,12 @@ class Context:
         """Whether nothing was said of where to look and how to show it."""
         return self.directory is None and self.file is None and self.color == "auto"
 
+    @property
+    def where(self) -> tuple[str, ...]:
+        """What was said of where to look, as words of a command line."""
+        options = (("-C", self.directory), ("-f", self.file))
+        return tuple(word for option, value in options if value is not None for word in (option, value))
+
     def start(self) -> str:
         """The directory that `bt` works from, absolute and without links. Raises `UsageError`."""
         with contextlib.suppress(FileNotFoundError):  # where one stands may be gone
@@ -94,7 +100,7 @@ class Context:
 
         taskfile = taskfile or self.taskfile()
         reader = StateReader.open(os.path.join(taskfile.root, STATE))
-        request = Request(targets, self.folder(taskfile), settings(given))
+        request = Request(targets, self.folder(taskfile), settings(given), where=self.where, settings=given)
         project = Project(taskfile, reader, request)
         for warning in reader.warnings:
             remark(f"warning: {warning}")

@@ -54,7 +54,14 @@ def command(  # one parameter an option
     taskfile = context.taskfile()
     parallel = (jobs or taskfile.settings.jobs or usable_cpus()) > 1
     request = Request(
-        targets, context.folder(taskfile), settings(given), behind, executor=executor, parallel=parallel
+        targets,
+        context.folder(taskfile),
+        settings(given),
+        behind,
+        executor=executor,
+        parallel=parallel,
+        where=context.where,
+        settings=given,
     )
     if executor is not None and (hint := check_executor(taskfile, executor)) is not None:
         raise UsageError(f"no executor is called `{executor}`", hint=hint)

@@ -130,6 +130,12 @@ class Expander:
         jobs = [self._job(task, values) for values in rows]
         return [*jobs, self._group(task, blockers)] if blockers else jobs
 
+    def is_late(self, name: str) -> bool:
+        """Whether some jobs of a task are known only after others have run."""
+        table = self.tasks[name].rows_from
+        file = self.graph.by_path.get(table.pattern.prefix) if table is not None else None
+        return name in self._groups or (file is not None and self.graph.files[file].producer is not None)
+
     def is_open(self, name: str) -> bool:
         """Whether nothing says which jobs the task has: each is made only when its file is asked for."""
         task = self.tasks[name]

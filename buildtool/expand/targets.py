@@ -36,7 +36,7 @@ def wanted(taskfile: Taskfile, expander: Expander, words: Sequence[str], folder:
             jobs = target(taskfile, expander, word, folder)
             found.roots += jobs
             found.asked.update(jobs)
-            path = _path(expander, word, folder)
+            path = path_of(expander, word, folder)
             if any(c.is_glob for c in expander.index.candidates(path)):
                 found.paths.append(path)
     elif taskfile.settings.default is not None:
@@ -139,7 +139,7 @@ def target(
         return jobs
     if text in taskfile.tasks:
         return []
-    path = _path(expander, text, folder)
+    path = path_of(expander, text, folder)
     if any(c in text for c in "*?[") and not expander.is_meant(path):
         return _glob(expander, path, text, place)
     file = expander.file(path)
@@ -161,7 +161,7 @@ def target(
     raise no_such_target(taskfile, expander, text, place)
 
 
-def _path(expander: Expander, text: str, folder: str) -> str:
+def path_of(expander: Expander, text: str, folder: str) -> str:
     """The canonical path of a target: as seen from the folder it was typed in, or else from the root."""
     root = expander.disk.root
     if folder:

@@ -18,6 +18,7 @@ class Failure(NamedTuple):
     log: str | None = None  # where the whole output is; None when there was none
     place: Place | None = None
     again: str | None = None  # a command that runs this job alone
+    by_hand: str | None = None  # one that opens a shell where it runs
 
 
 class JobReport(NamedTuple):

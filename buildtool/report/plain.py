@@ -195,7 +195,8 @@ def render_failure(job: JobReport, paint: Paint) -> list[str]:
         lines.append(f"  {'log':<10} {failure.log}")
     if failure.again is not None:
         lines.append(f"  {'again':<10} {failure.again}")
-        lines.append(f"  {'by hand':<10} {failure.again} --shell")
+    if failure.by_hand is not None:
+        lines.append(f"  {'by hand':<10} {failure.by_hand}")
     if failure.tail:
         lines.append(f"  {paint.dim('last lines of its output:')}")
         lines += [f"    {visible(line)}" for line in failure.tail]
