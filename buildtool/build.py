@@ -847,9 +847,10 @@ class Build:
             self.bad[job.id] = report
         self._untold.append((report, tuple(notes)))
         if status is not Status.FRESH:
+            cause = self.checker.masked(failure.cause) if failure is not None else ""
             self._history.append(
                 HistoryRecord(
-                    self.number, job.key, job.name, status.value, report.reasons, seconds, time.time()
+                    self.number, job.key, job.name, status.value, report.reasons, seconds, time.time(), cause
                 )
             )
         self._drop_temporary(job, status)

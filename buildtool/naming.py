@@ -8,7 +8,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable
 
-from buildtool.expand.targets import path_of
+from buildtool.expand.targets import is_file, path_of
 from buildtool.graph import Form, Job, Kind
 from buildtool.project import Project
 from buildtool.text import shell_word
@@ -63,6 +63,4 @@ def _seen(project: Project, job: Job, folder: str) -> str:
         return job.task
     if len(values) > 1 and any(" " in value for value in values):
         return job.task  # nobody knows where one value ends
-    path = path_of(expander, job.name, folder)
-    is_file = path in expander.graph.by_path or expander.index.candidates(path) or expander.disk.exists(path)
-    return job.task if is_file else job.name
+    return job.task if is_file(expander, path_of(expander, job.name, folder)) else job.name

@@ -22,6 +22,7 @@ from buildtool.estimate import filled, shortest
 from buildtool.failures import log_path, read_tail
 from buildtool.foresee import foresee
 from buildtool.graph import Job, JobId, Kind
+from buildtool.naming import target_of
 from buildtool.paths import STATE
 from buildtool.project import Project, Request
 from buildtool.report.live import Live
@@ -32,7 +33,7 @@ from buildtool.state.lock import Holder, read_holder
 from buildtool.state.records import BuildRecord, HistoryRecord, Running
 from buildtool.state.store import StateReader
 from buildtool.taskfile.specs import Taskfile
-from buildtool.text import printable
+from buildtool.text import shell_word
 
 BEAT = 0.5  # seconds between two looks, at least
 SHARE = 0.05  # of the time that they may take, at most; and as much for looks at all jobs
@@ -97,6 +98,7 @@ class _View:
     reporter: Live
     build: BuildRecord
     began: float = 0.0  # when the build began, by the clock of the reporter
+    project: Project | None = None  # as it was when all jobs were looked at
     jobs: dict[str, Job] = field(default_factory=dict)  # by key
     seconds: Mapping[JobId, float | None] = field(default_factory=dict)  # of those that may still run
     waiters: Mapping[JobId, list[JobId]] = field(default_factory=dict)
@@ -151,6 +153,7 @@ class _View:
             if first:
                 self._begin(0)
             return
+        self.project = project
         known = project.graph_jobs
         looked = [known[number] for number in forecast.looks if known[number].kind is not Kind.GROUP]
         self.jobs = {job.key: job for job in looked}
@@ -190,14 +193,21 @@ class _View:
         report = self._report(entry.key, task)._replace(
             name=entry.name, status=entry.status, reasons=entry.reasons, seconds=entry.seconds
         )
-        if entry.status == "failed":
-            report = report._replace(
-                failure=Failure(f"`bt log '{printable(entry.key)}'` shows what it printed")
-            )
+        if entry.cause:
+            report = report._replace(failure=Failure(entry.cause + self._where_to_look(entry, job)))
         if is_news:
             self.reporter.finished(report)
         else:
             self.reporter.board.finished(report)
+
+    def _where_to_look(self, entry: HistoryRecord, job: Job | None) -> str:
+        """How to see what a failed job printed, if it printed anything."""
+        if job is None or entry.status != "failed" or self.project is None:
+            return ""
+        if not os.path.exists(os.path.join(self.taskfile.root, log_path(job))):
+            return ""
+        words = ["bt", *self.request.where, "log", target_of(self.project, job, self.request.folder)]
+        return f"; `{' '.join(map(shell_word, words))}` shows what it printed"
 
     def _last_words(self) -> None:
         """What running jobs printed last."""

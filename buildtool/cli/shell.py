@@ -11,11 +11,12 @@ from buildtool.cli.printing import put
 from buildtool.environment import Environment
 from buildtool.errors import BtError, UsageError, raise_all
 from buildtool.graph import Job, JobId, Kind
+from buildtool.naming import target_of
 from buildtool.paths import STATE
 from buildtool.project import Project, Request
 from buildtool.state.store import StateReader
 from buildtool.taskfile.specs import Taskfile
-from buildtool.text import cause_of, count, listing, printable
+from buildtool.text import cause_of, count, listing, printable, shell_word
 
 _PLAIN = {"bash": ("--norc", "--noprofile"), "zsh": ("-f",)}  # nobody's own settings
 _NAMED = 3  # jobs that are named where one is meant
@@ -29,11 +30,13 @@ def shell(context: Context, taskfile: Taskfile, request: Request) -> int:
     job = _one(project, project.want().roots)
     folder = project.renderer.cwd(job)
     command = project.renderer.command(job, "1")
+    first, *more = (command if command is not None else project.functions.text(job)).strip("\n").split("\n")
     put(
         [
             f"{context.paint().bold(printable(job.name))}: `exit` leaves",
             f"  in       {printable(folder or './')}",
-            f"  command  {printable(command if command is not None else project.functions.text(job))}",
+            f"  command  {printable(first)}",
+            *(f"           {printable(line)}" for line in more),
         ]
     )
     environment = Environment(project.renderer, taskfile.settings.pass_env).of(job)
@@ -62,7 +65,8 @@ def _one(project: Project, roots: Iterable[JobId]) -> Job:
         return jobs[0]
     if not project.request.targets:
         raise UsageError("`--shell` needs the target whose job it is for")
-    names = [f"`{printable(job.key if job.kind is Kind.RULE else job.name)}`" for job in jobs[:_NAMED]]
+    folder = project.request.folder
+    names = [f"`{shell_word(target_of(project, job, folder))}`" for job in jobs[:_NAMED]]
     more = f" and {len(jobs) - _NAMED} more" if len(jobs) > _NAMED else ""
     raise UsageError(
         f"`--shell` is for one job, and {count(len(jobs), 'job')} are meant",

@@ -34,7 +34,8 @@ def command(
         from buildtool.cli.follow import follow
 
         taskfile = context.taskfile()
-        code = follow(context, taskfile, Request(targets, context.folder(taskfile), settings(given)))
+        request = Request(targets, context.folder(taskfile), settings(given), where=context.where)
+        code = follow(context, taskfile, request)
         if code is not None:
             return code
     project = context.look(targets, given)

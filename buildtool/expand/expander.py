@@ -130,6 +130,21 @@ class Expander:
         jobs = [self._job(task, values) for values in rows]
         return [*jobs, self._group(task, blockers)] if blockers else jobs
 
+    def seen_as(self, text: str) -> JobId | None:
+        """The job without outputs that people see under this name: task and wildcard values; None if it is not one."""
+        name, _, values = text.partition(" ")
+        task = self.tasks.get(name)
+        if task is None or task.outputs:
+            return None
+        rows, _ = self._enumerate(task)
+        found = {}
+        for row in rows:
+            names = tuple(row) if task.rows_from is not None else task.names
+            given = tuple(row[n] for n in names)
+            if " ".join(given) == values:
+                found[given] = row
+        return self._job(task, found.popitem()[1]) if len(found) == 1 else None
+
     def is_late(self, name: str) -> bool:
         """Whether some jobs of a task are known only after others have run."""
         table = self.tasks[name].rows_from

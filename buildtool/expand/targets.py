@@ -140,6 +140,8 @@ def target(
     if text in taskfile.tasks:
         return []
     path = path_of(expander, text, folder)
+    if not is_file(expander, path) and (seen := expander.seen_as(text)) is not None:
+        return [seen]
     if any(c in text for c in "*?[") and not expander.is_meant(path):
         return _glob(expander, path, text, place)
     file = expander.file(path)
@@ -159,6 +161,14 @@ def target(
     if expander.disk.exists(path):
         return []  # a source that is there is up to date
     raise no_such_target(taskfile, expander, text, place)
+
+
+def is_file(expander: Expander, path: str) -> bool:
+    """Whether a path is known as a file or a directory: it is there, or something may make it."""
+    if expander.disk.exists(path):
+        return True
+    names = (path, path.rstrip("/") + "/")
+    return any(name in expander.graph.by_path or expander.index.candidates(name) for name in names)
 
 
 def path_of(expander: Expander, text: str, folder: str) -> str:

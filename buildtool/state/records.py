@@ -99,3 +99,4 @@ class HistoryRecord(NamedTuple):
     reasons: tuple[str, ...]
     seconds: float
     ended: float
+    cause: str = ""  # why it failed or was skipped

@@ -262,15 +262,19 @@ HISTORY = "build, key, name, status, reasons, seconds, ended"
 
 def history_row(entry: HistoryRecord) -> tuple[object, ...]:
     """The columns named in HISTORY."""
-    build, key, name, status, reasons, seconds, ended = entry
-    return build, to_bytes(key), to_bytes(name), status, to_json(reasons) if reasons else None, seconds, ended
+    build, key, name, status, reasons, seconds, ended, cause = entry
+    told: object = {"reasons": reasons, "cause": cause} if cause else reasons
+    return build, to_bytes(key), to_bytes(name), status, to_json(told) if told else None, seconds, ended
 
 
 def to_history(row: tuple[Any, ...]) -> HistoryRecord:
     """An entry from the columns named in HISTORY."""
     build, key, name, status, reasons, seconds, ended = row
-    told = tuple(json.loads(reasons)) if reasons else ()
-    return HistoryRecord(build, to_text(key), to_text(name), status, told, seconds, ended)
+    told = json.loads(reasons) if reasons else ()
+    cause = ""
+    if isinstance(told, dict):
+        told, cause = told["reasons"], str(told["cause"])
+    return HistoryRecord(build, to_text(key), to_text(name), status, tuple(told), seconds, ended, cause)
 
 
 def _pairs(lists: list[list[str]]) -> tuple[tuple[str, str], ...]:

@@ -73,7 +73,7 @@ _PUT_RUNNING = (
     f"INSERT OR REPLACE INTO running ({RUNNING}) VALUES ({', '.join('?' * len(RUNNING.split(',')))})"
 )
 _PUT_HISTORY = (
-    f"INSERT OR REPLACE INTO history ({HISTORY}) VALUES ({', '.join('?' * len(HistoryRecord._fields))})"
+    f"INSERT OR REPLACE INTO history ({HISTORY}) VALUES ({', '.join('?' * len(HISTORY.split(',')))})"
 )
 _PUT_VALUE = "INSERT OR REPLACE INTO vars VALUES (?, ?)"
 _PUT_OUTPUT = "INSERT OR REPLACE INTO outputs (path, job, position, digest) VALUES (?, ?, ?, ?)"

@@ -61,8 +61,8 @@ def paste(project: Project, command: str, *, cwd: Path | None = None, keys: str 
 
 
 def block(text: str) -> str:
-    """What is told of the failed job, without what jobs before it did."""
-    return text[text.index("\n\n") :].rpartition(" in ")[0]
+    """What is told of the failed job, without what other jobs did."""
+    return text[text.index("\n\n") :].rpartition("\n\n")[0]
 
 
 def meets_it_again(project: Project, *words: str) -> str:
@@ -173,3 +173,88 @@ def test_outputs_are_named_from_where_the_command_was_typed(project: Project) ->
     for command in (told(first.out), "bt build ../../made/"):
         where = here if command == told(first.out) else here / "y"
         assert told(paste(project, command, cwd=where).out) == command
+
+
+CHECKS = """
+[tasks.wild]
+foreach = { n = [1, 2] }
+inputs = "in"
+run = "echo say {n}; exit 6"
+
+[tasks.each]
+inputs = "parts/{name}.c"
+run = "grep -q good {input}"
+
+[tasks.pair]
+foreach = { a = ["q r", "p"], b = [1, 2] }
+inputs = "in"
+run = "exit 7"
+"""
+
+
+def checking(project: Project) -> Project:
+    project.taskfile(CHECKS)
+    project.write("in", "")
+    project.write("parts/a.c", "good")
+    project.write("parts/it's [b].c", "bad")
+    return project
+
+
+def test_a_job_without_outputs_goes_by_the_name_that_people_see(project: Project) -> None:
+    checking(project)
+    assert meets_it_again(project, "wild", "-j1") == "bt build 'wild 1'"
+    assert project.bt("build", "wild 1").failed == ["wild 1"]
+    assert project.bt("build", "wild 2").failed == ["wild 2"]
+    assert meets_it_again(project, "each").startswith("bt build 'each it")
+    assert project.build("each a").by_status("ran", "fresh") == ["each a"]
+    assert project.build("each a", cwd=project.folder / "parts").by_status("fresh") == ["each a"]
+    assert project.bt("build", "wild 3").code == 3
+    assert "say 2" in project.look("log", "wild 2").out
+    assert "wild 2" in project.look("why", "wild 2").out
+    assert "1 failed" in project.look("status", "wild 2").out
+    assert "failed" in project.look("history", "wild 2").out
+    shell = paste(project, "bt build 'wild 2' --shell", keys="pwd\n")
+    assert (shell.code, shell.out.splitlines()[-1]) == (0, str(project.folder))
+
+
+def test_the_shell_tells_names_that_mean_one_job(project: Project) -> None:
+    checking(project)
+    code, _, err = project.call("build", "wild", "--shell", cwd=project.folder, env=None)
+    hint = err.splitlines()[-1]
+    assert code == 2
+    assert hint.strip() == "hint: name one: `'wild 1'` and `'wild 2'`"
+    for name in re.findall("`(.*?)`", hint):
+        assert paste(project, f"bt build {name} --shell", keys="exit 8\n").code == 8
+
+
+def test_what_may_mean_several_jobs_or_a_file_is_not_told(project: Project) -> None:
+    checking(project)
+    out = plainly(project, "pair", "-j1", "-k").out
+    again = re.findall("^  again +bt build (.*)$", out, re.MULTILINE)
+    assert again == ["pair", "pair", "'pair p 1'", "'pair p 2'"]
+    project.write("wild 1", "")
+    assert told(plainly(project, "wild", "-j1").out) == "bt build wild"
+    assert project.build("wild 1").finished == {}
+
+
+def test_a_job_that_is_known_late_goes_by_its_task(project: Project) -> None:
+    project.taskfile(
+        """
+        [tasks.rows]
+        outputs = "rows.csv"
+        run = "printf 'n\\\\n1\\\\n2\\\\n' > {output}"
+
+        [tasks.late]
+        foreach = { from = "rows.csv" }
+        inputs = "rows.csv"
+        run = "exit {n}"
+        """
+    )
+    assert told(plainly(project, "-j1").out) == "bt build late"
+
+
+def test_jobs_that_do_not_run_are_not_looked_at(project: Project) -> None:
+    """What another job of the task misses is nobody's business here."""
+    project.taskfile('[tasks.t]\nforeach = { n = [1, 2] }\ninputs = "in{n}"\nrun = "true"\n')
+    project.write("in1", "")
+    assert project.build("t 1").ran == ["t 1"]

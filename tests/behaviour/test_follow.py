@@ -180,7 +180,10 @@ def test_plain_lines_where_there_is_no_terminal(project: Project) -> None:
             project.write("go1", "")
             assert view.stdout.readline().startswith("ran        wait 1  (never built here)")
             project.write("go2", "")
-            assert view.stdout.readline() == "failed     wait 2  `bt log 'out/2'` shows what it printed\n"
+            assert (
+                view.stdout.readline()
+                == "failed     wait 2  exit code 1; `bt log out/2` shows what it printed\n"
+            )
             project.write("go3", "")
             out, err = view.communicate(timeout=60)
         finally:
@@ -190,6 +193,42 @@ def test_plain_lines_where_there_is_no_terminal(project: Project) -> None:
     assert err == ""
     assert [line.split(" in ")[0] for line in out.splitlines()][-1] == "2 ran, 1 failed"
     assert "first words" in project.look("log", "out/2").out
+
+
+def test_why_jobs_fail_and_are_skipped_is_told_as_the_build_does(project: Project) -> None:
+    project.taskfile(
+        """
+        [bt]
+        secrets = ["TOKEN"]
+
+        [tasks.wait]
+        outputs = "it's $1.out"
+        run = "while [ ! -e go ]; do sleep 0.02; done; echo no; exit 3"
+
+        [tasks.sum]
+        inputs = "it's $1.out"
+        outputs = "sum"
+        run = "touch sum"
+
+        [tasks.chk]
+        foreach = { k = ["p q"] }
+        inputs = "in"
+        run = "while [ ! -e go ]; do sleep 0.02; done; echo {k}; exit 4"
+        """
+    )
+    project.write("in", "")
+    with building(project, "-j2", "-k"):
+        view = project.start("status", "--follow")
+        assert view.stdout is not None
+        view.stdout.readline()
+        project.write("go", "")
+        out, _ = view.communicate(timeout=60)
+    assert sorted(out.splitlines()[:-1]) == [
+        "failed     chk p q  exit code 4; `bt log 'chk p q'` shows what it printed",
+        """failed     wait  exit code 3; `bt log 'it'"'"'s $1.out'` shows what it printed""",
+        "skipped    sum  wait failed",
+    ]
+    assert project.look("log", "chk p q").out == "p q\n"
 
 
 def test_a_build_that_is_killed_is_said_to_be_cut_short(project: Project) -> None:

@@ -65,6 +65,12 @@ def test_the_command_that_is_shown_does_what_the_job_does(project: Project) -> N
     assert project.read("build/fish.count").split() == ["2"]
 
 
+def test_a_command_of_several_lines_is_shown_as_it_is(project: Project) -> None:
+    project.taskfile('[tasks.a]\noutputs = \'a\'\nrun = """\nif true\nthen\n  echo b > {output}\nfi\n"""\n')
+    lines = words_to(project, "a", "").stdout.splitlines()[2:]
+    assert lines == ["  command  if true", *(" " * 11 + line for line in ("then", "  echo b > a", "fi"))]
+
+
 def test_functions_can_be_imported_there(project: Project) -> None:
     counting(project)
     done = words_to(project, "report.txt", 'python3 -c "import steps; print(steps.report.__name__)"')
