@@ -19,7 +19,7 @@ from buildtool.cli.dry_run import seconds_of, waiters_of
 from buildtool.cli.printing import put
 from buildtool.errors import BtError, ExitCode
 from buildtool.estimate import filled, shortest
-from buildtool.failures import log_path, read_tail
+from buildtool.failures import SLACK, log_path, read_tail
 from buildtool.foresee import foresee
 from buildtool.graph import Job, JobId, Kind
 from buildtool.naming import target_of
@@ -204,8 +204,12 @@ class _View:
         """How to see what a failed job printed, if it printed anything."""
         if job is None or entry.status != "failed" or self.project is None:
             return ""
-        if not os.path.exists(os.path.join(self.taskfile.root, log_path(job))):
+        try:
+            written = os.stat(os.path.join(self.taskfile.root, log_path(job))).st_mtime
+        except OSError:
             return ""
+        if written < self.build.started - SLACK:
+            return ""  # of an earlier run
         words = ["bt", *self.request.where, "log", target_of(self.project, job, self.request.folder)]
         return f"; `{' '.join(map(shell_word, words))}` shows what it printed"
 
@@ -220,7 +224,7 @@ class _View:
                 written = os.stat(log).st_mtime
             except OSError:
                 continue
-            if written < running.began or written == self.written.get(key):
+            if written < running.began - SLACK or written == self.written.get(key):
                 continue  # of an earlier run, or nothing new
             self.written[key] = written
             for line in read_tail(log, 1):

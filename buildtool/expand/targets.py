@@ -140,7 +140,7 @@ def target(
     if text in taskfile.tasks:
         return []
     path = path_of(expander, text, folder)
-    if not is_file(expander, path) and (seen := expander.seen_as(text)) is not None:
+    if " " in text and not is_file(expander, path) and (seen := expander.seen_as(text)) is not None:
         return [seen]
     if any(c in text for c in "*?[") and not expander.is_meant(path):
         return _glob(expander, path, text, place)
