@@ -81,6 +81,9 @@ class Disk:
         self.away: dict[
             str, str
         ] = {}  # digests of files that are on other machines, unless there is one here
+        self.displaced: dict[
+            str, str | None
+        ] = {}  # outputs that a killed build moved, with where they are; None: what is there is half-written
         self._prefix = root.rstrip("/") + "/"
         self.found: set[str] = set()  # what was looked at and is there
         self.missed: set[str] = set()  # and what is not
@@ -96,6 +99,15 @@ class Disk:
         """The path as the system wants it."""
         return path if path.startswith("/") else self._prefix + path
 
+    def _at(self, path: str) -> str | None:
+        """Where that is which the next build will have at `path`, after one that was killed; None: it is nowhere."""
+        if path in self.displaced:
+            return self.displaced[path]
+        for folder, moved in self.displaced.items():
+            if folder[-1] == "/" and path.startswith(folder):
+                return None if moved is None else f"{moved.rstrip('/')}/{path[len(folder) :]}"
+        return path
+
     # -- looking ---------------------------------------------------------------------------------------------
 
     def digest(self, path: str) -> str | None:
@@ -106,6 +118,11 @@ class Disk:
         in it. Files are read again only when their signature moved or cannot be trusted. One that is away counts
         as if it were here.
         """
+        if self.displaced:
+            place = self._at(path)
+            if place is None:
+                return self.away.get(path)
+            path = place
         if path[-1:] == "/":
             return self._directory_digest(path)
         where = path if path[:1] == "/" else self._prefix + path
@@ -214,6 +231,11 @@ class Disk:
 
     def exists(self, path: str) -> bool:
         """Whether anything, a dangling link included, is at `path`."""
+        if self.displaced:
+            place = self._at(path)
+            if place is None:
+                return False
+            path = place
         path = path.rstrip("/")
         try:
             st = os.lstat(path if path[:1] == "/" else self._prefix + path)
@@ -232,6 +254,8 @@ class Disk:
         """
         if path in self._plain:
             return True
+        if self.displaced and self._at(path) != path:
+            return self.digest(path) is not None
         if path[-1:] == "/":
             return self.is_directory(path) or self.digest(path) is not None
         try:

@@ -86,10 +86,17 @@ class Fingerprint:
             if was is None:
                 reasons.append(Reason(item.kind, item.name, Change.ADDED, None, item.text))
             elif was.digest != item.digest:
-                reasons.append(Reason(item.kind, item.name, Change.CHANGED, was.text, item.text))
+                reasons.append(Reason(item.kind, item.name, _change(was, item), was.text, item.text))
         reasons += [Reason(was.kind, was.name, Change.REMOVED, was.text, None) for was in before.values()]
         # A file that joins or leaves changes the command, too: the cause is told before what follows from it.
         return sorted(reasons, key=lambda reason: reason.kind not in FILE_KINDS)
+
+
+def _change(was: Item, item: Item) -> Change:
+    """What happened to a thing that both fingerprints name: a file may be named and not be there."""
+    if was.kind not in FILE_KINDS:
+        return Change.CHANGED
+    return Change.ADDED if was.digest is None else Change.REMOVED if item.digest is None else Change.CHANGED
 
 
 FILE_KINDS = frozenset({"input", "need", "found", "track.file"})

@@ -610,7 +610,7 @@ class Performer:
     def _record(
         self, attempt: Attempt, ended: Ended, made: tuple[Made, ...], found: tuple[Item, ...]
     ) -> None:
-        job, record = attempt.job, attempt.look.record
+        job = attempt.job
         items = [i for i in attempt.look.items if i.kind not in ("found", "output")]
         outputs = [i for i in attempt.look.items if i.kind == "output"]
         self.state.record(
@@ -627,7 +627,7 @@ class Performer:
                 ended.seconds,
                 ended.peak_memory,
                 self.project.executor_of(job),
-                (record.runs if record is not None else 0) + 1,
+                self._runs(attempt) + 1,
                 drift=self._drift(job),
             ),
             self._parts,
@@ -660,9 +660,14 @@ class Performer:
                 old.seconds if old is not None else seconds,
                 old.peak_memory if old is not None else 0,
                 self.project.executor_of(job),
-                (old.runs if old is not None else 0) + 1,
+                self._runs(attempt) + 1,
             )
         )
+
+    def _runs(self, attempt: Attempt) -> int:
+        """How often a job ran before, also if it never came to a good end."""
+        record = attempt.look.record or self.state.job(attempt.job.key)
+        return record.runs if record is not None else 0
 
     def _half(self, attempt: Attempt) -> tuple[Made, ...]:
         """What the failed first run of a `keep` job left, and nobody else."""

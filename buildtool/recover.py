@@ -84,16 +84,26 @@ def _end_leftovers(running: Iterable[Running], run: str | None) -> int:
 def _undo(running: Iterable[Running], disk: Disk) -> tuple[int, int]:
     """Remove what jobs had half written and put their earlier outputs back; how many of each."""
     discarded = returned = 0
+    for path, moved in displaced(running, disk).items():
+        if disk.exists(path):
+            disk.remove(path)
+            discarded += 1
+        if moved is not None:
+            disk.move(moved, path, durable=True)
+            returned += 1
+    return discarded, returned
+
+
+def displaced(running: Iterable[Running], disk: Disk) -> dict[str, str | None]:
+    """The outputs of dead jobs that are not in their place, with where they are; None where there was none before.
+
+    What is in their place is half-written.
+    """
+    found: dict[str, str | None] = {}
     for job in running:
         aside = dict(job.aside)
         for path in job.outputs:
             moved = aside.get(path)
-            if moved is not None and not disk.exists(moved):
-                continue  # it was killed before the move: what is there is the earlier output
-            if disk.exists(path):
-                disk.remove(path)
-                discarded += 1
-            if moved is not None:
-                disk.move(moved, path, durable=True)
-                returned += 1
-    return discarded, returned
+            if moved is None or disk.exists(moved):  # else it was killed before the move
+                found[path] = moved
+    return found

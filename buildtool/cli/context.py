@@ -102,6 +102,7 @@ class Context:
         reader = StateReader.open(os.path.join(taskfile.root, STATE))
         request = Request(targets, self.folder(taskfile), settings(given), where=self.where, settings=given)
         project = Project(taskfile, reader, request)
+        see_displaced(project)
         for warning in reader.warnings:
             remark(f"warning: {warning}")
         return project
@@ -109,6 +110,17 @@ class Context:
     def paint(self) -> Paint:
         """Colours for standard output, and how wide it is."""
         return Paint(wants_colour(self.color, sys.stdout.isatty(), os.environ), width_of(sys.stdout))
+
+
+def see_displaced(project: Project) -> None:
+    """Take what a killed build moved aside as if it were back already, as the next one will find it."""
+    from buildtool.state.lock import read_holder
+
+    running = project.reader.running()
+    if running and read_holder(os.path.join(project.taskfile.root, STATE)) is None:
+        from buildtool.recover import displaced
+
+        project.disk.displaced = displaced(running, project.disk)
 
 
 def settings(given: tuple[str, ...]) -> dict[str, Any]:

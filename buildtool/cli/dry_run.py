@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 from buildtool.check import Look
-from buildtool.cli.context import Context
+from buildtool.cli.context import Context, see_displaced
 from buildtool.cli.printing import put, remark
 from buildtool.errors import ExitCode, raise_all
 from buildtool.estimate import cost, filled, shortest
@@ -41,6 +41,7 @@ def dry_run(
     begun = time.monotonic()
     reader = StateReader.open(os.path.join(taskfile.root, STATE))
     project = Project(taskfile, reader, request)
+    see_displaced(project)
     for warning in reader.warnings:
         if isinstance(reporter, JsonLines):
             reporter.warning(warning)
@@ -108,11 +109,8 @@ def _only_comes_home(look: Look) -> bool:
 def seconds_of(project: Project, jobs: Sequence[Job]) -> dict[JobId, float | None]:
     """What each job will take, group jobs left out; None where neither it nor another one of its task ran."""
     known = project.reader.durations()
-    of_task: dict[str, list[float]] = {}
-    for job in jobs:
-        if job.key in known:
-            of_task.setdefault(job.task, []).append(known[job.key])
-    usual = {task: sum(found) / len(found) for task, found in of_task.items()}
+    is_known = all(job.key in known for job in jobs if job.kind is not Kind.GROUP)
+    usual = {} if is_known else project.reader.usual_durations()
     return {job.id: known.get(job.key, usual.get(job.task)) for job in jobs if job.kind is not Kind.GROUP}
 
 

@@ -6,6 +6,8 @@ job reads is filled in from a work list, never by recursion, so that chains may 
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 
@@ -150,6 +152,16 @@ class Expander:
         table = self.tasks[name].rows_from
         file = self.graph.by_path.get(table.pattern.prefix) if table is not None else None
         return name in self._groups or (file is not None and self.graph.files[file].producer is not None)
+
+    def likely(self, path: str, most: int) -> list[str]:
+        """Up to so many paths that tasks make as far as is known now, those in the folder of `path` first.
+
+        For hints: it works out the jobs of every task, and mistakes in these do not matter.
+        """
+        for task in self.tasks.values():
+            with contextlib.suppress(BtError):
+                self._enumerate(task)
+        return [*itertools.islice(self._made.paths(path[: path.rfind("/") + 1]), most)]
 
     def is_open(self, name: str) -> bool:
         """Whether nothing says which jobs the task has: each is made only when its file is asked for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from buildtool.errors import TaskfileError
@@ -50,6 +51,13 @@ class Made:
             raise clash(path, known[:2], (task, entry))
         if entry.pattern.is_literal:
             paths[path] = maker
+
+    def paths(self, folder: str) -> Iterator[str]:
+        """All paths, those in `folder` first."""
+        for near in (True, False):
+            for name, paths in self._folders.items():
+                if (name == folder) is near:
+                    yield from paths
 
     def matching(self, pattern: Pattern) -> list[str]:
         """The paths that a pattern matches; only the folders that can hold them are looked at."""

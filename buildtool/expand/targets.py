@@ -15,6 +15,8 @@ from buildtool.taskfile.pattern import PatternError, parse_pattern
 from buildtool.taskfile.specs import Taskfile, Word
 from buildtool.text import meant, nearest, printable
 
+LIKELY = 5000  # paths that a misspelt one is compared with
+
 
 @dataclass(slots=True)
 class Wanted:
@@ -200,6 +202,7 @@ def no_such_target(taskfile: Taskfile, expander: Expander, text: str, place: Pla
     """The error for a target that is neither a task nor a file that anything makes."""
     known = [*taskfile.tasks, *expander.index.names()]
     known += [f.path for f in expander.graph.files if f.producer is not None and f.form is not Form.GLOB]
+    known += [path for path in expander.likely(text, LIKELY) if path != text]
     found = nearest(text, known)
     return GraphError(
         f"no task makes `{printable(text)}`, and there is no such file or task",

@@ -214,6 +214,13 @@ class StateReader:
         """How many seconds each job took when it last ran, by key; as it is at any moment."""
         return MappingProxyType(self._known().seconds)
 
+    def usual_durations(self) -> dict[str, float]:
+        """How many seconds the jobs of each task took when they last ran, on average; of every task that ran."""
+        return self._read(
+            "SELECT task, avg(seconds) FROM jobs GROUP BY task",
+            lambda rows: {to_text(task): float(seconds) for task, seconds in rows},
+        )
+
     def owner(self, path: str) -> str | None:
         """The key of the job that made exactly this path, even if no record tells of it any more."""
         return self._known().owner(path)

@@ -99,6 +99,14 @@ def test_jobs_that_never_ran_are_not_in_it(priced: Project) -> None:
     assert told(priced) == [f"at least {one:.2f} on `dear`, as earlier runs took: 1 job never ran"]
 
 
+def test_new_jobs_take_what_is_usual_for_their_task(priced: Project) -> None:
+    priced.build("first")
+    usual = took(priced, "first 1", "first 2") * 1e4 / 2
+    priced.taskfile(TASKS.replace("[1, 2]", "[1, 2, 3]"))
+    priced.write("in3", "")
+    assert told(priced, "first") == [f"about {usual:.2f} on `dear`, as earlier runs took"]
+
+
 def test_it_is_where_the_jobs_are_to_run_that_counts(priced: Project) -> None:
     priced.build()
     whole = took(priced, "first 1", "first 2", "second", "here") * 1e4

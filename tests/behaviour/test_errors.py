@@ -472,6 +472,25 @@ def test_a_newer_state_is_refused(project: Project) -> None:
     assert project.bt("build").code == 5
 
 
+def test_a_misspelt_file_that_a_wildcard_or_foreach_task_makes(project: Project) -> None:
+    project.taskfile(
+        """
+        [tasks.count]
+        inputs = "in/{name}.txt"
+        outputs = "build/{name}.count"
+        run = "wc {input} > {output}"
+        [tasks.plot]
+        foreach = { kind = ["line", "bar"] }
+        outputs = "plots/{kind}.svg"
+        run = "echo {kind} > {output}"
+        """
+    )
+    project.write("in/alpha.txt", "a")
+    assert "hint: did you mean `build/alpha.count`?" in project.look("why", "build/alpha.coutn", code=3).err
+    assert "hint: did you mean `plots/bar.svg`?" in project.look("build", "-n", "plots/bra.svg", code=3).err
+    assert "hint: `bt list` shows the tasks" in project.look("why", "something/else", code=3).err
+
+
 def test_a_cut_by_an_old_depfile_is_no_cycle(project: Project) -> None:
     project.taskfile("""
         [tasks.a]

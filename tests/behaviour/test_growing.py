@@ -343,6 +343,28 @@ FOUND = """
 """
 
 
+def test_a_found_header_that_is_gone_and_comes_back_is_told_as_that(project: Project) -> None:
+    project.taskfile(
+        """
+        [tasks.obj]
+        inputs = "a.c"
+        outputs = "a.o"
+        depfile = "a.d"
+        run = "cat a.c *.h > a.o; echo a.o: a.c my.h > a.d"
+        """
+    )
+    project.write("a.c", "c")
+    project.write("my.h", "h")
+    project.build()
+    project.remove("my.h")
+    assert "  found input my.h is gone\n" in project.look("why", "obj").out
+    assert project.bt("build").failed == ["obj"]
+    project.taskfile(project.read("Taskfile.toml").replace("*.h", "").replace(" ", "  ", 1))
+    project.build()
+    project.write("my.h", "h")
+    assert "  new found input my.h\n" in project.look("why", "obj").out
+
+
 def test_a_found_header_is_brought_up_to_date_first(project: Project) -> None:
     project.taskfile(FOUND)
     project.write("a.c", "c\n")
@@ -393,7 +415,7 @@ def test_a_found_header_that_a_wildcard_could_make_is_gone(project: Project) -> 
         project.write(name, name)
     project.build("obj")
     project.remove("y.h")
-    assert project.build("obj").reasons["obj"] == ["found input y.h changed"]
+    assert project.build("obj").reasons["obj"] == ["found input y.h is gone"]
     assert project.build("obj").ran == []
 
 

@@ -45,6 +45,16 @@ def test_what_it_ran_for_most_often(project: Project) -> None:
     assert "  ran 3 times, 2 because input config.toml changed" in project.look("why", "out").out
 
 
+def test_runs_that_failed_count_as_runs(project: Project) -> None:
+    project.taskfile('[tasks.picky]\ninputs = "in"\noutputs = "out"\nrun = "grep -q good in; cp in out"')
+    project.write("in", "bad")
+    for _ in range(3):
+        assert project.bt("build").code == 1
+    project.write("in", "good")
+    project.build()
+    assert "  ran        4 times, 4 because never built here" in project.look("why", "out").out
+
+
 MANY = """
 [tasks.slow]
 foreach = { n = "{range}" }

@@ -83,6 +83,21 @@ def held(project: Project) -> subprocess.Popen[str]:
     return process
 
 
+def test_those_who_look_count_what_the_next_build_will_put_back(project: Project) -> None:
+    process = held(project)
+    process.kill()
+    process.communicate(timeout=60)
+    project.end_leftovers()
+    assert project.read("out") == "half\n"
+    project.remove("begun")
+    project.write("in", "1\n")
+    assert "fresh     held" in project.look("build", "-n", "-v").out
+    assert "held is fresh" in project.look("why", "held").out
+    assert "1 fresh" in project.look("status").out
+    assert project.build().ran == []
+    assert project.read("out") == "1\n"
+
+
 @pytest.mark.parametrize(
     ("numbers", "code"),
     [((signal.SIGHUP,), 143), ((signal.SIGINT, signal.SIGTERM), 130)],

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buildtool.fingerprint import IGNORABLE, Change, Fingerprint, Item, digest, ignored
+from buildtool.fingerprint import FILE_KINDS, IGNORABLE, Change, Fingerprint, Item, digest, ignored
 
 KINDS = ("command", "shell", "param", "env", "input", "need", "found", "output", "track.file")
 ITEMS = st.builds(
@@ -19,12 +19,19 @@ def named(fingerprint: Fingerprint) -> dict[tuple[str, str], str | None]:
     return {(item.kind, item.name): item.digest for item in fingerprint.items}
 
 
+def happened(item: tuple[str, str], then: str | None, now: str | None) -> Change:
+    if item[0] in FILE_KINDS and None in (then, now):
+        return Change.ADDED if then is None else Change.REMOVED
+    return Change.CHANGED
+
+
 @given(FINGERPRINTS, FINGERPRINTS)
 def test_the_difference_names_what_differs_and_nothing_else(new: Fingerprint, old: Fingerprint) -> None:
     now, then = named(new), named(old)
     expected = {(key, Change.ADDED) for key in now.keys() - then.keys()}
     expected |= {(key, Change.REMOVED) for key in then.keys() - now.keys()}
-    expected |= {(key, Change.CHANGED) for key in now.keys() & then.keys() if now[key] != then[key]}
+    both = [key for key in now.keys() & then.keys() if now[key] != then[key]]
+    expected |= {(key, happened(key, then[key], now[key])) for key in both}
     found = [((r.kind, r.name), r.change) for r in new.diff(old)]
     assert set(found) == expected
     assert len(found) == len(expected)
