@@ -101,11 +101,10 @@ class Disk:
 
     def _at(self, path: str) -> str | None:
         """Where that is which the next build will have at `path`, after one that was killed; None: it is nowhere."""
-        if path in self.displaced:
-            return self.displaced[path]
-        for folder, moved in self.displaced.items():
-            if folder[-1] == "/" and path.startswith(folder):
-                return None if moved is None else f"{moved.rstrip('/')}/{path[len(folder) :]}"
+        for output, moved in self.displaced.items():
+            if path == output or (output[-1] == "/" and path.startswith(output)):
+                rest = path[len(output.rstrip("/")) :]
+                return None if moved is None else moved.rstrip("/") + rest
         return path
 
     # -- looking ---------------------------------------------------------------------------------------------

@@ -47,6 +47,8 @@ class Change(Enum):
     ADDED = "added"
     REMOVED = "removed"
     CHANGED = "changed"
+    EXECUTABLE = "executable"  # a file that was not, and is the same otherwise
+    PLAIN = "not executable"  # the other way round
 
 
 class Reason(NamedTuple):
@@ -96,7 +98,12 @@ def _change(was: Item, item: Item) -> Change:
     """What happened to a thing that both fingerprints name: a file may be named and not be there."""
     if was.kind not in FILE_KINDS:
         return Change.CHANGED
-    return Change.ADDED if was.digest is None else Change.REMOVED if item.digest is None else Change.CHANGED
+    if was.digest is None or item.digest is None:
+        return Change.ADDED if was.digest is None else Change.REMOVED
+    if was.digest[1:] != item.digest[1:]:
+        return Change.CHANGED
+    modes = {"fx": Change.EXECUTABLE, "xf": Change.PLAIN}
+    return modes.get(was.digest[:1] + item.digest[:1], Change.CHANGED)
 
 
 FILE_KINDS = frozenset({"input", "need", "found", "track.file"})

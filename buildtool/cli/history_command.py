@@ -15,6 +15,7 @@ from buildtool.report.past import build_data, entry_data, render_builds, render_
 from buildtool.state.lock import read_holder
 from buildtool.state.records import HistoryRecord
 from buildtool.state.store import StateReader
+from buildtool.text import printable
 
 
 def command(context: Context, what: str | None, limit: int | None, as_json: bool) -> int:
@@ -28,7 +29,11 @@ def command(context: Context, what: str | None, limit: int | None, as_json: bool
         if what.isascii() and what.isdecimal():
             entries = entries_of_build(reader, int(what))[:limit]
         else:
-            entries = entries_of_target(context, reader, what)[: limit or SHOWN]
+            found = entries_of_target(context, reader, what)
+            if found is None:
+                remark(f"`{printable(what)}` is a source: no job makes it")
+                return ExitCode.MISSING
+            entries = found[: limit or SHOWN]
     if as_json:
         put_json([entry_data(entry) for entry in entries])
     elif entries:
@@ -61,8 +66,8 @@ def entries_of_build(reader: StateReader, number: int) -> list[HistoryRecord]:
     return sorted(reader.history(build=number), key=lambda entry: (entry.ended, entry.name))
 
 
-def entries_of_target(context: Context, reader: StateReader, target: str) -> list[HistoryRecord]:
-    """The runs of a target's jobs, the latest first; also of a file that no task makes any more."""
+def entries_of_target(context: Context, reader: StateReader, target: str) -> list[HistoryRecord] | None:
+    """The runs of a target's jobs, the latest first; also of a file that no task makes any more. None: a source."""
     try:
         project = context.look((target,))
         with project.reader:
@@ -73,6 +78,6 @@ def entries_of_target(context: Context, reader: StateReader, target: str) -> lis
             raise
         return gone
     if not keys:  # a file that is there and that nothing makes now
-        return reader.history(key=target)
+        return reader.history(key=target) or None
     found = [entry for key in dict.fromkeys(keys) for entry in reader.history(key=key)]
     return sorted(found, key=lambda entry: (-entry.build, -entry.ended, entry.name))

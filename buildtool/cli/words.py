@@ -42,6 +42,14 @@ class Number(click.ParamType):  # type: ignore[type-arg]  # not a generic in old
 class Words(click.Command):
     """A command whose help also fits into a narrow terminal."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does; an option without its value is told as one of this command, too."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
+
     def get_help(self, ctx: click.Context) -> str:
         """The help, laid out for the terminal."""
         from buildtool.cli.layout import help_of

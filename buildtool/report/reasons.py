@@ -12,7 +12,7 @@ NOUNS = {
     "param": "parameter",
     "env": "environment variable",
     "track.env": "tracked variable",
-    "track.cmd": "output of",
+    "track.cmd": "tracked command",
     "track.file": "tracked file",
     "input": "input",
     "need": "needed file",
@@ -30,6 +30,7 @@ PLAIN = {
     "expired": "older than its `max_age`",
     "asked": "runs when asked for",
 }
+MODES = {Change.EXECUTABLE: "is executable now", Change.PLAIN: "is not executable any more"}
 SHORT = 40  # characters of a value that fit into a reason
 
 
@@ -50,6 +51,10 @@ def describe(reason: Reason) -> str:
         return f"output {name} was edited since"
     noun = NOUNS.get(reason.kind, reason.kind)
     subject = f"{noun} {name}" if name else noun
+    if reason.change in MODES:
+        return f"{subject} {MODES[reason.change]}"
+    if reason.kind == "track.cmd" and reason.change is Change.CHANGED:
+        subject = f"output of {name}"
     if reason.change is Change.ADDED:
         return f"new {noun.removeprefix('the ').removesuffix(' of')} {name}".rstrip()
     if reason.change is Change.REMOVED:

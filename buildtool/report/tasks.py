@@ -7,7 +7,7 @@ from typing import Any
 
 from buildtool.graph import Kind
 from buildtool.report.paint import Paint
-from buildtool.taskfile.specs import Slot, Taskfile, TaskSpec
+from buildtool.taskfile.specs import Slot, Taskfile, TaskSpec, Word
 from buildtool.text import count, printable
 
 SHOWN = 3  # patterns on one side of an arrow
@@ -81,10 +81,18 @@ def _headline(spec: TaskSpec, width: int, paint: Paint) -> str:
 
 def _flow(spec: TaskSpec) -> str:
     """`inputs → outputs`, or what a group needs."""
-    inputs, outputs = _patterns(spec.inputs), _patterns(spec.outputs)
+    inputs, outputs = [*_tables(spec), *_patterns(spec.inputs)], _patterns(spec.outputs)
     if not inputs and not outputs:
         return f"needs {_short([word.text for word in spec.needs])}" if spec.needs else ""
     return f"{_short(inputs)} → {_short(outputs)}".strip()
+
+
+def _tables(spec: TaskSpec) -> list[str]:
+    """The file that the values of `foreach` stand in, if any."""
+    if spec.foreach is None:
+        return []
+    words = [spec.foreach.table, *(spec.foreach.lines or ())[1:]]
+    return [word.text for word in words if isinstance(word, Word)]
 
 
 def _patterns(slots: Iterable[Slot]) -> list[str]:

@@ -31,6 +31,11 @@ def built(project: Project) -> Project:
     return project
 
 
+def test_a_source_has_no_runs(project: Project) -> None:
+    built(project)
+    assert project.look("history", "in/A", code=3).err == "`in/A` is a source: no job makes it\n"
+
+
 def test_builds(project: Project) -> None:
     project.taskfile(TASKFILE)
     assert project.look("history").err == "nothing was built here yet\n"

@@ -44,6 +44,25 @@ def test_tasks_by_group(project: Project) -> None:
     """)
 
 
+def test_files_of_foreach_with_verbose(project: Project) -> None:
+    project.taskfile(
+        """
+        [tasks.table]
+        foreach = { from = "samples.csv" }
+        inputs = "raw/{s}"
+        outputs = "build/{s}"
+        run = "cp {input} {output}"
+        [tasks.lines]
+        foreach = { chunk = "@chunks.txt" }
+        outputs = "chunk/{chunk}"
+        run = "echo > {output}"
+        """
+    )
+    out = project.look("list", "-v").out
+    assert "  samples.csv, raw/{s} → build/{s}\n" in out
+    assert "  chunks.txt → chunk/{chunk}\n" in out
+
+
 def test_patterns_with_verbose(project: Project) -> None:
     project.taskfile(TASKFILE)
     assert project.look("list", "-v").out == lines("""

@@ -45,6 +45,30 @@ def test_what_it_ran_for_most_often(project: Project) -> None:
     assert "  ran 3 times, 2 because input config.toml changed" in project.look("why", "out").out
 
 
+def test_a_mode_and_a_tracked_command_are_told_as_what_they_are(project: Project) -> None:
+    text = """
+        [tasks.t]
+        inputs = "bin"
+        outputs = "out"
+        track = { cmd = ["echo v1"] }
+        run = "cp bin out"
+        """
+    project.taskfile(text)
+    project.write("bin", "b")
+    project.build()
+    (project.folder / "bin").chmod(0o755)
+    assert "  input bin is executable now\n" in project.look("why", "out").out
+    project.build()
+    (project.folder / "bin").chmod(0o644)
+    assert "  input bin is not executable any more\n" in project.look("why", "out").out
+    project.taskfile(text.replace("v1", "v2"))
+    assert project.build().reasons["t"] == [
+        "input bin is not executable any more",
+        "new tracked command echo v2",
+        "tracked command echo v1 is gone",
+    ]
+
+
 def test_runs_that_failed_count_as_runs(project: Project) -> None:
     project.taskfile('[tasks.picky]\ninputs = "in"\noutputs = "out"\nrun = "grep -q good in; cp in out"')
     project.write("in", "bad")
