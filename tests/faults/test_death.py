@@ -98,6 +98,37 @@ def test_those_who_look_count_what_the_next_build_will_put_back(project: Project
     assert project.read("out") == "1\n"
 
 
+def test_those_who_look_count_a_whole_directory_that_lies_aside(project: Project) -> None:
+    project.write("in", "1\n")
+    text = """
+        [tasks.held]
+        inputs = "in"
+        outputs = "folder/"
+        run = "mkdir -p folder/in; cp in folder/in/it; if test -p begun; then echo > begun; read x < go; fi"
+        [tasks.other]
+        inputs = "folder/in/it"
+        outputs = "copy"
+        run = "cp {input} {output}"
+        """
+    project.taskfile(text)
+    project.build()
+    project.write("in", "2\n")
+    os.mkfifo(project.folder / "begun")
+    os.mkfifo(project.folder / "go")
+    process = project.start("build")
+    (project.folder / "begun").read_text()
+    assert "input in changed" in project.bt("why", "held").out  # a living build is no dead one
+    process.kill()
+    process.communicate(timeout=60)
+    project.end_leftovers()
+    project.remove("begun")
+    project.write("in", "1\n")
+    plan = project.look("build", "-n", "-v").out
+    assert "fresh     held" in plan
+    assert "fresh     other" in plan
+    assert project.build().ran == []
+
+
 @pytest.mark.parametrize(
     ("numbers", "code"),
     [((signal.SIGHUP,), 143), ((signal.SIGINT, signal.SIGTERM), 130)],
