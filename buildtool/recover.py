@@ -29,10 +29,11 @@ def recover(state: State, disk: Disk) -> str | None:
     ours = state.value("place") == place_of(disk)  # else the state is a copy, and its processes are not ours
     stopped = _end_leftovers(running, state.value("run")) if ours and (running or died) else 0
     discarded, returned = _undo(running, disk)
+    interrupted = cut_short(running)
     for job in running:
         record = state.job(job.key)
-        if record is not None and not job.outputs:
-            state.record(record._replace(status="interrupted"))  # `keep`: what is there is what it left
+        if record is not None and job.key in interrupted:
+            state.record(record._replace(status="interrupted"))
         state.stop(job.key)
     kept = sum(len([e for e in state.history(build=b.number) if e.status != "failed"]) for b in died)
     for build in died:
@@ -92,6 +93,11 @@ def _undo(running: Iterable[Running], disk: Disk) -> tuple[int, int]:
             disk.move(moved, path, durable=True)
             returned += 1
     return discarded, returned
+
+
+def cut_short(running: Iterable[Running]) -> set[str]:
+    """The keys of dead jobs of which nothing is put back: checks, and with `keep` what is there is what they left."""
+    return {job.key for job in running if not job.outputs}
 
 
 def displaced(running: Iterable[Running], disk: Disk) -> dict[str, str | None]:

@@ -113,13 +113,14 @@ class Context:
 
 
 def see_displaced(project: Project) -> None:
-    """Take what a killed build moved aside as if it were back already, as the next one will find it."""
+    """Take what a killed build left as if it were put right already, as the next one will find it."""
     from buildtool.state.lock import read_holder
 
     running = project.reader.running()
     if running and read_holder(os.path.join(project.taskfile.root, STATE)) is None:
-        from buildtool.recover import displaced
+        from buildtool.recover import cut_short, displaced
 
+        project.reader.take_as_interrupted(cut_short(running))
         project.disk.displaced = displaced(running, project.disk)
 
 

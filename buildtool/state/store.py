@@ -114,6 +114,7 @@ class StateReader:
         self._ahead: dict[
             bytes, tuple[tuple[Any, ...], Rows]
         ] = {}  # records nobody asked for yet, by raw key
+        self._interrupted: frozenset[str] = frozenset()
 
     @classmethod
     def open(cls, directory: str) -> StateReader:
@@ -153,10 +154,15 @@ class StateReader:
         if found is None:
             return None
         try:
-            return to_job(*found)
+            record = to_job(*found)
+            return record._replace(status="interrupted") if key in self._interrupted else record
         except UNREADABLE:
             self.warnings.append(f"the record of `{printable(key)}` is damaged and does not count")
             return None
+
+    def take_as_interrupted(self, keys: Iterable[str]) -> None:
+        """From now on the last runs of these jobs count as cut short."""
+        self._interrupted = frozenset(keys)
 
     def read_ahead(self) -> None:
         """Read all records at once, since many are going to be asked for; each is kept until it is."""

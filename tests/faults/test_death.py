@@ -98,6 +98,24 @@ def test_those_who_look_count_what_the_next_build_will_put_back(project: Project
     assert project.read("out") == "1\n"
 
 
+def test_those_who_look_take_a_check_that_was_killed_as_not_done(project: Project) -> None:
+    project.taskfile(
+        '[tasks.check]\ninputs = "in"\nrun = "if test -p begun; then echo > begun; read x < go; fi"'
+    )
+    project.write("in", "")
+    project.build()
+    os.mkfifo(project.folder / "begun")
+    os.mkfifo(project.folder / "go")
+    process = project.start("build", "--force")
+    (project.folder / "begun").read_text()
+    process.kill()
+    process.communicate(timeout=60)
+    project.end_leftovers()
+    project.remove("begun")
+    assert "will run  check  (the last run failed)" in project.look("build", "-n").out
+    assert project.build().reasons["check"] == ["the last run failed"]
+
+
 def test_those_who_look_count_a_whole_directory_that_lies_aside(project: Project) -> None:
     project.write("in", "1\n")
     text = """
