@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from datetime import date, time
 from typing import Any, NamedTuple, Protocol
 
 from buildtool.errors import BtError, Place, TaskfileError
@@ -76,7 +77,9 @@ class Spot(NamedTuple):
     def wrong_kind(self, value: object, words: str) -> None:
         """Report that the value is not of the kind that `words` describe."""
         subject = "every item of " if self.path and isinstance(self.path[-1], int) else ""
-        self.wrong(f"{subject}`{printable(self.label)}` must be {words}, not {describe(value)}")
+        is_time = isinstance(value, date | time) and "text" in words
+        hint = f'write it as text: `"{value}"`' if is_time else None
+        self.wrong(f"{subject}`{printable(self.label)}` must be {words}, not {describe(value)}", hint)
 
 
 def usable(number: object) -> bool:

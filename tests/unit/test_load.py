@@ -204,7 +204,7 @@ WRONG: list[tuple[str, list[tuple[int, int, str, str]]]] = [
     (T + "resources = { memory = '8G', gpu = 'a' }", [(3, 24, "`8G`", "8GB"), (3, 36, "a number", "")]),
     (T + "resources = { cpus = -1 }", [(3, 22, "less than 0", "")]),
     (T + "priority = inf", [(3, 12, "out of range", "")]),
-    (T + "params = { d = 2024-01-01 }", [(3, 16, "not a date or time", "")]),
+    (T + "params = { d = 2024-01-01 }", [(3, 16, "not a date or time", 'write it as text: `"2024-01-01"`')]),
     ("[bt]\njobs = 0", [(2, 8, "less than 1", "")]),
     ("[bt]\norphans = 'deleet'", [(2, 11, "cannot be `deleet`", "`delete`")]),
     ("[vars]\nv = 2024-01-01", [(2, 5, "not a date or time", "")]),
