@@ -259,7 +259,13 @@ class Build:
         self.checker = self.project.checker(self._is_settled, self.want)
         self.state.set_value("asked", self._asked())
         self.performer = Performer(
-            self.project, self.state, self.checker, self.number, run, audit=self.options.audit
+            self.project,
+            self.state,
+            self.checker,
+            self.number,
+            run,
+            self.reporter.warning,
+            audit=self.options.audit,
         )
         self._capacity = capacity(self.options.jobs, self.project.taskfile.settings.pools)
         for name, spec in self.project.taskfile.executors.items():
@@ -927,8 +933,9 @@ class Build:
             if producer in self.want.asked:
                 continue
             for path, value in self.checker.made.get(producer, {}).items():
-                if self.project.disk.exists(path) and self.project.disk.digest(path) == value:
-                    self.project.disk.remove(path)
+                disk = self.project.disk
+                if disk.exists(path) and disk.digest(path) == value and disk.way_out(path) is None:
+                    disk.remove(path)
 
     # -- bookkeeping -----------------------------------------------------------------------------------------
 

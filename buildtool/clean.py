@@ -24,16 +24,14 @@ class Sweep:
     )  # of directories that hold others' files, too
 
 
-def plan_sweep(disk: Disk, reader: StateReader, paths: Iterable[str], allow: Iterable[str]) -> Sweep:
+def plan_sweep(disk: Disk, reader: StateReader, paths: Iterable[str]) -> Sweep:
     """Look which of these recorded outputs may be removed."""
     recorded = recorded_digests(reader)
-    roots = [os.path.realpath(disk.root), *(os.path.realpath(folder) for folder in allow)]
     found = Sweep()
     for path in sorted(paths):
         if not disk.exists(path):
             continue
-        where = os.path.realpath(os.path.dirname(disk.absolute(path).rstrip("/")))
-        if not any(where == root or where.startswith(root.rstrip("/") + "/") for root in roots):
+        if disk.way_out(path) is not None:
             found.kept.append((path, "a link leads out of the project"))
             continue
         try:
@@ -90,10 +88,10 @@ def sweep(disk: Disk, found: Sweep) -> None:
 def _remove_own(disk: Disk, folder: str, found: Sweep) -> None:
     """Remove what `bt` made in a directory, and the directory itself if nothing else is in it."""
     for path, value in found.inside[folder].items():
-        if disk.digest(path) == value:
+        if disk.way_out(path) is None and disk.digest(path) == value:
             disk.remove(path)
             disk.remove_empty_parents(path)
-    if disk.exists(folder) and any(disk.below(folder)):
+    if disk.exists(folder) and not os.path.islink(disk.absolute(folder[:-1])) and any(disk.below(folder)):
         found.kept.append((folder, "bt did not make all that is in it"))
     else:
         disk.remove(folder)

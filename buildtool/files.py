@@ -93,6 +93,7 @@ class Disk:
         self._listings: dict[str, list[Entry]] = {}
         self._plain: set[str] = set()  # what `exists` saw to be a regular file
         self.durable = False  # whether what is moved is to be brought to the disk
+        self.allowed: tuple[str, ...] = ()  # directories outside the project that outputs may lie in
         self._due: dict[str, None] = {}  # by the next `sync`
 
     def absolute(self, path: str) -> str:
@@ -271,6 +272,37 @@ class Disk:
         """Whether `path` is a directory or a link to one."""
         is_one = self.folders[path] = os.path.isdir(self.absolute(path))
         return is_one
+
+    def way_out(self, path: str) -> str | None:
+        """The link above `path` that leads out of the project and of what is allowed beside it; None: there is none.
+
+        Asks the disk each time, since a job may have put the link there a moment ago.
+        """
+        folder = os.path.dirname(self.absolute(path).rstrip("/"))
+        if path[:1] == "/":
+            return folder if self._is_out(folder) else None
+        links, where = [], self._prefix
+        for name in path.rstrip("/").split("/")[:-1]:
+            where += name
+            try:
+                if stat.S_ISLNK(os.lstat(where).st_mode):
+                    links.append(where)
+            except OSError:
+                break  # nothing is there that could lead anywhere
+            where += "/"
+        if not links or not self._is_out(folder):
+            return None
+        return next(filter(self._is_out, links), links[-1]).removeprefix(self._prefix)
+
+    def is_link_out(self, path: str) -> bool:
+        """Whether `path` itself is a link whose target lies out there, so that who writes to it writes there."""
+        where = self.absolute(path).rstrip("/")
+        return os.path.islink(where) and self._is_out(where)
+
+    def _is_out(self, where: str) -> bool:
+        real = os.path.realpath(where) + "/"
+        roots = (os.path.realpath(root).rstrip("/") + "/" for root in (self.root, *self.allowed))
+        return not any(real.startswith(root) for root in roots)
 
     def below(self, path: str, *, directories: bool = False) -> Iterator[str]:
         """Every file below the directory `path`, sorted by name; links are not followed.

@@ -104,6 +104,8 @@ class Box:
                 continue
             for path in matches(self.disk, self._pattern(text)) if is_pattern else [text]:
                 if self.disk.exists(path) and not self._is_input(path):
+                    if (link := self._project.way_out(path)) is not None:
+                        raise DiskError(f"`{printable(link)}` is a link out of the project")
                     self._project.remove(path)
                     self._project.move(self.path + path, path)
 

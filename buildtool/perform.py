@@ -5,12 +5,11 @@ Does not know when jobs run, nor what depends on them.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import posixpath
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -31,7 +30,7 @@ from buildtool.meaning import BYTES
 from buildtool.paths import canonical, parents
 from buildtool.plan import Status
 from buildtool.project import Project
-from buildtool.recover import ASIDE, KEPT
+from buildtool.recover import ASIDE, keep, kept_place, note_allowed, note_stuck, put_back
 from buildtool.report.model import Failure
 from buildtool.state.records import Away, JobRecord, Made, Running
 from buildtool.state.store import State
@@ -92,7 +91,15 @@ class Performer:
     """Prepares attempts and judges their ends, for one build."""
 
     def __init__(
-        self, project: Project, state: State, checker: Checker, build: int, run: str, *, audit: bool = False
+        self,
+        project: Project,
+        state: State,
+        checker: Checker,
+        build: int,
+        run: str,
+        warn: Callable[[str], None],
+        *,
+        audit: bool = False,
     ) -> None:
         self.project = project
         self._failures = Failures(project, checker.masked)
@@ -101,6 +108,8 @@ class Performer:
         self.disk: Disk = project.disk
         self.build = build
         self._run = run
+        self._warn = warn
+        note_allowed(state, project.taskfile.settings.allow)
         self._parts = checker.codes
         self._code = checker.code
         self._meant = checker.meant
@@ -108,7 +117,6 @@ class Performer:
         self._packer = Packer(project)
         self.drifts: dict[str, Differs] = {}  # by executor: how its machines differ from this one
         self.number = 0  # of the last run
-        self._inside: dict[str, bool] = {}  # folders of outputs: whether they lie in the project
         self.claims: dict[str, JobId] = {}  # files of glob outputs, with the settled job that made them
         self._active: set[JobId] = set()  # jobs that run
         self._ran = 0  # how many jobs came to a good end
@@ -158,7 +166,7 @@ class Performer:
             self._luggage(attempt, fetched, seconds) if remote else None,
         )
         outputs = self._old_outputs(attempt)
-        self._refuse_links_outside(outputs)
+        self._refuse_links_out((*self._written(job), *outputs))
         attempt.aside = []
         if not spec.keep:
             there = [path for path in outputs if self.disk.exists(path)]
@@ -255,21 +263,21 @@ class Performer:
             for c in self.project.expander.index.candidates(path)
         )
 
-    def _refuse_links_outside(self, outputs: Iterable[str]) -> None:
-        """Raise `DiskError` for an output whose directory is a link that leads out of the project."""
-        for path in outputs:
-            folder = os.path.dirname(self.disk.absolute(path).rstrip("/"))
-            inside = self._inside.get(folder)
-            if inside is None:
-                real = os.path.realpath(folder) + "/"
-                roots = [self.disk.root, *self.project.taskfile.settings.allow]
-                inside = any(real.startswith(os.path.realpath(root).rstrip("/") + "/") for root in roots)
-                self._inside[folder] = inside
-            if not inside:
+    def _refuse_links_out(self, outputs: Iterable[str]) -> None:
+        """Raise `DiskError` for an output that a link above it leads out of the project."""
+        for folder, path in {path[: path.rstrip("/").rfind("/") + 1]: path for path in outputs}.items():
+            link = self.disk.way_out(path) if folder else None
+            if link is not None:
                 raise DiskError(
-                    f"a link leads from `{printable(path)}` out of the project",
+                    f"a link leads from `{printable(path)}` out of the project: `{printable(link)}`",
                     hint='allow the directory with `allow = ["…"]` in `[bt]`',
                 )
+
+    def _written(self, job: Job) -> list[str]:
+        """What a job is to write, patterns included."""
+        depfile = self.project.renderer.depfile(job)
+        paths = self.project.expander.graph.paths(job.output_files())
+        return [*paths, depfile] if depfile is not None else [*paths]
 
     def _in_the_way(self, job: Job, text: str) -> list[str]:
         """The files that a glob output matches now, without what jobs read and what others make."""
@@ -315,10 +323,19 @@ class Performer:
             made = self._checker.made.get(maker, {}).get(path) if maker is not None else before
             if now in (before, made) or maker in self._active:
                 continue
-            self.disk.remove(path)
-            if place:
-                self.disk.move(place, path)
-                self.disk.forget(path)
+            if (link := self.disk.way_out(path)) is not None:
+                cause = cause or f"`{printable(link)}` is a link out of the project"
+                if place:
+                    self._cannot_go_back(path, attempt.guarded.pop(path)[1], cause)
+                continue
+            try:
+                self.disk.remove(path)
+                if place:
+                    self.disk.move(place, path)
+                    self.disk.forget(path)
+            except DiskError as error:
+                if place:
+                    self._cannot_go_back(path, attempt.guarded.pop(path)[1], error.summary)
             whose = (
                 f"`{printable(self.project.graph_jobs[maker].name)}` makes"
                 if maker is not None
@@ -340,6 +357,8 @@ class Performer:
         for path, place in attempt.aside:
             self.disk.move(path, place, durable=attempt.is_precious)
             self.disk.forget(path)
+        if spec.keep:
+            self._clear_links_out(attempt)
         for path in self.project.expander.graph.paths(attempt.job.output_files()):
             if "*" not in path and os.path.isdir(os.path.dirname(self.disk.absolute(path))):
                 continue  # and so is all that lies above
@@ -365,6 +384,18 @@ class Performer:
                     shutil.copy2(where, self.disk.absolute(place))
                     attempt.notes.append(self._kept_note(attempt, path, place))
             self._copy_strangers(attempt)
+
+    def _clear_links_out(self, attempt: Attempt) -> None:
+        """With `keep`: links out of the project, which the job would write through, unless it left them itself."""
+        record = attempt.look.record
+        made = dict(record.outputs) if record is not None else {}
+        for path in self._old_outputs(attempt):
+            if self.disk.is_link_out(path) and not (path in made and self._is_same(path, made[path])):
+                place = self._kept_place(path)
+                self.disk.move(path, place, durable=True)
+                self.disk.forget(path)
+                text = "is a link out of the project"
+                attempt.notes.append(f"`{printable(path)}` {text}: kept as `{printable(place)}`")
 
     def _clear_parents(self, attempt: Attempt, path: str) -> None:
         """An output of old, which no task makes any more, gives way to a directory."""
@@ -407,7 +438,10 @@ class Performer:
                 paths = [p for p in self.disk.below(file.path) if own.get(p) != self.disk.digest(p)]
             for path in paths:
                 place, value = self._kept_place(path), self.disk.digest(path)
-                if value is not None:
+                if self.disk.is_link_out(path):  # it would be written through
+                    self.disk.move(path, place, durable=True)
+                    attempt.notes.append(self._kept_note(attempt, path, place))
+                elif value is not None:
                     self.disk.copy(path, place)
                     attempt.strangers[path] = (value, place)
 
@@ -459,8 +493,10 @@ class Performer:
         try:
             self._active.discard(attempt.job.id)
             trespass = self._trespass(attempt)
-            if attempt.box is not None and not (ended.code or ended.signal or ended.cause or ended.error):
-                attempt.box.bring_out(self._packer.made(attempt.job))
+            if not (ended.code or ended.signal or ended.cause or ended.error):
+                self._refuse_links_out(self._written(attempt.job))
+                if attempt.box is not None:
+                    attempt.box.bring_out(self._packer.made(attempt.job))
             if ended.away and attempt.work is not None:
                 away = [Away(*made, attempt.work.executor) for made in ended.away]
                 self.project.leave_away(away)
@@ -686,7 +722,7 @@ class Performer:
         return self._failures.describe(attempt.job, attempt.command, cause)
 
     def put_back(self, attempt: Attempt) -> None:
-        """Remove what a bad run left and put the old outputs back where they were."""
+        """Remove what a bad run left and put the old outputs back where they were, or else into `.bt/kept/`."""
         self._active.discard(attempt.job.id)
         self._trespass(attempt)
         spec = self.project.renderer.task(attempt.job).spec
@@ -695,23 +731,28 @@ class Performer:
             attempt.box = None
         if spec.keep:
             depfile = self.project.renderer.depfile(attempt.job)
-            if depfile is not None:
+            if depfile is not None and self.disk.way_out(depfile) is None:
                 self.disk.remove(depfile)
             if attempt.strangers:
                 self._leave_strangers(attempt)
             return
-        aside = dict(attempt.aside)
-        for path in self._old_outputs(attempt):
-            place = aside.get(path)
-            if place is not None and not self.disk.exists(place):
-                continue  # it could not be moved away: what is there is the old output
-            with contextlib.suppress(DiskError):
-                if self.disk.exists(path):
-                    self.disk.remove(path)
-                if place is not None:
-                    self.disk.move(place, path, durable=attempt.is_precious)
-                    self.disk.remove_empty_parents(place)
+        put_back(
+            self.disk,
+            self._old_outputs(attempt),
+            dict(attempt.aside),
+            self._cannot_go_back,
+            durable=attempt.is_precious,
+        )
         attempt.aside = []
+
+    def _cannot_go_back(self, path: str, place: str, cause: str) -> None:
+        """Keep what lies aside and cannot be put back; if that cannot be either, it stays where it is."""
+        try:
+            kept = keep(self.disk, path, place)
+        except DiskError:
+            note_stuck(self.state, path, place)
+            kept = place
+        self._warn(f"`{printable(path)}` cannot be put back, {cause}: kept as `{printable(kept)}`")
 
     def _keep_strangers(self, attempt: Attempt, made: tuple[Made, ...]) -> None:
         """Files that `bt` did not make, or that were edited, go to `.bt/kept/` unless the job made them again."""
@@ -747,12 +788,7 @@ class Performer:
         return any(path + p[len(place) + 1 :] not in own for p in self.disk.below(place + "/"))
 
     def _kept_place(self, path: str) -> str:
-        kept = f"{KEPT}{self.build}/{path.strip('/')}"
-        number = 1
-        while self.disk.exists(kept):
-            number += 1
-            kept = f"{KEPT}{self.build}/{path.strip('/')}.{number}"
-        return kept
+        return kept_place(self.disk, self.build, path)
 
     def _kept_note(self, attempt: Attempt, path: str, place: str) -> str:
         why = "was edited" if path in attempt.look.edited else "was not made by bt"

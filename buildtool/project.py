@@ -108,6 +108,7 @@ class Project:
         self._owners: dict[str, str | None] = {}  # where few are asked for: those that were
         self.owned = {} if few else reader.owned()
         self.disk = Disk(taskfile.root, {} if few else reader.stamps(), rehash=request.rehash)
+        self.disk.allowed = taskfile.settings.allow
         self.disk.durable = taskfile.settings.durable
         self.away = {
             path: away

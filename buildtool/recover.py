@@ -5,31 +5,42 @@ Does not know why it was killed, and needs nobody's permission: the lock is held
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
+from buildtool.errors import DiskError
 from buildtool.executors.processes import alive, end_processes, marked
 from buildtool.executors.protocol import MARK
 from buildtool.files import Disk
 from buildtool.isolation import BOXES
+from buildtool.paths import STATE, parents
 from buildtool.state.records import Running
 from buildtool.state.store import State
-from buildtool.text import count
+from buildtool.text import count, printable
 
 ASIDE = ".bt/aside/"
 KEPT = ".bt/kept/"
 GRACE = 2.0  # seconds between TERM and KILL
+_FOLDERS = ("log", "kept", "aside", "isolated")  # of the state: what is in them is written by many
+_STUCK = "stuck"  # the value that names what lies aside and could be moved nowhere
+_ALLOWED = "allow"  # and the one that names where outputs may lie outside the project
+_SHOWN = 5  # files named in a sentence
 
 
 def recover(state: State, disk: Disk) -> str | None:
     """Undo what dead builds had begun; a sentence that says what was done, or None if there was nothing."""
+    refuse_links(disk)
+    disk.allowed = tuple(json.loads(state.value(_ALLOWED) or "[]"))
     died = [build for build in state.builds(1) if build.ended is None]
     running = state.running()
     ours = state.value("place") == place_of(disk)  # else the state is a copy, and its processes are not ours
     stopped = _end_leftovers(running, state.value("run")) if ours and (running or died) else 0
-    discarded, returned = _undo(running, disk)
     interrupted = cut_short(running)
+    kept_as: dict[str, str] = {}
+    discarded, returned = _undo(running, disk, kept_as)
+    is_stuck = _free_stuck(state, disk, kept_as)
     for job in running:
         record = state.job(job.key)
         if record is not None and job.key in interrupted:
@@ -42,11 +53,11 @@ def recover(state: State, disk: Disk) -> str | None:
     state.commit()
     if not state.builds(1):
         return rescue(disk)
-    for folder in (ASIDE, BOXES):
+    for folder in (BOXES,) if is_stuck else (ASIDE, BOXES):
         shutil.rmtree(
             disk.absolute(folder).rstrip("/"), ignore_errors=True
         )  # a link in its place leads nowhere
-    if not died and not running:
+    if not died and not running and not kept_as and not is_stuck:
         return None
     words = [f"{count(kept, 'finished job')} kept"]
     if discarded:
@@ -55,7 +66,120 @@ def recover(state: State, disk: Disk) -> str | None:
         words.append(f"{count(returned, 'earlier output')} put back")
     if stopped:
         words.append(f"{count(stopped, 'leftover process', 'leftover processes')} stopped")
+    if kept_as:
+        words.append(f"{count(len(kept_as), 'file')} that cannot be put back kept: {_named(kept_as)}")
+    if is_stuck:
+        words.append(f"what cannot be put back nor kept stays in `{ASIDE}`")
     return "recovered from a build that was cut short: " + ", ".join(words)
+
+
+def note_allowed(state: State, folders: Iterable[str]) -> None:
+    """Tell who may have to recover where outputs lie outside the project."""
+    text = json.dumps([*folders])
+    if text != (state.value(_ALLOWED) or "[]"):
+        state.set_value(_ALLOWED, text)
+
+
+def note_stuck(state: State, path: str, place: str) -> None:
+    """Tell later builds that what lies here is no garbage: it can neither be put back nor be kept elsewhere."""
+    state.set_value(_STUCK, json.dumps([*_stuck(state), [path, place]]))
+
+
+def _stuck(state: State) -> list[list[str]]:
+    return list(json.loads(state.value(_STUCK) or "[]"))
+
+
+def _free_stuck(state: State, disk: Disk, kept_as: dict[str, str]) -> bool:
+    """Try once more to move what is stuck to `.bt/kept/`; whether anything still is."""
+    before = _stuck(state)
+    left = []
+    for path, place in before:
+        try:
+            if disk.exists(place):
+                kept_as[path] = keep(disk, path, place)
+        except DiskError:
+            left.append([path, place])
+    if left != before:
+        state.set_value(_STUCK, json.dumps(left))
+    return bool(left)
+
+
+def _named(kept_as: Mapping[str, str]) -> str:
+    named = [f"`{printable(path)}` as `{printable(kept)}`" for path, kept in kept_as.items()]
+    return ", ".join(named[:_SHOWN]) + (" …" if len(named) > _SHOWN else "")
+
+
+def refuse_links(disk: Disk) -> None:
+    """Raise `DiskError` if a folder of the state is a link: what is written there would land elsewhere."""
+    for name in _FOLDERS:
+        if os.path.islink(disk.absolute(f"{STATE}/{name}")):
+            raise DiskError(f"`{STATE}/{name}` is a link", hint="remove it: bt makes the folder anew")
+
+
+def kept_place(disk: Disk, build: int | str, path: str) -> str:
+    """A free place in `.bt/kept/` for what a build keeps. Raises `DiskError` where a link leads elsewhere."""
+    folder, name = f"{KEPT}{build}/", path.strip("/")
+    if any(os.path.isfile(disk.absolute(folder + above[:-1])) for above in parents(name)):
+        name = name.replace("/", "%")
+    kept, number = folder + name, 1
+    for place in (KEPT, folder):
+        if os.path.islink(disk.absolute(place[:-1])):
+            raise DiskError(f"`{place[:-1]}` is a link", hint="remove it: bt makes the folder anew")
+    while disk.exists(kept):
+        number += 1
+        kept = f"{folder}{name}.{number}"
+    return kept
+
+
+def keep(disk: Disk, path: str, place: str) -> str:
+    """Move what lies aside to `.bt/kept/`; where it is then."""
+    kept = kept_place(disk, place.removeprefix(ASIDE).split("/", 1)[0], path)
+    disk.move(place, kept, durable=True)
+    disk.remove_empty_parents(place)
+    return kept
+
+
+def put_back(
+    disk: Disk,
+    outputs: Iterable[str],
+    aside: Mapping[str, str],
+    lost: Callable[[str, str, str], None],
+    *,
+    durable: bool,
+) -> tuple[int, int, list[DiskError]]:
+    """Remove what a run left at its outputs, and move back what lies aside; how many of each, and what resisted.
+
+    Nothing is touched behind a link out of the project. `lost` is told of what cannot go back: its path, where it
+    lies, and why.
+    """
+    moved = [path for path, place in aside.items() if disk.exists(place)]
+    discarded, returned = 0, 0
+    resisted: dict[str, DiskError] = {}
+    for path in dict.fromkeys((*outputs, *aside)):
+        if path in aside and path not in moved:
+            continue  # it was not moved away: what is there is the old output
+        if disk.way_out(path) is None and disk.exists(path):
+            try:
+                disk.remove(path)
+                discarded += 1
+            except DiskError as error:
+                resisted[path] = error
+    for path in reversed(moved):  # as they were moved away, a directory may come before what lay in it
+        error, link = resisted.pop(path, None), disk.way_out(path)
+        cause = error.summary if error is not None else None
+        if link is not None:
+            cause = f"`{printable(link)}` is a link out of the project"
+        if cause is None:
+            try:
+                disk.move(aside[path], path, durable=durable)
+            except DiskError as other:
+                cause = other.summary
+        if cause is None:
+            disk.remove_empty_parents(aside[path])
+            returned += 1
+        else:
+            lost(path, aside[path], cause)
+    return discarded, returned, [*resisted.values()]
 
 
 def place_of(disk: Disk) -> str:
@@ -68,6 +192,7 @@ def rescue(disk: Disk) -> str | None:
     """Keep what lies aside when no state tells any more where it belongs; a sentence about it, if there is any."""
     if not any(disk.below(ASIDE)):
         return None
+    refuse_links(disk)
     number = 1
     while disk.exists(f"{KEPT}aside-{number}/"):
         number += 1
@@ -82,16 +207,22 @@ def _end_leftovers(running: Iterable[Running], run: str | None) -> int:
     return end_processes(pids, groups, grace=GRACE)
 
 
-def _undo(running: Iterable[Running], disk: Disk) -> tuple[int, int]:
-    """Remove what jobs had half written and put their earlier outputs back; how many of each."""
+def _undo(running: Iterable[Running], disk: Disk, kept_as: dict[str, str]) -> tuple[int, int]:
+    """Remove what jobs had half written and put their earlier outputs back; how many of each.
+
+    What cannot be put back goes to `.bt/kept/`, and into `kept_as`.
+    """
+
+    def lost(path: str, place: str, _: str) -> None:
+        kept_as[path] = keep(disk, path, place)
+
     discarded = returned = 0
-    for path, moved in displaced(running, disk).items():
-        if disk.exists(path):
-            disk.remove(path)
-            discarded += 1
-        if moved is not None:
-            disk.move(moved, path, durable=True)
-            returned += 1
+    for job in running:
+        gone, back, resisted = put_back(disk, job.outputs, dict(job.aside), lost, durable=True)
+        if resisted:
+            raise resisted[0]
+        discarded += gone
+        returned += back
     return discarded, returned
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from buildtool.errors import BtError
 from buildtool.files import Disk
 from buildtool.paths import STATE
-from buildtool.recover import recover
+from buildtool.recover import recover, refuse_links
 from buildtool.state.lock import Holder, acquire
 from buildtool.state.store import State
 from buildtool.text import duration, printable
@@ -76,6 +76,7 @@ class Session:
                 self._state.close(seal=False)
                 self._state = None
             self._ours = lock.introduction
+            refuse_links(Disk(self._root))
             state = self._state or self._open(directory)
             self._holding = True
             try:

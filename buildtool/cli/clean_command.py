@@ -87,7 +87,7 @@ def _clean(
         }
         keys = {project.graph_jobs[job].key for job in roots}
         paths = [path for path, key in project.owned.items() if key in keys]
-    found = plan_sweep(project.disk, reader, paths, taskfile.settings.allow)
+    found = plan_sweep(project.disk, reader, paths)
     if state is not None:
         sweep(project.disk, found)
         state.forget_stamps(found.removable)
@@ -105,7 +105,7 @@ def _clean(
 
 def remove_outputs(project: Project, state: State, paths: list[str]) -> list[str]:
     """Remove these recorded outputs as far as nobody changed them; those that were removed."""
-    found = plan_sweep(project.disk, state, paths, project.taskfile.settings.allow)
+    found = plan_sweep(project.disk, state, paths)
     sweep(project.disk, found)
     state.forget_stamps(found.removable)
     state.forget_outputs(found.removable)
