@@ -165,15 +165,15 @@ def put_back(
             except DiskError as error:
                 resisted[path] = error
     for path in reversed(moved):  # as they were moved away, a directory may come before what lay in it
-        error, link = resisted.pop(path, None), disk.way_out(path)
-        cause = error.summary if error is not None else None
+        before, link = resisted.pop(path, None), disk.way_out(path)
+        cause = before.summary if before is not None else None
         if link is not None:
             cause = f"`{printable(link)}` is a link out of the project"
         if cause is None:
             try:
                 disk.move(aside[path], path, durable=durable)
-            except DiskError as other:
-                cause = other.summary
+            except DiskError as error:
+                cause = error.summary
         if cause is None:
             disk.remove_empty_parents(aside[path])
             returned += 1

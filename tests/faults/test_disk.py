@@ -238,3 +238,63 @@ def test_a_directory_with_a_pipe_and_a_socket_is_in_the_way(project: Project) ->
     assert project.build().ran == []
     [mine] = (project.folder / ".bt/kept").rglob("mine")
     assert sorted(os.listdir(mine.parent)) == ["link", "mine", "pipe", "socket"]
+
+
+@pytest.mark.parametrize("was", ["mine", "edited"])
+@pytest.mark.parametrize("end", ["exit 1", "kill -INT $PPID; sleep 60", "kill -KILL $PPID; sleep 60"])
+def test_what_cannot_be_put_back_is_kept(project: Project, was: str, end: str) -> None:
+    """A file stands where the folder of the outputs was: they have no place to go back to."""
+    text = '[tasks.t]\noutputs = ["o/x", "o/d/"]\nrun = "COMMAND"\n'
+    if was == "edited":
+        project.taskfile(text.replace("COMMAND", "mkdir -p o/d; echo > o/x; echo > o/d/y"))
+        project.build()
+    project.write("o/x", "mine\n")
+    project.write("o/d/y", "mine, too\n")
+    project.taskfile(text.replace("COMMAND", f"rm -rf o; echo f > o; {end}"))
+    first = project.start("build")
+    told = "".join(first.communicate())
+    project.end_leftovers()
+    told += project.bt_plainly("build").err
+    number = 2 if was == "edited" else 1
+    for path, content in (("o/x", "mine\n"), ("o/d/y", "mine, too\n")):
+        assert project.read(f".bt/kept/{number}/{path}") == content, told
+    assert f"`o/x` as `.bt/kept/{number}/o/x`" in told or f"kept as `.bt/kept/{number}/o/x`" in told
+
+
+def test_what_can_neither_be_put_back_nor_be_kept_stays_aside(project: Project) -> None:
+    """No later build takes it for garbage, and it is kept as soon as that can be."""
+    project.taskfile("""
+        [tasks.t]
+        outputs = "o/x"
+        run = "rm -rf o; echo f > o; echo f > .bt/kept; exit 1"
+        [tasks.u]
+        run = "true"
+    """)
+    project.write("o/x", "mine\n")
+    for words in (["build", "t"], ["build", "u"], ["build", "u"]):
+        run = project.bt(*words)
+        [warning] = run.warnings
+        [aside] = (project.folder / ".bt/aside").rglob("*o%x")
+        assert aside.read_text() == "mine\n"
+        assert ".bt/aside/" in warning
+    project.remove(".bt/kept")
+    assert "`o/x` as `.bt/kept/1/o/x`" in str(project.bt("build", "u").warnings)
+    assert project.read(".bt/kept/1/o/x") == "mine\n"
+    assert project.bt("build", "u").warnings == []
+
+
+def test_a_file_that_a_pattern_of_outputs_matches_comes_back(project: Project) -> None:
+    """The job fails, and what it had found there is not in the way of anybody any more."""
+    project.taskfile('[tasks.t]\noutputs = "o/*.txt"\nrun = "echo made > o/made.txt; exit 1"\n')
+    project.write("o/mine.txt", "mine\n")
+    assert project.bt("build").failed == ["t"]
+    assert (project.read("o/mine.txt"), project.exists("o/made.txt")) == ("mine\n", False)
+
+
+def test_a_folder_and_what_lay_in_it_come_back(project: Project) -> None:
+    """Both are outputs, of old and of now."""
+    project.taskfile('[tasks.t]\noutputs = "o/"\nrun = "mkdir o; echo 1 > o/x; echo 2 > o/y"\n')
+    project.build()
+    project.taskfile('[tasks.t]\noutputs = "o/x"\nrun = "echo 3 > o/x; exit 1"\n')
+    assert project.bt("build").failed == ["t"]
+    assert (project.read("o/x"), project.read("o/y")) == ("1\n", "2\n")

@@ -152,6 +152,112 @@ def test_an_output_folder_that_is_a_link_by_now(project: Project, way: str) -> N
     assert (outside / "o").is_dir()
 
 
+SWAP = "rm -rf o.old; mv o o.old; ln -s ../home o"
+
+
+def _home(project: Project) -> Path:
+    """A directory outside of the project, with files named as the outputs of jobs are."""
+    home = project.folder.parent / "home"
+    (home / "d").mkdir(parents=True)
+    for name in ("x.txt", "d/q", "y.txt"):
+        (home / name).write_text("precious\n")
+    return home
+
+
+def _holds(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("outputs", ['["o/x.txt", "o/d/"]', '["o/*.txt"]'])
+@pytest.mark.parametrize("isolated", ["", "isolated = true\n"], ids=["", "isolated"])
+@pytest.mark.parametrize(
+    "end", ["", "; exit 1", "; sleep 60", "; kill -INT $PPID; sleep 60", "; kill -KILL $PPID; sleep 60"]
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_an_output_folder_that_becomes_a_link_while_its_job_runs(
+    project: Project, first: bool, end: str, isolated: str, outputs: str
+) -> None:
+    home = _home(project)
+    before = _holds(home)
+    more = 'timeout = "1s"\n' if end == "; sleep 60" else "retries = 1\n"
+    text = f"[tasks.t]\noutputs = {outputs}\n"
+    made = "mkdir -p o/d; echo old > o/x.txt; echo old > o/d/q"
+    project.write("o/x.txt", "mine\n")
+    if not first:
+        project.taskfile(text + f'run = "{made}"\n')
+        project.build()
+    swap = f"cd {project.folder}; {SWAP}{end}"
+    project.taskfile(text + more + isolated + f'run = "{made if isolated else "true"}; {swap}"\n')
+    told = "".join(project.start("build").communicate())
+    project.end_leftovers()
+    run = project.bt("build")
+    assert _holds(home) == before, told + run.out + run.err
+    assert (project.folder / "o").is_symlink()
+    assert "`o`" in told + str(run.finished) + run.err + run.out
+    there = [path.read_text() for path in project.folder.rglob("x.txt") if home not in path.parents]
+    assert "mine\n" in there, told
+
+
+def test_an_output_folder_that_becomes_a_link_before_a_temporary_output_goes(project: Project) -> None:
+    home = _home(project)
+    before = _holds(home)
+    project.taskfile(f"""
+        [bt]
+        default = ["u"]
+        [tasks.t]
+        outputs = "o/x.txt"
+        temp = true
+        run = "echo precious > {{output}}"
+        [tasks.u]
+        inputs = "o/x.txt"
+        outputs = "u"
+        run = "{SWAP}; echo > u"
+    """)
+    project.bt("build")
+    assert _holds(home) == before
+
+
+def test_an_output_that_is_kept_and_is_a_link_by_now(project: Project) -> None:
+    """The job would write through it: it begins without."""
+    home = _home(project)
+    before = _holds(home)
+    project.taskfile("""
+        [tasks.t]
+        outputs = ["k.txt", "d/"]
+        keep = true
+        run = "mkdir -p d; echo made > k.txt; echo made > d/q"
+    """)
+    project.build()
+    project.remove("k.txt")
+    (project.folder / "k.txt").symlink_to("../home/x.txt")
+    project.remove("d/q")
+    (project.folder / "d/q").symlink_to("../../home/d/q")
+    run = project.build()
+    assert _holds(home) == before
+    assert (project.read("k.txt"), project.read("d/q")) == ("made\n", "made\n")
+    assert os.readlink(project.folder / ".bt/kept/2/k.txt") == "../home/x.txt"
+    assert "`k.txt` is a link out of the project: kept as `.bt/kept/2/k.txt`" in str(run.warnings)
+    assert project.build().ran == []
+
+
+@pytest.mark.parametrize("name", ["log", "kept", "aside", "isolated"])
+def test_a_folder_of_the_state_that_is_a_link_is_refused(project: Project, name: str) -> None:
+    home = _home(project)
+    before = _holds(home)
+    project.taskfile('[tasks.t]\noutputs = "out"\nisolated = true\nrun = "echo said; echo 1 > out"\n')
+    project.build()
+    project.write("out", "edited\n")
+    place = project.folder / ".bt" / name
+    if place.exists():
+        place.rename(project.folder / "before")
+    place.symlink_to(home)
+    run = project.bt_plainly("build")
+    assert (run.code, run.err.splitlines()[0]) == (5, f"error: `.bt/{name}` is a link")
+    assert (_holds(home), project.read("out")) == (before, "edited\n")
+    place.unlink()
+    assert project.build().ran == ["t"]
+
+
 def test_clean_removes_what_is_its_own_alone(project: Project) -> None:
     outside = project.folder.parent / "precious"
     outside.mkdir()
