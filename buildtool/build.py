@@ -53,7 +53,7 @@ from buildtool.plan import (
     Vacated,
 )
 from buildtool.project import Project
-from buildtool.recover import place_of
+from buildtool.recover import note_place
 from buildtool.report.model import Failure, JobReport, Reporter
 from buildtool.report.reasons import describe
 from buildtool.signals import Signals
@@ -252,7 +252,7 @@ class Build:
         run = self.again.run if self.again is not None else os.urandom(8).hex()
         self.number = self.state.begin_build(self.options.command)
         self.state.set_value("run", run)
-        self.state.set_value("place", place_of(self.project.disk))
+        note_place(self.state, self.project.disk)
         if self.state.value("salt") is None:
             self.state.set_value("salt", os.urandom(16).hex())
         self.state.commit()

@@ -30,7 +30,7 @@ from buildtool.meaning import BYTES
 from buildtool.paths import canonical, parents
 from buildtool.plan import Status
 from buildtool.project import Project
-from buildtool.recover import ASIDE, keep, kept_place, note_allowed, note_stuck, put_back
+from buildtool.recover import ASIDE, keep, kept_place, note_stuck, put_back
 from buildtool.report.model import Failure
 from buildtool.state.records import Away, JobRecord, Made, Running
 from buildtool.state.store import State
@@ -109,7 +109,6 @@ class Performer:
         self.build = build
         self._run = run
         self._warn = warn
-        note_allowed(state, project.taskfile.settings.allow)
         self._parts = checker.codes
         self._code = checker.code
         self._meant = checker.meant

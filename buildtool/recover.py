@@ -25,17 +25,18 @@ KEPT = ".bt/kept/"
 GRACE = 2.0  # seconds between TERM and KILL
 _FOLDERS = ("log", "kept", "aside", "isolated")  # of the state: what is in them is written by many
 _STUCK = "stuck"  # the value that names what lies aside and could be moved nowhere
-_ALLOWED = "allow"  # and the one that names where outputs may lie outside the project
+_PLACE = "place"  # and the one that names the folder of the state, and what is allowed outside the project
 _SHOWN = 5  # files named in a sentence
 
 
 def recover(state: State, disk: Disk) -> str | None:
     """Undo what dead builds had begun; a sentence that says what was done, or None if there was nothing."""
     refuse_links(disk)
-    disk.allowed = tuple(json.loads(state.value(_ALLOWED) or "[]"))
+    place, *allowed = (state.value(_PLACE) or "").split("\0")
+    disk.allowed = tuple(allowed)
     died = [build for build in state.builds(1) if build.ended is None]
     running = state.running()
-    ours = state.value("place") == place_of(disk)  # else the state is a copy, and its processes are not ours
+    ours = place == place_of(disk)  # else the state is a copy, and its processes are not ours
     stopped = _end_leftovers(running, state.value("run")) if ours and (running or died) else 0
     interrupted = cut_short(running)
     kept_as: dict[str, str] = {}
@@ -73,11 +74,9 @@ def recover(state: State, disk: Disk) -> str | None:
     return "recovered from a build that was cut short: " + ", ".join(words)
 
 
-def note_allowed(state: State, folders: Iterable[str]) -> None:
-    """Tell who may have to recover where outputs lie outside the project."""
-    text = json.dumps([*folders])
-    if text != (state.value(_ALLOWED) or "[]"):
-        state.set_value(_ALLOWED, text)
+def note_place(state: State, disk: Disk) -> None:
+    """Tell who may have to recover whose state this is, and where outputs may lie outside the project."""
+    state.set_value(_PLACE, "\0".join((place_of(disk), *disk.allowed)))
 
 
 def note_stuck(state: State, path: str, place: str) -> None:
@@ -91,7 +90,7 @@ def _stuck(state: State) -> list[list[str]]:
 
 def _free_stuck(state: State, disk: Disk, kept_as: dict[str, str]) -> bool:
     """Try once more to move what is stuck to `.bt/kept/`; whether anything still is."""
-    before = _stuck(state)
+    before = _stuck(state) if disk.exists(ASIDE) else []
     left = []
     for path, place in before:
         try:
