@@ -366,13 +366,13 @@ class Model(RuleBasedStateMachine):
         begun = os.open(self.project.folder / "begun", os.O_RDONLY | os.O_NONBLOCK)
         process = self.project.start("build", "--json", f"-j{count}")
         try:
-            if not select.select([begun], [], [], 10)[0]:
+            if not select.select([begun], [], [], 60)[0]:
                 process.kill()
                 raise AssertionError(
                     f"{held} does not begin {process.communicate()}\n{self.tell(must, Run(0, '', ''))}"
                 )
             process.send_signal(number)
-            out, err = process.communicate(timeout=30)
+            out, err = process.communicate(timeout=60)
             while number == signal.SIGKILL and len(self.commands_left()) > 1:
                 select.select([], [], [], 0.005)  # those that are not held come to their end alone
         finally:
@@ -575,7 +575,7 @@ def test_a_producer_is_not_made_again_under_a_reader(project: Project) -> None:
             if events[-1] == ("finished", "probe"):
                 break
         (project.folder / "go").write_text("x\n")
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=60)
     finally:
         process.kill()
         process.communicate()
