@@ -152,6 +152,7 @@ def test_an_output_folder_that_is_a_link_by_now(project: Project, way: str) -> N
     assert (outside / "o").is_dir()
 
 
+NAMED = '["o/x.txt", "o/d/"]'
 SWAP = "rm -rf o.old; mv o o.old; ln -s ../home o"
 
 
@@ -168,14 +169,16 @@ def _holds(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("outputs", ['["o/x.txt", "o/d/"]', '["o/*.txt"]'])
-@pytest.mark.parametrize("isolated", ["", "isolated = true\n"], ids=["", "isolated"])
+@pytest.mark.parametrize(
+    ("first", "outputs", "isolated"),
+    [(True, NAMED, ""), (False, NAMED, ""), (False, '["o/*.txt"]', ""), (True, NAMED, "isolated = true\n")],
+    ids=["first", "again", "pattern", "isolated"],
+)
 @pytest.mark.parametrize(
     "end", ["", "; exit 1", "; sleep 60", "; kill -INT $PPID; sleep 60", "; kill -KILL $PPID; sleep 60"]
 )
-@pytest.mark.parametrize("first", [True, False])
 def test_an_output_folder_that_becomes_a_link_while_its_job_runs(
-    project: Project, first: bool, end: str, isolated: str, outputs: str
+    project: Project, first: bool, outputs: str, isolated: str, end: str
 ) -> None:
     home = _home(project)
     before = _holds(home)
