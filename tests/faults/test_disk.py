@@ -290,12 +290,3 @@ def test_a_file_that_a_pattern_of_outputs_matches_comes_back(project: Project) -
     project.write("o/mine.txt", "mine\n")
     assert project.bt("build").failed == ["t"]
     assert (project.read("o/mine.txt"), project.exists("o/made.txt")) == ("mine\n", False)
-
-
-def test_a_folder_and_what_lay_in_it_come_back(project: Project) -> None:
-    """Both are outputs, of old and of now."""
-    project.taskfile('[tasks.t]\noutputs = "o/"\nrun = "echo 1 > o/x; echo 2 > o/y"\n')
-    project.build()
-    project.taskfile('[tasks.t]\noutputs = "o/x"\nrun = "echo 3 > o/x; exit 1"\n')
-    assert project.bt("build").failed == ["t"]
-    assert (project.read("o/x"), project.read("o/y")) == ("1\n", "2\n")
