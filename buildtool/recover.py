@@ -58,9 +58,10 @@ def recover(state: State, disk: Disk) -> str | None:
         shutil.rmtree(
             disk.absolute(folder).rstrip("/"), ignore_errors=True
         )  # a link in its place leads nowhere
-    if not died and not running and not kept_as and not is_stuck:
+    is_dead = bool(died or running)
+    if not is_dead and not kept_as and not is_stuck:
         return None
-    words = [f"{count(kept, 'finished job')} kept"]
+    words = [f"{count(kept, 'finished job')} kept"] if is_dead else []
     if discarded:
         words.append(f"{count(discarded, 'half-written output')} discarded")
     if returned:
@@ -71,7 +72,7 @@ def recover(state: State, disk: Disk) -> str | None:
         words.append(f"{count(len(kept_as), 'file')} that cannot be put back kept: {_named(kept_as)}")
     if is_stuck:
         words.append(f"what cannot be put back nor kept stays in `{ASIDE}`")
-    return "recovered from a build that was cut short: " + ", ".join(words)
+    return ("recovered from a build that was cut short: " if is_dead else "") + ", ".join(words)
 
 
 def note_place(state: State, disk: Disk) -> None:
