@@ -155,8 +155,12 @@ def load(target: str) -> Callable[..., Any]:
 def find(target: str) -> Any:
     """What `module:function` stands for."""
     module, _, name = target.partition(":")
-    if module not in sys.modules:
-        importlib.invalidate_caches()
+    while module not in sys.modules:
+        try:
+            importlib.invalidate_caches()
+            break
+        except RuntimeError:  # another thread imports something at this very moment
+            continue
     found: Any = importlib.import_module(module)
     for part in name.split("."):
         found = getattr(found, part)

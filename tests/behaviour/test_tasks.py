@@ -275,7 +275,7 @@ def test_depfile(project: Project) -> None:
     run = project.build()
     assert run.reasons["obj a"] == ["found input src/x.h changed"]
     project.remove("src/y.h")
-    assert project.build().reasons["obj a"] == ["found input src/y.h changed"]
+    assert project.build().reasons["obj a"] == ["found input src/y.h is gone"]
     assert project.build().ran == []
 
 

@@ -297,7 +297,7 @@ def test_very_many_inputs_of_one_job(project: Project, form: str) -> None:
 
 @pytest.mark.parametrize("kind", ["tasks", "wildcards"])
 def test_a_chain_of_thousands(project: Project, kind: str) -> None:
-    depth = amount(500, 10_000)
+    depth = amount(300, 10_000)
     if kind == "tasks":
         tasks = [
             f'[tasks.t{n}]\ninputs = "f{n}"\noutputs = "f{n + 1}"\nrun = "cp f{n} f{n + 1}"\n'

@@ -78,7 +78,7 @@ def cases() -> list[bytes]:
 def test_every_change_of_a_good_file_is_told_or_makes_a_graph() -> None:
     with tempfile.TemporaryDirectory() as place:
         project = prepared(Path(place))
-        for case in some(cases(), 120):
+        for case in some(cases(), 60):
             project.write("Taskfile.toml", case)
             code, out, err = forked(project.folder, "build", "-n")
             assert code in (0, 2, 3), (case, code, out, err)
