@@ -17,9 +17,8 @@ from buildtool import __version__, door
 NOTE = "names"  # in the state folder
 _FORM = 1
 
-_FRESH = (
-    os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-)  # nobody knows who put a link there
+# As `state.directory.overwrite`, which completion does not load: nobody knows who put a link there.
+_FRESH = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Names(NamedTuple):
