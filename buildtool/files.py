@@ -497,9 +497,10 @@ def _sync(where: str) -> None:
 
 
 def _read_small(where: str) -> Stamp | None:
-    """Read and hash a small file; None if it is none, if it was written meanwhile, or if anything is wrong with it.
+    """Read and hash a small file; None if it is none, or if anything is wrong with it.
 
-    Builds read many: each call of the system counts, and of Python, too.
+    Builds read many: each call of the system counts, and of Python, too. So it is not looked at once more afterwards:
+    what is written from here on moves its signature, or leaves a stamp that is racy.
     """
     try:
         handle = os.open(where, _TRY)
@@ -507,18 +508,17 @@ def _read_small(where: str) -> Stamp | None:
         return None
     try:
         st = os.fstat(handle)
-        size, mode = st.st_size, st.st_mode
+        size, mode, ctime = st.st_size, st.st_mode, st.st_ctime_ns
         if size > SMALL or not stat.S_ISREG(mode):
             return None
-        ctime = st.st_ctime_ns
         begun = time.time_ns()
         data = os.read(handle, size + 1)
-        if len(data) != size or os.fstat(handle).st_ctime_ns != ctime:  # whatever changes, this does
-            return None
     except OSError:
         return None
     finally:
         os.close(handle)
+    if len(data) != size:
+        return None
     letter = "x" if mode & 0o100 else "f"
     return (size, st.st_mtime_ns, ctime, st.st_ino, mode, letter + xxhash.xxh3_128_hexdigest(data), begun)
 

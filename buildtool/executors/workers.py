@@ -32,6 +32,7 @@ _START = (
 )
 _LINGER = 0.25  # seconds in which what a job leaves behind may end by itself
 _LOOK = 0.02  # seconds between two looks at leftovers
+_ANSWER = 1 << 16  # bytes of answers in one read
 _STRAY = 4096  # bytes kept of what a worker prints outside of any job
 _QUIET = 0.02  # seconds in which what a job prints may wait: most jobs are done by then, and their pipe is read once
 _SLOW = 5.0  # seconds that `close` waits for a worker to end by itself
@@ -416,8 +417,10 @@ class Workers:
 
     def _read_answers(self, worker: _Worker) -> None:
         with contextlib.suppress(BlockingIOError, OSError):
-            while data := worker.control.recv(1 << 16, socket.MSG_DONTWAIT):
+            while data := worker.control.recv(_ANSWER, socket.MSG_DONTWAIT):
                 worker.answer += data
+                if len(data) < _ANSWER:
+                    break  # that was all, most likely; if not, it will be told
         while len(worker.answer) >= HEADER.size:
             size = HEADER.unpack_from(worker.answer)[0] + HEADER.size
             if len(worker.answer) < size:

@@ -18,10 +18,18 @@ _TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 _STREAMS = ("stdin", "stdout", "stderr")
 
 
-def remember() -> Callable[[], bool]:
-    """What puts all of it back as it is now, and says whether that was possible."""
-    limits = {limit: resource.getrlimit(limit) for limit in _LIMITS}
-    hooks, nice = (sys.gettrace(), sys.getprofile()), os.nice(0)
+_known: list[tuple[dict[int, tuple[int, int]], int]] = []  # limits and priority, as they were put back last
+
+
+def remember(*, only_jobs: bool) -> Callable[[], bool]:
+    """What puts all of it back as it is now, and says whether that was possible.
+
+    `only_jobs`: between two jobs nothing else runs in this process, so that what one was put back to meets the next.
+    """
+    if not (only_jobs and _known):
+        _known[:] = [({limit: resource.getrlimit(limit) for limit in _LIMITS}, os.nice(0))]
+    limits, nice = _known[0]
+    hooks = (sys.gettrace(), sys.getprofile())
     timers = [timer for timer in _TIMERS if not signal.getitimer(timer)[0]]
 
     def put_back() -> bool:
@@ -34,7 +42,10 @@ def remember() -> Callable[[], bool]:
         for limit in moved:
             with contextlib.suppress(OSError, ValueError):  # one may lower a limit for good
                 resource.setrlimit(limit, limits[limit])
-        return os.nice(0) == nice and all(resource.getrlimit(limit) == limits[limit] for limit in moved)
+        is_back = os.nice(0) == nice and all(resource.getrlimit(limit) == limits[limit] for limit in moved)
+        if not is_back:
+            _known.clear()
+        return is_back
 
     return put_back
 

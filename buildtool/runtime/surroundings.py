@@ -105,7 +105,7 @@ def own_process(data: Data, output: int | None) -> Iterator[None]:
         threading.Thread(target=_watch, args=(os.dup(output), over), daemon=True).start()
     handlers = {number: _handler(number) for number in _HANDLED}
     argv, limit, filters = list(sys.argv), sys.getrecursionlimit(), list(warnings.filters)
-    blocked, put_back = signal.pthread_sigmask(signal.SIG_BLOCK, ()), remember()
+    blocked, put_back = signal.pthread_sigmask(signal.SIG_BLOCK, ()), remember(only_jobs=not data["pool"])
     flush()
     for stream in (
         sys.stdout,
