@@ -301,10 +301,10 @@ def test_a_job_whose_machine_dies_runs_elsewhere(
     )
     process = project.start("build", "--json")
     started(process, '"started"')
-    until = time.monotonic() + 20
-    while time.monotonic() < until and not (tmp_path / "where").exists():
+    where, until = tmp_path / "where", time.monotonic() + 20
+    while time.monotonic() < until and not (where.exists() and where.read_text()):
         time.sleep(0.02)
-    parent = int((tmp_path / "where").read_text().split()[0])
+    parent = int(where.read_text().split()[0])
     kill(next(worker for worker in own_cluster.workers if worker.pid == parent))
     started(process, "began again on another")
     (tmp_path / "go").touch()
