@@ -56,6 +56,7 @@ from buildtool.project import Project
 from buildtool.recover import note_place
 from buildtool.report.model import Failure, JobReport, Reporter
 from buildtool.report.reasons import describe
+from buildtool.restoring import Hit
 from buildtool.signals import Signals
 from buildtool.state.records import HistoryRecord, Made
 from buildtool.state.store import State
@@ -90,6 +91,7 @@ class Options(NamedTuple):
     only: bool = False
     audit: bool = False  # tell what functions open and do not declare
     command: str = "bt build"
+    cache: bool = True  # outputs are kept, and come back, where the Taskfile says so
 
 
 class Attendant(Protocol):
@@ -266,6 +268,7 @@ class Build:
             run,
             self.reporter.warning,
             audit=self.options.audit,
+            cache=self.options.cache,
         )
         self._capacity = capacity(self.options.jobs, self.project.taskfile.settings.pools)
         for name, spec in self.project.taskfile.executors.items():
@@ -526,7 +529,7 @@ class Build:
             attempt = self._attempts[job.id] = Attempt(job, look)
             if known is not None:
                 attempt.repeats, attempt.lost, attempt.alone = known.repeats, known.lost, known.alone
-                attempt.restarts = known.restarts
+                attempt.restarts, attempt.must_run = known.restarts, known.must_run
         else:
             self._remember(job, look.record.outputs if look.record is not None else ())
             if isinstance(look.verdict, Fresh) and look.verdict.absent:
@@ -604,7 +607,9 @@ class Build:
                 self._broken_job(attempt.job, error)
                 continue
             work = attempt.work
-            if work is not None:
+            if attempt.hit is not None:
+                self._restore(attempt, attempt.hit)
+            elif work is not None:
                 self._running[work.id] = attempt
                 if self.trace is not None:
                     self.trace.started(work.id, work.executor)
@@ -614,6 +619,29 @@ class Build:
                 if work.call is not None and work.remote is None:
                     self._tell_started(attempt)
                 self._begun[attempt.job.id] = attempt
+
+    def _restore(self, attempt: Attempt, hit: Hit) -> None:
+        """Take a job's outputs from the cache: nothing is run."""
+        job = attempt.job
+        try:
+            with self._span(job.name, "restore"):
+                outcome = self.performer.restore(attempt, hit)
+        except StateError as error:
+            self.plan.handle(Finished(job.id, Status.FAILED))
+            self._give_up(error)
+            return
+        self._touch()
+        if outcome.again:
+            self.state.stop(job.key)
+            self._tell(Grown(job.id, frozenset()))
+            return
+        if outcome.status is Status.FAILED:
+            self._faults.add(ExitCode.FAILED)
+            self.performer.record_failure(attempt, 0.0)
+        else:
+            self._remember(job, outcome.made)
+        self._came_out(job, attempt.look, outcome.status, 0.0, outcome.failure, attempt.notes)
+        self._tell(Finished(job.id, outcome.status))
 
     def _builds_on_unwritten(self, job: Job) -> bool:
         """Whether what a job waited for came out well, and would be lost if `bt` were killed now."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from buildtool.audit import undeclared
+from buildtool.cache.store import DamagedError
 from buildtool.check import Checker, Look
 from buildtool.clean import inside, note_inside
 from buildtool.depfile import parse_depfile
@@ -32,6 +33,7 @@ from buildtool.plan import Status
 from buildtool.project import Project
 from buildtool.recover import ASIDE, keep, kept_place, note_stuck, put_back
 from buildtool.report.model import Failure
+from buildtool.restoring import Hit, Restorer
 from buildtool.state.records import Away, JobRecord, Made, Running
 from buildtool.state.store import State
 from buildtool.text import printable
@@ -53,6 +55,8 @@ class Attempt:
     anew: bool = False  # what it reads has changed, so that it was told to end and will run again
     restarts: int = 0  # how often it was, in this build
     alone: bool = False  # to be run where it can hurt no other job
+    hit: Hit | None = None  # what comes back from the cache, so that nothing is run
+    must_run: bool = False  # what came back from there was damaged
     work: Work | None = None
     command: str = ""
     aside: list[tuple[str, str]] = field(default_factory=list)
@@ -100,6 +104,7 @@ class Performer:
         warn: Callable[[str], None],
         *,
         audit: bool = False,
+        cache: bool = True,
     ) -> None:
         self.project = project
         self._failures = Failures(project, checker.masked)
@@ -121,6 +126,7 @@ class Performer:
         self._ran = 0  # how many jobs came to a good end
         self._done: dict[JobId, int] = {}  # these jobs, by order
         self._boxes = Boxes(self.disk, build)
+        self._restorer = Restorer(project, checker, state, enabled=cache)
         self._garbage: list[str] = []  # moved aside, and not needed once the state is committed
         self.texts = Texts(self.disk, state, checker.masked)
         self._environment = Environment(project.renderer, project.taskfile.settings.pass_env)
@@ -133,10 +139,24 @@ class Performer:
         `seconds`: what it will take, if that is known.
         """
         job = attempt.job
+        keep = self.project.renderer.task(job).spec.keep
         self.number += 1
-        renderer = self.project.renderer
-        folder = renderer.cwd(job)
-        spec = renderer.task(job).spec
+        if not (attempt.must_run or job.id in self._checker.forced):
+            attempt.hit = self._restorer.find(job, attempt.look.items)
+        if attempt.hit is None:
+            self._set_work(attempt, cpus, seconds)
+        outputs = self._old_outputs(attempt)
+        self._refuse_links_out((*self._written(job), *outputs))
+        attempt.aside = []
+        if not keep:
+            there = [path for path in outputs if self.disk.exists(path)]
+            attempt.aside = [(p, self._place_aside(n, p)) for n, p in enumerate(there)]
+        return Running(job.key, job.task, () if keep else outputs, tuple(attempt.aside))
+
+    def _set_work(self, attempt: Attempt, cpus: str, seconds: float | None) -> None:
+        """What is given to the executor."""
+        job, renderer = attempt.job, self.project.renderer
+        folder, spec = renderer.cwd(job), renderer.task(job).spec
         fetched = self._fetched(attempt)
         call = None if spec.run is not None or fetched else self._call(job, cpus)
         command = renderer.command(job, cpus)
@@ -164,13 +184,6 @@ class Performer:
             tuple(os.fsencode(value) for value in secret if value),
             self._luggage(attempt, fetched, seconds) if remote else None,
         )
-        outputs = self._old_outputs(attempt)
-        self._refuse_links_out((*self._written(job), *outputs))
-        attempt.aside = []
-        if not spec.keep:
-            there = [path for path in outputs if self.disk.exists(path)]
-            attempt.aside = [(p, self._place_aside(n, p)) for n, p in enumerate(there)]
-        return Running(job.key, job.task, () if spec.keep else outputs, tuple(attempt.aside))
 
     def _place_aside(self, number: int, path: str) -> str:
         """Where an old output lies while its job runs: all in one directory, since making many takes long.
@@ -553,21 +566,55 @@ class Performer:
         if self.project.renderer.task(attempt.job).spec.keep:
             self._leave_strangers(attempt)
         made = self._made(attempt)
-        if self.disk.durable:
-            for path, _ in made:
-                self.disk.note_due(path)
         record = attempt.look.record
         same = record is not None and {*record.outputs} == {*made} and bool(made)
         attempt.notes += undeclared(self.project, attempt.job, attempt.look.items, ended.opened)
         self._keep_strangers(attempt, made)
-        self.note_end(attempt)
-        self._record(attempt, ended, made, found)
-        self._garbage += [place for _, place in attempt.aside if place.startswith(ASIDE)]
+        cost = (ended.seconds, ended.peak_memory)
+        self._record(attempt, made, found, cost, self._runs(attempt) + 1)
+        self._restorer.keep(attempt.job, attempt.look.items, found, made, cost)
+        self._settle(attempt, made)
         if attempt.box is not None:
             self._boxes.give_back(attempt.box)
             attempt.box = None
         status = Status.UNCHANGED if same else Status.RAN
         return Outcome(status, made=made)
+
+    def restore(self, attempt: Attempt, hit: Hit) -> Outcome:
+        """Take the outputs from the cache instead of a run; `again`: they are damaged, or what was read has changed."""
+        self._active.discard(attempt.job.id)
+        try:
+            made = self._brought(attempt, hit)
+        except DamagedError:
+            attempt.must_run = True
+            self.put_back(attempt)
+            return Outcome(Status.RESTORED, again=True)
+        except (BtError, OSError) as error:
+            if isinstance(error, StateError) and not isinstance(error, DiskError):
+                raise
+            self.put_back(attempt)
+            return Outcome(Status.FAILED, self._failures.describe(attempt.job, attempt.command, str(error)))
+        found = tuple(Item("found", path, value) for path, value in hit.kept.found)
+        self._record(attempt, made, found, (hit.kept.seconds, hit.kept.peak_memory), self._runs(attempt))
+        self._settle(attempt, made)
+        return Outcome(Status.RESTORED, made=made)
+
+    def _brought(self, attempt: Attempt, hit: Hit) -> tuple[Made, ...]:
+        """What the cache put into the place of the outputs. `DamagedError` if it does not count."""
+        self._restorer.bring(hit)
+        made = self._made(attempt)
+        if {*made} != {*hit.kept.outputs} or self._changed(attempt, ()):
+            raise DamagedError(attempt.job.name)
+        self._keep_strangers(attempt, made)
+        return made
+
+    def _settle(self, attempt: Attempt, made: tuple[Made, ...]) -> None:
+        """What was made stays: others may build on it, and what lies aside is not needed any more."""
+        if self.disk.durable:
+            for path, _ in made:
+                self.disk.note_due(path)
+        self.note_end(attempt)
+        self._garbage += [place for _, place in attempt.aside if place.startswith(ASIDE)]
 
     def _found(self, attempt: Attempt) -> tuple[Item, ...]:
         """The inputs that the job's depfile names, which is read and removed."""
@@ -643,8 +690,14 @@ class Performer:
         return tuple(found)
 
     def _record(
-        self, attempt: Attempt, ended: Ended, made: tuple[Made, ...], found: tuple[Item, ...]
+        self,
+        attempt: Attempt,
+        made: tuple[Made, ...],
+        found: tuple[Item, ...],
+        cost: tuple[float, int],
+        runs: int,
     ) -> None:
+        """Note what a good run left, with the seconds and bytes that it took, and how many there were."""
         job = attempt.job
         items = [i for i in attempt.look.items if i.kind not in ("found", "output")]
         outputs = [i for i in attempt.look.items if i.kind == "output"]
@@ -659,10 +712,9 @@ class Performer:
                 tuple(item.name for item in found),
                 self.build,
                 time.time(),
-                ended.seconds,
-                ended.peak_memory,
+                *cost,
                 self.project.executor_of(job),
-                self._runs(attempt) + 1,
+                runs,
                 drift=self._drift(job),
             ),
             self._parts,
@@ -802,4 +854,5 @@ class Performer:
     def close(self) -> None:
         """Remove the directories that are left where things lay aside, or came in."""
         self._boxes.close()
+        self._restorer.close()
         self.disk.remove_empty_parents(self._place_aside(0, ""))

@@ -23,7 +23,7 @@ from buildtool.text import count, printable
 ASIDE = ".bt/aside/"
 KEPT = ".bt/kept/"
 GRACE = 2.0  # seconds between TERM and KILL
-_FOLDERS = ("log", "kept", "aside", "isolated")  # of the state: what is in them is written by many
+_FOLDERS = ("log", "kept", "aside", "isolated", "cache")  # of the state: what is in them is written by many
 _STUCK = "stuck"  # the value that names what lies aside and could be moved nowhere
 _PLACE = "place"  # and the one that names the folder of the state, and what is allowed outside the project
 _SHOWN = 5  # files named in a sentence

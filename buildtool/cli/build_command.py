@@ -36,6 +36,7 @@ def command(  # one parameter an option
     only: bool,
     given: tuple[str, ...],
     rehash: bool,
+    no_cache: bool,
     audit: bool,
     no_wait: bool,
     as_json: bool,
@@ -99,6 +100,7 @@ def command(  # one parameter an option
             only,
             audit,
             shlex.join(["bt", "build", *targets]),
+            cache=not no_cache,
         )
         unusual = (given, behind, rehash, audit, verbose, executor, force, only, trace)
         words = [word for word in sys.argv[1:] if word != "--json"]  # the answer is for who reads it

@@ -9,6 +9,7 @@ import sys
 
 import click
 
+from buildtool.cache.store import clear, kept_size
 from buildtool.clean import kept_lines, plan_sweep, sweep
 from buildtool.cli.context import Context
 from buildtool.cli.printing import put
@@ -20,11 +21,12 @@ from buildtool.foresee import foresee
 from buildtool.paths import STATE
 from buildtool.project import Project, Request
 from buildtool.recover import recover, rescue
+from buildtool.restoring import SIZE
 from buildtool.session import writing
 from buildtool.state.lock import acquire
 from buildtool.state.store import State, StateReader
 from buildtool.taskfile.specs import Taskfile
-from buildtool.text import count, printable
+from buildtool.text import count, printable, size
 
 
 def command(
@@ -33,20 +35,25 @@ def command(
     dry_run: bool,
     orphans: bool,
     logs: bool,
+    whole_cache: bool,
     whole_state: bool,
     cluster: str | None,
     yes: bool,
 ) -> int:
     """Remove outputs that bt wrote and nobody changed since: all, or those of targets."""
     taskfile = context.taskfile()
-    if sum((orphans, logs, whole_state, cluster is not None)) + bool(targets) > 1:
-        raise UsageError("targets, `--orphans`, `--logs`, `--state` and `--cluster` exclude each other")
+    if sum((orphans, logs, whole_cache, whole_state, cluster is not None)) + bool(targets) > 1:
+        raise UsageError(
+            "targets, `--orphans`, `--logs`, `--cache`, `--state` and `--cluster` exclude each other"
+        )
     if cluster is not None:
         from buildtool.cli.clusters import clean_clusters
 
         return clean_clusters(taskfile, cluster or None, dry_run=dry_run, yes=yes)
     if whole_state:
         return _clean_state(taskfile, dry_run=dry_run, yes=yes)
+    if whole_cache and dry_run:
+        return _clean_cache(taskfile, None)
     if dry_run:
         reader = StateReader.open(os.path.join(taskfile.root, STATE))
         return _clean(context, taskfile, reader, None, targets, orphans=orphans, logs=logs)
@@ -55,6 +62,8 @@ def command(
         click.echo(text, err=True)
 
     with writing(taskfile.root, "bt clean", wait=True, warn=tell, note=tell) as state:
+        if whole_cache:
+            return _clean_cache(taskfile, state)
         return _clean(context, taskfile, state, state, targets, orphans=orphans, logs=logs)
 
 
@@ -130,6 +139,16 @@ def _clean_logs(taskfile: Taskfile, *, really: bool) -> int:
     if really:
         Disk(taskfile.root).remove(LOGS)
     put([f"{'removed' if really else 'would remove'} {count(len(names), 'log')}"])
+    return 0
+
+
+def _clean_cache(taskfile: Taskfile, state: State | None) -> int:
+    disk = Disk(taskfile.root)
+    bytes_ = kept_size(disk)
+    if state is not None:
+        clear(disk)
+        state.set_value(SIZE, "0")
+    put([f"{'removed' if state is not None else 'would remove'} {size(bytes_)} of past outputs"])
     return 0
 
 

@@ -35,6 +35,7 @@ def command(  # one parameter an option
     poll: bool,
     force: bool,
     given: tuple[str, ...],
+    no_cache: bool,
     audit: bool,
     as_json: bool,
     quiet: bool,
@@ -72,6 +73,7 @@ def command(  # one parameter an option
         force=force,
         audit=audit,
         command=title,
+        cache=not no_cache,
     )
     signals = Signals()
 

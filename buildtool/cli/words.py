@@ -94,6 +94,9 @@ _executor = click.option(
 _given = click.option(
     "-s", "--set", "given", multiple=True, metavar="NAME=VALUE", help="Set a variable or parameter."
 )
+_no_cache = click.option(
+    "--no-cache", is_flag=True, help="Neither keep outputs for later, nor take any that were kept."
+)
 
 
 @_command("build", "bt build report.txt -j 4", Behind)
@@ -109,6 +112,7 @@ _given = click.option(
 @click.option("--only", is_flag=True, help="Build the targets alone, whatever they need.")
 @_given
 @click.option("--rehash", is_flag=True, help="Read every file, whatever its times say.")
+@_no_cache
 @click.option("--audit", is_flag=True, help="Say which files functions open and do not declare.")
 @click.option("--no-wait", is_flag=True, help="Exit with 6 if another bt is at work here.")
 @click.option("--json", "as_json", is_flag=True, help="Print events as JSON, one a line.")
@@ -139,6 +143,7 @@ def build() -> None:
 @click.option("--poll", is_flag=True, help="Look every second, instead of being told by the system.")
 @click.option("-B", "--force", is_flag=True, help="Run the jobs in the first build even if they are fresh.")
 @_given
+@_no_cache
 @click.option("--audit", is_flag=True, help="Say which files functions open and do not declare.")
 @click.option("--json", "as_json", is_flag=True, help="Print events as JSON, one a line.")
 @click.option("-q", "--quiet", is_flag=True, help="Print failures and closing sentences only.")
@@ -155,6 +160,7 @@ def watch() -> None:
 @click.option("-n", "--dry-run", is_flag=True, help="Say what would be removed.")
 @click.option("--orphans", is_flag=True, help="Only outputs that no task makes any more.")
 @click.option("--logs", is_flag=True, help="The kept output of jobs.")
+@click.option("--cache", "whole_cache", is_flag=True, help="The outputs of past runs.")
 @click.option("--state", "whole_state", is_flag=True, help="All that bt remembers; outputs stay.")
 @click.option(
     "--cluster",

@@ -50,6 +50,8 @@ def settings(table: Mapping[str, Any], places: Places) -> Settings:
     given |= {key: _texts(table[key]) for key in _NAMES if key in table}
     if "default" in table:
         given["default"] = words(table["default"], places, ("bt", "default"))
+    if "cache" in table:
+        given["cache"] = table["cache"]["size"]
     if "executor" in table:
         given["executor"] = Word(table["executor"], places.value(("bt", "executor")))
     return Settings(**given, wrong=getattr(table, "wrong", frozenset()))

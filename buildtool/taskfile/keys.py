@@ -317,7 +317,7 @@ TASK_KEYS = (
     Key("interactive", FLAG, "Give it the terminal.", default=False),
     Key("serve", FLAG, "A process that stays up under `bt watch`.", default=False),
     Key("hash", TEXT, 'What of the outputs counts: "bytes", "text", "json" or a filter command.', "bytes"),
-    Key("cache", FLAG, "Keep its outputs in the cache.", default=True, supported=False),
+    Key("cache", FLAG, "Keep its outputs, where `[bt.cache]` keeps any.", default=True),
 )  # fmt: skip
 _USABLE = tuple(key.name for key in TASK_KEYS if key.supported)
 _ALIASES = {
@@ -364,10 +364,10 @@ BT = Table(
         Key("pass_env", TEXTS, "More environment variables that jobs are given, untracked; `*` is allowed."),
         Key("durable", FLAG, "Whether what is finished survives a power cut.", default=False),
         Key("cache", Table((
-            Key("size", SIZE_OF, "How much is kept."),
-            Key("remote", TEXT, "Where it is shared."),
-            Key("write", FLAG, "Whether this machine may write there.", default=False),
-        )), "Keep outputs of past builds.", supported=False),
+            Key("size", SIZE_OF._replace(positive=True), "How much is kept at most."),
+            Key("remote", TEXT, "Where it is shared.", supported=False),
+            Key("write", FLAG, "Whether this machine may write there.", default=False, supported=False),
+        ), required=("size",)), "Outputs of past runs are kept, and come back when all is as it was then."),
     ),
     partial=True,
 )  # fmt: skip

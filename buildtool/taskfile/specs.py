@@ -135,6 +135,7 @@ class Settings(NamedTuple):
     secrets: tuple[str, ...] = ()
     pass_env: tuple[str, ...] = ()  # more variables that jobs are given, untracked; may hold `*`
     durable: bool = False  # what is finished survives a power cut
+    cache: float | None = None  # bytes of outputs that are kept; None: none are
     wrong: frozenset[str] = frozenset()  # keys that did not pass; they are left out
 
 

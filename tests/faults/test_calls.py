@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.faulty import CHANGES, CREATE, MKDIR, READ, RENAME, UNLINK, Fault, Faulty
-from support.five import SCENES, expected, scene, sweep
+from support.five import CACHE, SCENES, expected, scene, sweep
 
 FAULTS = {
     "the disk is full from then on": Fault(0, CHANGES, errno.ENOSPC, lasting=True),
@@ -40,6 +40,30 @@ def test_the_same_with_everything_brought_to_the_disk(
     tried, wrong = sweep(project, faulty, Fault(0, CHANGES | READ, errno.EIO), None if thorough else SOME)
     assert not wrong, "\n".join(wrong)
     assert tried >= SOME
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_the_same_while_outputs_come_from_the_cache(
+    tmp_path: Path, faulty: Faulty, thorough: bool, fault: Fault
+) -> None:
+    project = scene(tmp_path / "project", faulty, "back", CACHE)
+    tried, wrong = sweep(project, faulty, fault, None if thorough else SOME)
+    assert not wrong, "\n".join(wrong)
+    assert tried >= SOME
+
+
+def test_the_same_while_they_are_put_there(tmp_path: Path, faulty: Faulty, thorough: bool) -> None:
+    project = scene(tmp_path / "project", faulty, "new", CACHE)
+    fault = FAULTS["the disk is full for a moment"]
+    tried, wrong = sweep(project, faulty, fault, None if thorough else 2 * SOME)
+    assert not wrong, "\n".join(wrong)
+    assert tried >= SOME
+
+
+def test_outputs_do_come_from_the_cache(tmp_path: Path, faulty: Faulty) -> None:
+    project = scene(tmp_path / "project", faulty, "back", CACHE)
+    run, _ = faulty.bt(project.folder, "build")
+    assert run.by_status("restored") == ["all", "count", "middle", "site", "upper"]
 
 
 def test_a_failing_call_is_told_with_its_file_and_its_cause(tmp_path: Path, faulty: Faulty) -> None:

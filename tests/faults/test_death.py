@@ -8,19 +8,23 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 from support.faulty import RENAME, Fault, Faulty
-from support.five import SCENES, scene, sweep
+from support.five import CACHE, SCENES, scene, sweep
 from support.project import Project
 
 SOME = 4  # turns that are tried of each
 
 
-@pytest.mark.parametrize("head", ["", "[bt]\ndurable = true\n"], ids=["usual", "durable"])
-@pytest.mark.parametrize("name", SCENES)
+@pytest.mark.parametrize(
+    ("name", "head"),
+    [*product(SCENES, ["", "[bt]\ndurable = true\n"]), ("new", CACHE), ("back", CACHE)],
+    ids=[*("-".join(ids) for ids in product(SCENES, ["usual", "durable"])), "new-cache", "back-cache"],
+)
 def test_killed_at_any_call(tmp_path: Path, faulty: Faulty, thorough: bool, name: str, head: str) -> None:
     project = scene(tmp_path / "project", faulty, name, head)
     tried, wrong = sweep(project, faulty, Fault(), None if thorough else SOME)

@@ -112,6 +112,7 @@ Edit = tuple[str, int, str]
 EDITS = (
     *("edit_source", "edit_unseen", "edit_comment", "touch", "break_source", "delete_output", "edit_output"),
     *("change_parameter", "change_command", "change_inputs", "change_wild", "switch_branch", "delete_state"),
+    *("wipe_cache", "spoil_cache"),
 )
 edits = st.lists(st.tuples(st.sampled_from(EDITS), indices, contents), max_size=4)
 signals = st.sampled_from((signal.SIGKILL, signal.SIGINT, signal.SIGTERM))
@@ -132,6 +133,7 @@ class Model(RuleBasedStateMachine):
         self.checks_failed: set[str] = set()
         self.killed = False  # and not recovered: what is left over is known by the state alone
         self.other: list[dict[str, Any]] = []  # the sources and rules of the branch that is not checked out
+        self.has_cache = False
         self.back: dict[str, str | None] = {}  # by path, what recovery will put back where a half is now
 
     def teardown(self) -> None:
@@ -144,9 +146,11 @@ class Model(RuleBasedStateMachine):
         count=st.integers(1, 8),
         shape=st.sampled_from(("wide", "deep", "any")),
         wild=st.booleans(),
+        cache=st.booleans(),
         data=st.data(),
     )
-    def begin(self, count: int, shape: str, wild: bool, data: st.DataObject) -> None:
+    def begin(self, count: int, shape: str, wild: bool, cache: bool, data: st.DataObject) -> None:
+        self.has_cache = cache
         for number in range(3):
             self.put(f"s{number}", data.draw(contents))
         if wild:
@@ -181,7 +185,8 @@ class Model(RuleBasedStateMachine):
         return ["s0", "s1", "s2", *(o for r in before for o in r.outputs if "{x}" not in o)]
 
     def write_taskfile(self) -> None:
-        self.project.taskfile('[bt]\nshell = "sh"\n' + "\n\n".join(map(task, self.rules)) + "\n")
+        cache = "cache = { size = \"10 MB\" }\n" if self.has_cache else ""
+        self.project.taskfile('[bt]\nshell = "sh"\n' + cache + "\n\n".join(map(task, self.rules)) + "\n")
 
     def put(self, name: str, text: str) -> None:
         self.sources[name] = text
@@ -295,6 +300,15 @@ class Model(RuleBasedStateMachine):
         self.uncertain.clear()
         self.checks_failed.clear()
 
+    def wipe_cache(self, _: int, __: str) -> None:
+        shutil.rmtree(self.project.folder / ".bt/cache", ignore_errors=True)
+
+    def spoil_cache(self, index: int, text: str) -> None:
+        """One thing in it is not what was put there."""
+        found = [path for path in sorted((self.project.folder / ".bt/cache").rglob("*")) if path.is_file()]
+        if found:
+            found[index % len(found)].write_text(text)
+
     def mend(self) -> None:
         for name in [n for n, text in self.sources.items() if "FAIL" in text]:
             self.put(name, "a\nmended\n")
@@ -331,7 +345,9 @@ class Model(RuleBasedStateMachine):
         ran = self.check_order(result, log)
         bad = result.failed | result.skipped
         assert run.code == (1 if bad else 0), run.out + run.err
-        assert ran <= may, self.tell(ran - may, run)
+        came = {*run.by_status("restored")}
+        assert self.has_cache or not came
+        assert ran | came <= may, self.tell((ran | came) - may, run)
         assert ran == {*run.ran, *run.failed}
         self.killed = False
         self.back.clear()
@@ -339,13 +355,13 @@ class Model(RuleBasedStateMachine):
         self.learn(result, run, must, whole=not bad or keep_going)
         if bad:
             if keep_going:
-                assert must <= ran, self.tell(must - ran, run)
+                assert must <= ran | came, self.tell(must - ran - came, run)
                 assert {*run.failed} == result.failed
                 assert {*run.by_status("skipped")} == result.skipped
             assert run.failed
-            self.check_intact(result, {*run.ran} | unsure, before)
+            self.check_intact(result, {*run.ran} | came | unsure, before)
             return
-        assert must <= ran, self.tell(must - ran, run)
+        assert must <= ran | came, self.tell(must - ran - came, run)
         self.check_contents(result)
         again, log = self.call(f"-j{count}")
         assert again.code == 0
@@ -365,7 +381,7 @@ class Model(RuleBasedStateMachine):
         for name in ("begun", "go"):
             os.mkfifo(self.project.folder / name)
         begun = os.open(self.project.folder / "begun", os.O_RDONLY | os.O_NONBLOCK)
-        process = self.project.start("build", "--json", f"-j{count}")
+        process = self.project.start("build", "--json", "--no-cache", f"-j{count}")
         try:
             if not select.select([begun], [], [], 60)[0]:
                 process.kill()
@@ -445,7 +461,7 @@ class Model(RuleBasedStateMachine):
 
     def learn(self, result: Result, run: Run, must: set[str], *, whole: bool) -> None:
         """Note what is recorded now. `whole`: all that could be looked at was."""
-        good = {*run.by_status("ran", "unchanged", "fresh")}
+        good = {*run.by_status("ran", "unchanged", "restored", "fresh")}
         for name, step in result.steps.items():
             if name in good:
                 self.decided[name] = result.decides(step)
@@ -456,7 +472,7 @@ class Model(RuleBasedStateMachine):
                 self.checks_failed.add(name)
         if whole:
             assert {*result.steps} - result.failed - result.skipped == good & {*result.steps}
-            assert must <= {*run.ran, *run.failed}
+            assert must <= {*run.by_status("ran", "unchanged", "restored"), *run.failed}
 
     def check_order(self, result: Result, log: list[str]) -> set[str]:
         """No job ran twice, and none before those it waits for; the jobs that ran."""

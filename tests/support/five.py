@@ -50,9 +50,11 @@ STEPS = """
             text += (input[1] / name).read_text()
         output.write_text(text)
 """
+BEFORE, AFTER = ("abc\n", "xyz\n"), ("def ghi\n", "xx y z\n")  # texts of the sources
 MINE = "written by hand\n"
 MADE = {"all.txt", "out/a.n", "out/a.up", "site/deep/two", "site/one"}
 SCENES = ("new", "again")
+CACHE = '[bt.cache]\nsize = "1GB"\n'
 CODES = {0, 1, 2, 5}  # of a build in which the disk is in trouble; 2: the Taskfile or code could not be read
 # What SQLite makes of the causes.
 TOLD = (
@@ -64,18 +66,21 @@ TOLD = (
 
 
 def scene(folder: Path, faulty: Faulty, name: str, head: str = "") -> Project:
-    """`new`: nothing was built yet. `again`: all was, and is stale. In both, a file of a person's is in the way."""
+    """`new`: nothing was built yet. `again`: all was, and is stale. `back`: it is as it was in the build before the last.
+
+    In all of them, a file of a person's is in the way.
+    """
     folder.mkdir()
     project = Project(folder)
     project.write("Taskfile.toml", head + TASKFILE)
     project.write("steps.py", STEPS)
-    project.write("in/a.txt", "abc\n")
-    project.write("in/b.txt", "xyz\n")
-    if name == "again":
+    project.write("in/a.txt", BEFORE[0])
+    project.write("in/b.txt", BEFORE[1])
+    for a, b in {"new": [], "again": [AFTER], "back": [AFTER, BEFORE]}[name]:
         run, _ = faulty.bt(folder, "build")
         assert run.code == 0, run.out + run.err
-        project.write("in/a.txt", "def ghi\n")
-        project.write("in/b.txt", "xx y z\n")
+        project.write("in/a.txt", a)
+        project.write("in/b.txt", b)
     project.write("all.txt", MINE)
     return project
 

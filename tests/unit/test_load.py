@@ -238,7 +238,6 @@ WRONG: list[tuple[str, list[tuple[int, int, str, str]]]] = [
     ("[tasks.t]\ncall = 'a:b'\nshell = 'sh'", [(3, 1, "`shell` needs `run`", "leave `shell` out")]),
     ("[tasks.t]\nscript = 'a.py'\ninteractive = true", [(3, 1, "`interactive` needs `run`", "")]),
     ("[tasks.t]\nscript = 'a.py'\ncall = 'a:b'", [(3, 1, "`script` and `call` exclude each other", "")]),
-    (T + "serve = true\ncache = true", [(4, 1, "`cache` is not", "")]),
     (T + "foreach = { x = '@list', y = '@list' }", [(3, 26, "of one wildcard", "from")]),
     (T + "foreach = { x = '@' }", [(3, 17, "a file behind `@`", "@file")]),
     ("[executors.lab]\nbackend = 'coiled'\ndrift = 'no'", [(3, 9, "drift", "warn")]),
@@ -272,7 +271,8 @@ WRONG: list[tuple[str, list[tuple[int, int, str, str]]]] = [
     ),
     ("[executors.lab]\nbackend = 'custom'", [(1, 12, "needs `factory`", "")]),
     ("[bt]\nexecutor = 'locl'", [(2, 12, "no executor is called `locl`", "`local`")]),
-    ("[bt.cache]\nsize = '4GB'", [(1, 5, "`cache` is not supported yet", "")]),
+    ("[bt.cache]\nsize = '4GB'\nremote = 'x'", [(3, 1, "`remote` is not supported yet", "")]),
+    ("[bt]\ncache = {}", [(2, 1, "`cache` needs `size`", "")]),
     # include
     ("include = ['rule.toml']", [(1, 12, "no file `rule.toml`", "`rules.toml`")]),
     ("include = ['../x.toml']", [(1, 12, "outside the project", "")]),

@@ -1,0 +1,132 @@
+"""Which jobs have their outputs kept in the cache, and which get them from there instead of running.
+
+Does not know how they are kept, nor when jobs run.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from buildtool.cache.entry import Kept, Part, key_of
+from buildtool.cache.store import Cache
+from buildtool.check import Checker
+from buildtool.errors import BtError
+from buildtool.fingerprint import Item
+from buildtool.graph import Form, Job, Kind
+from buildtool.project import Project
+from buildtool.state.records import Made
+from buildtool.state.store import State
+
+SIZE = "cache"  # the value that tells how much is kept, while no build is at work
+
+
+class Hit(NamedTuple):
+    """What comes back instead of a run, and the key that it was found under."""
+
+    key: str
+    kept: Kept
+
+
+class Restorer:
+    """Keeps what jobs made, and finds what they would make. Without `[bt.cache]`, or not `enabled`, it does neither."""
+
+    def __init__(self, project: Project, checker: Checker, state: State, *, enabled: bool) -> None:
+        self._project = project
+        self._checker = checker
+        self._state = state
+        self._may: dict[str, bool] = {}  # by task
+        size = project.taskfile.settings.cache
+        self._cache: Cache | None = None
+        if enabled and size is not None:
+            known = state.value(SIZE) or ""
+            self._cache = Cache(project.disk, size, int(known) if known.isdecimal() else None)
+
+    def find(self, job: Job, items: Sequence[Item]) -> Hit | None:
+        """What a job would make, if it was made of the same before."""
+        if self._cache is None or not self._may_be_kept(job):
+            return None
+        key = key_of(items)
+        paths = {*self._project.expander.graph.paths(job.output_files())}
+        for kept in self._cache.runs(key):
+            if {path for path, _ in kept.outputs} == paths and self._is_found(job, kept):
+                return Hit(key, kept)
+        return None
+
+    def _is_found(self, job: Job, kept: Kept) -> bool:
+        """Whether what a kept run turned out to read is as it was then, and nobody is about to make it."""
+        if not kept.found:
+            return True
+        if self._checker.found_makers(job, (path for path, _ in kept.found)):
+            return False
+        try:
+            return all(self._project.disk.digest(path) == value for path, value in kept.found)
+        except BtError:
+            return False
+
+    def bring(self, hit: Hit) -> None:
+        """Put the outputs in their place. Raises `DamagedError` and `DiskError`."""
+        if self._cache is not None:
+            self._cache.bring(hit.key, hit.kept)
+
+    def keep(
+        self,
+        job: Job,
+        items: Sequence[Item],
+        found: Iterable[Item],
+        made: tuple[Made, ...],
+        cost: tuple[float, int],
+    ) -> None:
+        """Take over what a good run left. `cost`: the seconds and bytes of memory that it took."""
+        if self._cache is None or not self._may_be_kept(job):
+            return
+        if {path for path, _ in made} != {*self._project.expander.graph.paths(job.output_files())}:
+            return
+        parts: list[Part] = []
+        try:
+            for path, value in made:
+                parts += self._parts(path, value)
+        except (BtError, OSError):
+            return  # it is not here, or changes at this moment
+        if not self._cache.has_changed:
+            self._state.set_value(SIZE, "")  # if this build is killed, it is counted again
+        read = tuple((item.name, item.digest) for item in found)
+        self._cache.keep(key_of(items), Kept(made, tuple(parts), read, *cost))
+
+    def _parts(self, path: str, value: str) -> list[Part]:
+        """All that an output is made of."""
+        disk = self._project.disk
+        if path[-1:] == "/":
+            parts = [Part(path, "")]
+            for inner in disk.below(path, directories=True):
+                found = "" if inner[-1:] == "/" else disk.digest(inner)
+                if found is None:
+                    raise FileNotFoundError(inner)
+                parts += [Part(inner, "")] if not found else self._parts(inner, found)
+            return parts
+        where = disk.absolute(path)
+        looks = os.lstat(where)
+        if stat.S_ISLNK(looks.st_mode):
+            return [Part(path, value, 0, os.readlink(where))]
+        return [Part(path, value, stat.S_IMODE(looks.st_mode) & 0o777)]
+
+    def _may_be_kept(self, job: Job) -> bool:
+        """Whether the outputs of a job depend on nothing but its fingerprint, and can be kept."""
+        known = self._may.get(job.task)
+        if known is None:
+            spec = self._project.renderer.task(job).spec
+            aged = spec.always or spec.max_age is not None
+            own = spec.keep or spec.interactive or spec.serve
+            known = self._may[job.task] = spec.cache and job.kind is Kind.RULE and not (aged or own)
+        if not known or not job.outputs:
+            return False
+        files = self._project.expander.graph.files
+        return all(files[file].form is not Form.GLOB for file in job.output_files())
+
+    def close(self) -> None:
+        """Note how much is kept."""
+        if self._cache is not None and self._cache.has_changed:
+            size = self._cache.size
+            self._state.set_value(SIZE, "" if size is None else str(size))
