@@ -56,7 +56,6 @@ from buildtool.project import Project
 from buildtool.recover import note_place
 from buildtool.report.model import Failure, JobReport, Reporter
 from buildtool.report.reasons import describe
-from buildtool.restoring import Hit
 from buildtool.signals import Signals
 from buildtool.state.records import HistoryRecord, Made
 from buildtool.state.store import State
@@ -64,6 +63,7 @@ from buildtool.text import count, printable
 
 if TYPE_CHECKING:
     from buildtool.report.trace import Trace
+    from buildtool.restoring import Hit
 
 RESTARTS = 3  # of a running job because what it reads has changed: more often, it seems to write that itself
 LOST = 3  # runs of a job that may be lost for reasons that are not its own

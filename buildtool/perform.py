@@ -11,10 +11,9 @@ import shutil
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from buildtool.audit import undeclared
-from buildtool.cache.store import DamagedError
 from buildtool.check import Checker, Look
 from buildtool.clean import inside, note_inside
 from buildtool.depfile import parse_depfile
@@ -33,11 +32,13 @@ from buildtool.plan import Status
 from buildtool.project import Project
 from buildtool.recover import ASIDE, keep, kept_place, note_stuck, put_back
 from buildtool.report.model import Failure
-from buildtool.restoring import Hit, Restorer
 from buildtool.state.records import Away, JobRecord, Made, Running
 from buildtool.state.store import State
 from buildtool.text import printable
 from buildtool.texts import Texts
+
+if TYPE_CHECKING:
+    from buildtool.restoring import Hit, Restorer
 
 _READ = ("input", "need", "found", "track.file")  # kinds of items that are files
 _SHOWN = 60  # characters of a path
@@ -126,7 +127,7 @@ class Performer:
         self._ran = 0  # how many jobs came to a good end
         self._done: dict[JobId, int] = {}  # these jobs, by order
         self._boxes = Boxes(self.disk, build)
-        self._restorer = Restorer(project, checker, state, enabled=cache)
+        self._restorer = _restorer(project, checker, state) if cache else None
         self._garbage: list[str] = []  # moved aside, and not needed once the state is committed
         self.texts = Texts(self.disk, state, checker.masked)
         self._environment = Environment(project.renderer, project.taskfile.settings.pass_env)
@@ -141,7 +142,7 @@ class Performer:
         job = attempt.job
         keep = self.project.renderer.task(job).spec.keep
         self.number += 1
-        if not (attempt.must_run or job.id in self._checker.forced):
+        if self._restorer is not None and not (attempt.must_run or job.id in self._checker.forced):
             attempt.hit = self._restorer.find(job, attempt.look.items)
         if attempt.hit is None:
             self._set_work(attempt, cpus, seconds)
@@ -572,7 +573,8 @@ class Performer:
         self._keep_strangers(attempt, made)
         cost = (ended.seconds, ended.peak_memory)
         self._record(attempt, made, found, cost, self._runs(attempt) + 1)
-        self._restorer.keep(attempt.job, attempt.look.items, found, made, cost)
+        if self._restorer is not None:
+            self._restorer.keep(attempt.job, attempt.look.items, found, made, cost)
         self._settle(attempt, made)
         if attempt.box is not None:
             self._boxes.give_back(attempt.box)
@@ -582,6 +584,8 @@ class Performer:
 
     def restore(self, attempt: Attempt, hit: Hit) -> Outcome:
         """Take the outputs from the cache instead of a run; `again`: they are damaged, or what was read has changed."""
+        from buildtool.cache.store import DamagedError  # loaded by who found it
+
         self._active.discard(attempt.job.id)
         try:
             made = self._brought(attempt, hit)
@@ -601,7 +605,10 @@ class Performer:
 
     def _brought(self, attempt: Attempt, hit: Hit) -> tuple[Made, ...]:
         """What the cache put into the place of the outputs. `DamagedError` if it does not count."""
-        self._restorer.bring(hit)
+        from buildtool.cache.store import DamagedError
+
+        if self._restorer is not None:
+            self._restorer.bring(hit)
         made = self._made(attempt)
         if {*made} != {*hit.kept.outputs} or self._changed(attempt, ()):
             raise DamagedError(attempt.job.name)
@@ -854,5 +861,16 @@ class Performer:
     def close(self) -> None:
         """Remove the directories that are left where things lay aside, or came in."""
         self._boxes.close()
-        self._restorer.close()
+        if self._restorer is not None:
+            self._restorer.close()
         self.disk.remove_empty_parents(self._place_aside(0, ""))
+
+
+def _restorer(project: Project, checker: Checker, state: State) -> Restorer | None:
+    """Who keeps outputs, if the Taskfile wants that."""
+    size = project.taskfile.settings.cache
+    if size is None:
+        return None
+    from buildtool.restoring import Restorer  # most projects have none
+
+    return Restorer(project, checker, state, size)

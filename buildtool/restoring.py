@@ -31,22 +31,19 @@ class Hit(NamedTuple):
 
 
 class Restorer:
-    """Keeps what jobs made, and finds what they would make. Without `[bt.cache]`, or not `enabled`, it does neither."""
+    """Keeps what jobs made, `size` bytes of it, and finds what they would make."""
 
-    def __init__(self, project: Project, checker: Checker, state: State, *, enabled: bool) -> None:
+    def __init__(self, project: Project, checker: Checker, state: State, size: float) -> None:
         self._project = project
         self._checker = checker
         self._state = state
         self._may: dict[str, bool] = {}  # by task
-        size = project.taskfile.settings.cache
-        self._cache: Cache | None = None
-        if enabled and size is not None:
-            known = state.value(SIZE) or ""
-            self._cache = Cache(project.disk, size, int(known) if known.isdecimal() else None)
+        known = state.value(SIZE) or ""
+        self._cache = Cache(project.disk, size, int(known) if known.isdecimal() else None)
 
     def find(self, job: Job, items: Sequence[Item]) -> Hit | None:
         """What a job would make, if it was made of the same before."""
-        if self._cache is None or not self._may_be_kept(job):
+        if not self._may_be_kept(job):
             return None
         key = key_of(items)
         paths = {*self._project.expander.graph.paths(job.output_files())}
@@ -68,8 +65,7 @@ class Restorer:
 
     def bring(self, hit: Hit) -> None:
         """Put the outputs in their place. Raises `DamagedError` and `DiskError`."""
-        if self._cache is not None:
-            self._cache.bring(hit.key, hit.kept)
+        self._cache.bring(hit.key, hit.kept)
 
     def keep(
         self,
@@ -80,7 +76,7 @@ class Restorer:
         cost: tuple[float, int],
     ) -> None:
         """Take over what a good run left. `cost`: the seconds and bytes of memory that it took."""
-        if self._cache is None or not self._may_be_kept(job):
+        if not self._may_be_kept(job):
             return
         if {path for path, _ in made} != {*self._project.expander.graph.paths(job.output_files())}:
             return
@@ -127,6 +123,6 @@ class Restorer:
 
     def close(self) -> None:
         """Note how much is kept."""
-        if self._cache is not None and self._cache.has_changed:
+        if self._cache.has_changed:
             size = self._cache.size
             self._state.set_value(SIZE, "" if size is None else str(size))

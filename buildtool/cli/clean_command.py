@@ -9,7 +9,6 @@ import sys
 
 import click
 
-from buildtool.cache.store import clear, kept_size
 from buildtool.clean import kept_lines, plan_sweep, sweep
 from buildtool.cli.context import Context
 from buildtool.cli.printing import put
@@ -21,7 +20,6 @@ from buildtool.foresee import foresee
 from buildtool.paths import STATE
 from buildtool.project import Project, Request
 from buildtool.recover import recover, rescue
-from buildtool.restoring import SIZE
 from buildtool.session import writing
 from buildtool.state.lock import acquire
 from buildtool.state.store import State, StateReader
@@ -143,6 +141,9 @@ def _clean_logs(taskfile: Taskfile, *, really: bool) -> int:
 
 
 def _clean_cache(taskfile: Taskfile, state: State | None) -> int:
+    from buildtool.cache.store import clear, kept_size
+    from buildtool.restoring import SIZE
+
     disk = Disk(taskfile.root)
     bytes_ = kept_size(disk)
     if state is not None:

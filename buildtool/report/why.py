@@ -134,7 +134,7 @@ def _fresh(job: Explained, paint: Paint, now: float) -> list[str]:
     if record is None:
         return lines
     ago = duration(max(0.0, now - record.ended))
-    how = "accepted" if record.accepted else "built"
+    how = "accepted" if record.accepted else "restored" if _came_back(job, record) else "built"
     facts = [
         (how, f"{ago} ago, in build {record.build}, on {record.executor}"),
         (
@@ -152,9 +152,15 @@ def _fresh(job: Explained, paint: Paint, now: float) -> list[str]:
     return lines + _items(record.fingerprint.items, job, paint)
 
 
+def _came_back(job: Explained, record: JobRecord) -> bool:
+    """Whether what is there was not made by a run, but kept from an earlier one."""
+    last = next((entry for entry in job.history if entry.build == record.build), None)
+    return last is not None and last.status == "restored"
+
+
 def _runs(job: Explained, record: JobRecord) -> str:
     """How often a job ran, and what for most of all."""
-    told = Counter(run.reasons[0] for run in job.history if run.reasons)
+    told = Counter(run.reasons[0] for run in job.history if run.reasons and run.status != "restored")
     often = [(reason, number) for reason, number in told.most_common(1) if number > 1]
     why = "".join(f", {number} because {printable(reason)}" for reason, number in often)
     return f"{count(record.runs, 'time')}{why}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -79,6 +80,9 @@ def test_people_are_told(chain: Project) -> None:
     assert "restored   one  (input in changed)" in run.out
     assert "2 restored in" in run.out
     assert "2 restored" in chain.bt("history").out
+    told = chain.bt("why", "one.txt").out
+    assert re.search(r"restored +0.\d s ago, in build 3", told)
+    assert re.search(r"ran +2 times\n", told)
 
 
 def test_all_kinds_of_outputs(project: Project) -> None:

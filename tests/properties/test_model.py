@@ -185,7 +185,7 @@ class Model(RuleBasedStateMachine):
         return ["s0", "s1", "s2", *(o for r in before for o in r.outputs if "{x}" not in o)]
 
     def write_taskfile(self) -> None:
-        cache = "cache = { size = \"10 MB\" }\n" if self.has_cache else ""
+        cache = 'cache = { size = "10 MB" }\n' if self.has_cache else ""
         self.project.taskfile('[bt]\nshell = "sh"\n' + cache + "\n\n".join(map(task, self.rules)) + "\n")
 
     def put(self, name: str, text: str) -> None:

@@ -66,7 +66,7 @@ TOLD = (
 
 
 def scene(folder: Path, faulty: Faulty, name: str, head: str = "") -> Project:
-    """`new`: nothing was built yet. `again`: all was, and is stale. `back`: it is as it was in the build before the last.
+    """`new`: nothing was built yet. `again`: all was, and is stale. `back`: all is as it was two builds ago.
 
     In all of them, a file of a person's is in the way.
     """
