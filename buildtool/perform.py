@@ -109,7 +109,7 @@ class Performer:
     ) -> None:
         self.project = project
         self._failures = Failures(project, checker.masked)
-        self._checker = checker
+        self.checker = checker
         self.state = state
         self.disk: Disk = project.disk
         self.build = build
@@ -142,7 +142,7 @@ class Performer:
         job = attempt.job
         keep = self.project.renderer.task(job).spec.keep
         self.number += 1
-        if self._restorer is not None and not (attempt.must_run or job.id in self._checker.forced):
+        if self._restorer is not None and not (attempt.must_run or job.id in self.checker.forced):
             attempt.hit = self._restorer.find(job, attempt.look.items)
         if attempt.hit is None:
             self._set_work(attempt, cpus, seconds)
@@ -217,7 +217,7 @@ class Performer:
     def _stays_away(self, job: Job) -> bool:
         """Whether only jobs that run where this one does read what it makes."""
         executor, graph = self.project.executor_of(job), self.project.expander.graph
-        if not self.project.taskfile.leaves_away(executor) or job.id in self._checker.asked:
+        if not self.project.taskfile.leaves_away(executor) or job.id in self.checker.asked:
             return False
         spec = self.project.renderer.task(job).spec
         if spec.hash != BYTES or spec.depfile is not None or job.id in self.project.expander.whole:
@@ -333,7 +333,7 @@ class Performer:
             before, place = attempt.guarded.get(path, (None, ""))
             now = self.disk.digest(path)
             maker = self._maker(path)
-            made = self._checker.made.get(maker, {}).get(path) if maker is not None else before
+            made = self.checker.made.get(maker, {}).get(path) if maker is not None else before
             if now in (before, made) or maker in self._active:
                 continue
             if (link := self.disk.way_out(path)) is not None:
@@ -545,7 +545,7 @@ class Performer:
             return self._fetch_ended(attempt)
         found = self._found(attempt)
         # The jobs that make what this one turned out to read, and that were not settled before it ran.
-        early = self._checker.found_makers(attempt.job, (item.name for item in found))
+        early = self.checker.found_makers(attempt.job, (item.name for item in found))
         changed = self._changed(attempt, found)
         if self._made_meanwhile(attempt, found) and not attempt.repeats:
             attempt.repeats += 1

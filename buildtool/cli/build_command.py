@@ -9,7 +9,7 @@ import time
 from contextlib import AbstractContextManager, closing, nullcontext
 from typing import TYPE_CHECKING, TextIO
 
-from buildtool.build import Options
+from buildtool.build.loop import Options
 from buildtool.cli.building import Order, build
 from buildtool.cli.context import Context, settings, usable_cpus
 from buildtool.cli.printing import refused

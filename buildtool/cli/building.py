@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from buildtool.build import Build, Options
+from buildtool.build.loop import Build, Options
 from buildtool.cone import Cone
 from buildtool.errors import BtError, DiskError, ExitCode
 from buildtool.executors.choose import executors_of

@@ -8,7 +8,7 @@ import select
 import shlex
 import sys
 
-from buildtool.build import Options
+from buildtool.build.loop import Options
 from buildtool.cli.build_command import own_stdout
 from buildtool.cli.building import mention_clusters, orphans
 from buildtool.cli.context import Context, settings, usable_cpus

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from buildtool.build import Again, Build, Options
+from buildtool.build.loop import Again, Build, Options
 from buildtool.errors import BtError, ExecutorError, ExitCode, LockedError, StateError
 from buildtool.executors.choose import executors_of
 from buildtool.executors.dispatch import Dispatch

@@ -12,13 +12,15 @@ import os
 import select
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from buildtool.build.commits import Commits
+from buildtool.build.demand import Demand
+from buildtool.build.temporary import Temporary
 from buildtool.check import Checker, Look, NotMadeError
 from buildtool.errors import BtError, DiskError, ExecutorError, ExitCode, GraphError, StateError
-from buildtool.executors.processes import start_stamp
 from buildtool.executors.protocol import (
     Claimed,
     Differs,
@@ -67,11 +69,6 @@ if TYPE_CHECKING:
 
 RESTARTS = 3  # of a running job because what it reads has changed: more often, it seems to write that itself
 LOST = 3  # runs of a job that may be lost for reasons that are not its own
-NOTED = 0.1  # seconds until a running job's process is known to the state: most jobs are done by then
-COMMITS = 16  # that may follow each other without a pause
-PAUSE = 0.05  # seconds; where jobs end faster than that, those that end meanwhile are written down together
-SHORT = 0.1  # seconds; of jobs on other machines that take less, many travel together
-TOGETHER = 32  # of them take the room of one
 MANY = 200  # jobs whose records are read all at once
 ESTIMATE = 1.0  # seconds between two looks at how long it will take, at least
 SHARE = 0.02  # of the time that these may take, at most
@@ -183,38 +180,21 @@ class Build:
     checker: Checker = field(init=False)
     plan: Plan = field(init=False)
     performer: Performer = field(init=False)
+    _demand: Demand = field(init=False)
+    _commits: Commits = field(init=False)
+    _temporary: Temporary = field(init=False)
     number: int = 0
     seconds: float = 0.0  # that it took, once it has ended
     _todo: deque[Instruction] = field(default_factory=deque)
     _attempts: dict[JobId, Attempt] = field(default_factory=dict)
     _running: dict[int, Attempt] = field(default_factory=dict)
-    _history: list[HistoryRecord] = field(default_factory=list)
-    _untold: list[tuple[JobReport, tuple[str, ...]]] = field(default_factory=list)
     _absent: dict[JobId, Look] = field(default_factory=dict)
     _estimate_at: float = 0.0  # when to work out next how long it will take
     _begun: dict[JobId, Attempt] = field(default_factory=dict)  # told as started, and not yet how it came out
-    _dirty: bool = False  # something is not committed
-    _credit: float = COMMITS  # commits that may be made at once
-    _written: float = 0.0  # when the last one was
-    _write_at: float | None = None  # when the next one is to be
-    _unwritten: set[JobId] = field(default_factory=set)  # jobs that came out, which is not committed
-    # Processes of running jobs that the state is to know of: pid, stamp if it is known, and when. In order of time.
-    _unnoted: dict[str, tuple[int, str | None, float]] = field(default_factory=dict)
-    _capacity: dict[str, float] = field(default_factory=dict)
-    _taken: dict[str, Mapping[str, float]] = field(
-        default_factory=dict
-    )  # by task, where it is the same for all jobs
-    _expected: Mapping[str, float] = field(default_factory=dict)  # seconds, by key
-    _temporary: dict[JobId, set[JobId]] = field(default_factory=dict)  # consumers that are not settled yet
-    _spent: set[JobId] = field(default_factory=set)  # `temp` jobs without such consumers
-    _growing: set[JobId] = field(default_factory=set)  # unsettled jobs that may turn out to read anything
     _broken: StateError | None = None
     _patience: int = 0  # signals that break off what is being read; 0: none does
     _as_is: set[JobId] = field(default_factory=set)  # with `--only`: the jobs that are not built
     _forced: set[JobId] = field(default_factory=set)
-    _took: dict[str, tuple[int, float]] = field(
-        default_factory=dict
-    )  # by task: runs and their seconds, in all
     _faults: set[ExitCode] = field(default_factory=set)  # what the jobs failed of
 
     def rests(self) -> int | None:
@@ -270,22 +250,17 @@ class Build:
             audit=self.options.audit,
             cache=self.options.cache,
         )
-        self._capacity = capacity(self.options.jobs, self.project.taskfile.settings.pools)
-        for name, spec in self.project.taskfile.executors.items():
-            if "workers" in spec.options and spec.backend != "coiled":
-                self._capacity[f"workers of {name}"] = float(spec.options["workers"])
-        for name in self.project.taskfile.remote_executors():
-            # Until it tells how many it can use.
-            self._capacity.setdefault(f"workers of {name}", float(self.options.jobs))
+        self._demand = Demand(self.project, self.options.jobs, self.state.durations())
+        self._commits = Commits(self.performer, self.reporter, self._span)
+        self._temporary = Temporary(self.project, self.checker, self.want)
         if self.again is not None:
             self._take_over(self.again)
-        self._expected = self.state.durations()
         self.project.disk.watcher = self._reading
         self.plan = Plan(
             self._prerequisites,
-            self._resources,
-            self._urgency,
-            self._capacity,
+            self._demand.resources,
+            self._demand.urgency,
+            self._demand.capacity,
             keep_going=self.options.keep_going,
         )
         if self.again is not None and self.again.cone is not None:
@@ -297,7 +272,7 @@ class Build:
         self.checker.forced = self._forced
         if self.options.force and (self.again is None or self.again.cone is None):
             self._forced.update(jobs)
-        self._count_consumers(jobs)
+        self._temporary.count(jobs)
         self.reporter.planned(len(jobs), self.project.request.targets)
         self._todo += self.plan.add(jobs)
 
@@ -325,7 +300,8 @@ class Build:
             again.made.pop(job, None)
         self.checker.made = again.made
         self.performer.drifts = again.drifts
-        self._capacity |= {f"workers of {name}": jobs for name, jobs in again.rooms.items()}
+        for name, jobs in again.rooms.items():
+            self._demand.set_workers(name, jobs)
         again.looks.clear()
 
     def _cone(self, jobs: Iterable[JobId]) -> list[JobId]:
@@ -340,7 +316,7 @@ class Build:
             starts = self._obey()
             if starts:
                 self._start(starts)
-            self._commit()
+            self._commits.commit()
             if self.plan.done and not self._todo:
                 return
             if not self._todo and not self._running:
@@ -366,8 +342,8 @@ class Build:
         began = time.time()
         running = {attempt.job.id: began - attempt.started for attempt in self._running.values()}
         jobs = self.project.graph_jobs
-        at_once = max(self._capacity["cpus"], float(len(running)))
-        left = time_left(self.plan, lambda job: self._seconds(jobs[job]), running, at_once)
+        at_once = max(self._demand.capacity["cpus"], float(len(running)))
+        left = time_left(self.plan, lambda job: self._demand.seconds(jobs[job]), running, at_once)
         self.reporter.left(left)
         took = time.monotonic() - now
         self._estimate_at = now + max(ESTIMATE, took / SHARE)
@@ -396,7 +372,7 @@ class Build:
         """Whether others may begin before it is judged what a job left that ended well."""
         if attempt.anew or attempt.box is not None or attempt.guarded:
             return False
-        if not {"globs", "terminal"}.isdisjoint(self._resources(attempt.job.id)):
+        if not {"globs", "terminal"}.isdisjoint(self._demand.resources(attempt.job.id)):
             return False
         files = [self.project.expander.graph.files[file] for file in attempt.job.output_files()]
         exists = self.project.disk.exists
@@ -427,8 +403,7 @@ class Build:
         """Sleep until something happens: an event, a deadline of the executor, a signal."""
         if patience is None:
             attended = self.again.attendant.deadline() if self.again is not None else None
-            noted = next((at for _, _, at in self._unnoted.values()), None)
-            times = (self.executor.deadline(), self._write_at, noted, attended)
+            times = (self.executor.deadline(), *self._commits.deadlines(), attended)
             due = [at for at in times if at is not None]
             patience = max(0.0, min(due) - time.monotonic()) if due else None
         told = self.signals.pending > 0
@@ -542,7 +517,7 @@ class Build:
         """Fill in what a job reads now that more is known; the jobs it must wait for once more."""
         expander = self.project.expander
         grown = self.project.grow(job.id)
-        self._count_consumers([job.id])
+        self._temporary.count([job.id])
         if job.kind is Kind.GROUP and job.id in self.want.asked:
             meant = stood_for(expander, grown)
             self.want.asked |= meant
@@ -565,7 +540,7 @@ class Build:
         new = [j for j in self._cone(jobs) if self.plan.state(j) is None and not self._is_left(j)]
         if self.options.force:
             self._forced.update(new)
-        self._count_consumers(new)
+        self._temporary.count(new)
         self._todo += self.plan.add(new)
 
     def _broken_job(self, job: Job, error: BtError) -> None:
@@ -588,15 +563,15 @@ class Build:
         ready, rows = [], []
         for attempt in attempts:
             try:
-                cpus = self._resources(attempt.job.id).get("cpus", 1.0)
-                seconds = self._seconds(attempt.job)
+                cpus = self._demand.resources(attempt.job.id).get("cpus", 1.0)
+                seconds = self._demand.seconds(attempt.job)
                 rows.append(self.performer.prepare(attempt, f"{cpus:g}", seconds))
             except BtError as error:
                 self._broken_job(attempt.job, error)
                 continue
             ready.append(attempt)
-        if self._unwritten and any(self._builds_on_unwritten(attempt.job) for attempt in ready):
-            self._write()
+        if not self._commits.is_up_to_date and any(map(self._builds_on_unwritten, ready)):
+            self._commits.write()
         self.state.start(rows, durable=any(attempt.is_precious for attempt in ready))
         for attempt in ready:
             try:
@@ -630,7 +605,7 @@ class Build:
             self.plan.handle(Finished(job.id, Status.FAILED))
             self._give_up(error)
             return
-        self._touch()
+        self._commits.touch()
         if outcome.again:
             self.state.stop(job.key)
             self._tell(Grown(job.id, frozenset()))
@@ -643,9 +618,9 @@ class Build:
         self._came_out(job, attempt.look, outcome.status, 0.0, outcome.failure, attempt.notes)
         self._tell(Finished(job.id, outcome.status))
 
-    def _builds_on_unwritten(self, job: Job) -> bool:
+    def _builds_on_unwritten(self, attempt: Attempt) -> bool:
         """Whether what a job waited for came out well, and would be lost if `bt` were killed now."""
-        return not self._unwritten.isdisjoint(self.project.expander.graph.prerequisites(job))
+        return self._commits.lacks(self.project.expander.graph.prerequisites(attempt.job))
 
     def _tell_started(self, attempt: Attempt) -> None:
         self.reporter.started(self._report(attempt.job, attempt.look, Status.RAN))
@@ -664,8 +639,7 @@ class Build:
             case Room(name, jobs):
                 if self.again is not None:
                     self.again.rooms[name] = jobs
-                self._capacity[f"workers of {name}"] = jobs
-                self._todo += self.plan.handle(Resized(f"workers of {name}", jobs))
+                self._todo += self.plan.handle(Resized(self._demand.set_workers(name, jobs), jobs))
             case Note(text):
                 self.reporter.warning(text)
             case Doing(_, text):
@@ -694,7 +668,7 @@ class Build:
             self.state.forget_cluster(event.name, event.account)
         else:
             self.state.set_cluster(event.cluster)
-        self._write()
+        self._commits.write()
         if isinstance(event, Claimed):
             event.written.set()
 
@@ -705,11 +679,11 @@ class Build:
         match event:
             case Ended():
                 del self._running[event.id]
-                self._unnoted.pop(attempt.job.key, None)
+                self._commits.forget_process(attempt.job.key)
                 self._ended(attempt, event)
             case Started(_, pid, stamp):
                 if pid is not None:
-                    self._unnoted[attempt.job.key] = (pid, stamp, time.monotonic() + NOTED)
+                    self._commits.note_process(attempt.job.key, pid, stamp)
                 elif attempt.work is not None and attempt.work.remote is not None:
                     self._tell_started(attempt)
             case Output(_, data):
@@ -742,7 +716,7 @@ class Build:
             self.project.code_changed()
             self.performer.put_back(attempt)
             self.state.stop(job.key)
-            self._touch()
+            self._commits.touch()
             self._tell(Grown(job.id, frozenset()))
             return
         if ended.cancelled or (self.plan.stopping and self.signals.count and broken_off):
@@ -765,7 +739,7 @@ class Build:
             for note in attempt.notes:
                 self.reporter.note(f"`{printable(job.name)}`: {note}")
             self.project.code_changed()
-            self._touch()
+            self._commits.touch()
             self.state.stop(job.key)
             if outcome.requires:
                 self._want_more(outcome.requires)
@@ -782,8 +756,7 @@ class Build:
             self.performer.record_failure(attempt, ended.seconds)
         else:
             self._remember(job, outcome.made)
-            runs, seconds = self._took.get(job.task, (0, 0.0))
-            self._took[job.task] = (runs + 1, seconds + ended.seconds)
+            self._demand.note_run(job, ended.seconds)
         if ended.leftovers:
             left = count(ended.leftovers, "background process", "background processes")
             attempt.notes.append(f"{left} that it left running had to be ended")
@@ -793,7 +766,7 @@ class Build:
             )
         if ended.log_error:
             attempt.notes.append(f"its log is not whole: {ended.log_error}")
-        self._touch()
+        self._commits.touch()
         self._came_out(job, attempt.look, outcome.status, ended.seconds, outcome.failure, attempt.notes)
         self._tell(Finished(job.id, outcome.status))
 
@@ -804,7 +777,7 @@ class Build:
         self.state.stop(job.key)
         if self.project.renderer.task(job).spec.keep and attempt.look.record is not None:
             self.performer.record_failure(attempt, seconds)
-        self._touch()
+        self._commits.touch()
         # What an interrupted build leaves undone is counted; it is told of as far as it had begun.
         self.counts[Status.SKIPPED.value] += 1 + len(self.plan.handle(Finished(job.id, Status.SKIPPED)))
 
@@ -816,7 +789,7 @@ class Build:
         attempt.alone = True
         self.performer.put_back(attempt)
         self.state.stop(attempt.job.key)
-        self._touch()
+        self._commits.touch()
         self.reporter.note(f"`{printable(attempt.job.name)}` runs once more: {ended.repeat}")
         self._tell(Grown(attempt.job.id, frozenset()))
         return True
@@ -867,7 +840,7 @@ class Build:
         report = self._report(job, look, status, seconds, failure)
         self._begun.pop(job.id, None)
         if job.kind is Kind.GROUP and status is not Status.FAILED:
-            self._growing.discard(job.id)
+            self._temporary.settle_group(job)
             return  # it stands for others, and these are told of
         if status.good and (path := self.checker.circular.get(job.id)) is not None:
             notes = [
@@ -875,19 +848,26 @@ class Build:
                 f"it reads {printable(path)}, which is made from what it makes: it counts as it is",
             ]
         self.counts[status.value] += 1
-        if self._dirty:
-            self._unwritten.add(job.id)
         if not status.good:
             self.bad[job.id] = report
-        self._untold.append((report, tuple(notes)))
-        if status is not Status.FRESH:
-            cause = self.checker.masked(failure.cause) if failure is not None else ""
-            self._history.append(
-                HistoryRecord(
-                    self.number, job.key, job.name, status.value, report.reasons, seconds, time.time(), cause
-                )
-            )
-        self._drop_temporary(job, status)
+        self._commits.came_out(job.id, report, tuple(notes), self._entry(job, report, failure))
+        self._temporary.settle(job, status)
+
+    def _entry(self, job: Job, report: JobReport, failure: Failure | None) -> HistoryRecord | None:
+        """What the history is to say of a job."""
+        if report.status == Status.FRESH.value:
+            return None
+        cause = self.checker.masked(failure.cause) if failure is not None else ""
+        return HistoryRecord(
+            self.number,
+            job.key,
+            job.name,
+            report.status,
+            report.reasons,
+            report.seconds,
+            time.time(),
+            cause,
+        )
 
     def _skipped(self, job: JobId, because: JobId) -> None:
         known = self.project.graph_jobs[job]
@@ -930,41 +910,6 @@ class Build:
         """How people are told of a job that runs."""
         return self._report(job, look, Status.RAN)
 
-    def _count_consumers(self, jobs: Iterable[JobId]) -> None:
-        """Note who still needs the outputs of `temp` tasks, as far as it is known."""
-        graph = self.project.expander.graph
-        for job in jobs:
-            (self._growing.add if graph.jobs[job].growing else self._growing.discard)(job)
-            for producer in self._makers(graph.jobs[job]):
-                if self.project.renderer.task(graph.jobs[producer]).spec.temp:
-                    self._temporary.setdefault(producer, set()).add(job)
-
-    def _makers(self, job: Job) -> set[JobId]:
-        """The jobs that make what must be there while a job runs."""
-        files = self.project.expander.graph.files
-        producers = {files[f].producer for f in (*job.input_files(), *job.needs)}
-        return {*job.after, *(p for p in producers if p is not None)}
-
-    def _drop_temporary(self, job: Job, status: Status) -> None:
-        """Remove the outputs of `temp` tasks whose last consumer is settled well."""
-        self._growing.discard(job.id)
-        if not status.good or not self._temporary:
-            return
-        for producer in self._makers(job):
-            if (consumers := self._temporary.get(producer)) is not None:
-                consumers.discard(job.id)
-                self._spent.add(producer)
-        if self._growing:
-            return  # more consumers may turn up
-        for producer in [p for p in self._spent if not self._temporary[p]]:
-            self._spent.discard(producer)
-            if producer in self.want.asked:
-                continue
-            for path, value in self.checker.made.get(producer, {}).items():
-                disk = self.project.disk
-                if disk.exists(path) and disk.digest(path) == value and disk.way_out(path) is None:
-                    disk.remove(path)
-
     # -- bookkeeping -----------------------------------------------------------------------------------------
 
     def _tell(self, event: Checked | Grown | Finished) -> None:
@@ -973,66 +918,6 @@ class Build:
     def _span(self, name: str, category: str) -> contextlib.AbstractContextManager[None]:
         """What is done inside of it, for those who want to know when."""
         return contextlib.nullcontext() if self.trace is None else self.trace.span(name, category)
-
-    def _touch(self) -> None:
-        self._dirty = True
-
-    def _commit(self) -> None:
-        """Make what has finished durable, all that finished together as one, and announce it.
-
-        Where jobs end one after another in no time, this waits a moment for more of them.
-        """
-        now = time.monotonic()
-        self._note_processes(now)
-        if not self._dirty:
-            self._tell_finished()
-            return
-        self._credit = min(COMMITS, self._credit + (now - self._written) / PAUSE)
-        self._written = now
-        if self._credit >= 1.0:
-            self._write()
-        else:
-            self._write_at = now + (1.0 - self._credit) * PAUSE
-
-    def _note_processes(self, now: float) -> None:
-        """Let the state know of processes that have run for a while."""
-        while self._unnoted:
-            key, (pid, stamp, at) = next(iter(self._unnoted.items()))
-            if at > now:
-                return
-            del self._unnoted[key]
-            self.state.set_process(key, pid, stamp or start_stamp(pid))
-
-    def _tell_finished(self) -> None:
-        """Announce the jobs that came out; what they made is durable by now."""
-        for report, notes in self._untold:
-            for note in notes:
-                self.reporter.warning(f"`{printable(report.name)}`: {note}")
-            self.reporter.finished(report)
-        self._untold.clear()
-
-    def _write(self) -> None:
-        with self._span("write the state", "state"):
-            self._write_state()
-
-    def _write_state(self) -> None:
-        disk = self.project.disk
-        self.state.remember(disk.fresh)
-        self.state.add_meanings(self.checker.meanings.fresh)
-        self.state.add_history(self._history)
-        self.state.add_contents(self.performer.texts.fresh)
-        self.performer.texts.fresh.clear()
-        disk.sync()  # what is recorded is there, after a power cut, too
-        self.state.commit()
-        disk.fresh.clear()
-        self.checker.meanings.fresh.clear()
-        self._history.clear()
-        self._tell_finished()
-        self.performer.sweep()
-        self._dirty = False
-        self._unwritten.clear()
-        self._credit = max(0.0, self._credit - 1.0)
-        self._write_at = None
 
     def _close(self, code: ExitCode) -> None:
         """End what still runs, put its outputs back, and write everything down."""
@@ -1059,7 +944,7 @@ class Build:
             )
         if self._broken is not None:
             return  # what could not be written stays as it is: the next build puts it right
-        self._write()
+        self._commits.write()
         self.performer.close()
         if self.left is not None and self.left.resting:
             self.counts[Status.FRESH.value] += self.left.resting
@@ -1091,55 +976,8 @@ class Build:
             return [p for p in found if p not in self._as_is and not self._is_left(p)]
         return found
 
-    def _resources(self, job: JobId) -> Mapping[str, float]:
-        """What a job takes: more than there is means all there is."""
-        known = self._taken.get(self.project.graph_jobs[job].task)
-        if known is not None:
-            return known
-        spec = self.project.renderer.task(self.project.graph_jobs[job]).spec
-        executor = self.project.executor_of(self.project.graph_jobs[job])
-        theirs = self.project.taskfile.offered(executor)
-        found = {resource: amount for resource, amount in spec.resources.items() if resource not in theirs}
-        if f"workers of {executor}" in self._capacity:
-            seconds = self._seconds(self.project.graph_jobs[job])
-            short = self.project.taskfile.is_remote(executor) and seconds is not None and seconds < SHORT
-            found[f"workers of {executor}"] = 1.0 / TOGETHER if short else 1.0
-        else:
-            found.setdefault("cpus", 1.0)
-        if self.project.taskfile.is_remote(executor):  # these are this machine's
-            found = {
-                resource: amount for resource, amount in found.items() if resource not in ("cpus", "memory")
-            }
-        if self.project.graph_jobs[job].task in self.project.expander.index.crowded:
-            found["globs"] = 1.0  # so that it can be told which of them wrote a file that both may make
-        if spec.interactive:
-            found["terminal"] = 1.0
-        taken = {name: min(amount, self._capacity.get(name, amount)) for name, amount in found.items()}
-        if executor == "local" and f"workers of {executor}" not in self._capacity:
-            self._taken[self.project.graph_jobs[job].task] = taken  # nothing of it will ever change
-        return taken
-
-    def _seconds(self, job: Job) -> float | None:
-        """What a job will take: what it took last, or what others of its task did in this build."""
-        known = self._expected.get(job.key)
-        if known is None and job.task in self._took:
-            runs, seconds = self._took[job.task]
-            known = seconds / runs
-        return known
-
-    def _urgency(self, job: JobId) -> tuple[float, ...]:
-        known = self.project.graph_jobs[job]
-        spec = self.project.renderer.task(known).spec
-        return (spec.priority, self._expected.get(known.key, 0.0))
-
 
 def _is_good(ended: Ended) -> bool:
     """Whether nothing went wrong as far as its executor knows."""
     bad = ended.code or ended.signal or ended.timed_out or ended.error or ended.cause or ended.repeat
     return not (bad or ended.cancelled or ended.leftovers or ended.away or ended.gone)
-
-
-def capacity(jobs: int, pools: Mapping[str, float]) -> dict[str, float]:
-    """How much of each resource there is: `cpus` are the jobs that may run at once, `memory` what is built in."""
-    memory = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    return {"cpus": float(jobs), "memory": memory, "terminal": 1.0, "globs": 1.0, **pools}
