@@ -582,36 +582,31 @@ class Performer:
         status = Status.UNCHANGED if same else Status.RAN
         return Outcome(status, made=made)
 
-    def restore(self, attempt: Attempt, hit: Hit) -> Outcome:
-        """Take the outputs from the cache instead of a run; `again`: they are damaged, or what was read has changed."""
-        from buildtool.cache.store import DamagedError  # loaded by who found it
-
+    def restore(self, attempt: Attempt, hit: Hit) -> tuple[Made, ...] | None:
+        """Take the outputs from the cache instead of a run; None if that cannot be, and the job must run."""
         self._active.discard(attempt.job.id)
         try:
             made = self._brought(attempt, hit)
-        except DamagedError:
-            attempt.must_run = True
-            self.put_back(attempt)
-            return Outcome(Status.RESTORED, again=True)
         except (BtError, OSError) as error:
             if isinstance(error, StateError) and not isinstance(error, DiskError):
                 raise
+            made = None
+        if made is None:
+            attempt.must_run = True
             self.put_back(attempt)
-            return Outcome(Status.FAILED, self._failures.describe(attempt.job, attempt.command, str(error)))
+            return None
         found = tuple(Item("found", path, value) for path, value in hit.kept.found)
         self._record(attempt, made, found, (hit.kept.seconds, hit.kept.peak_memory), self._runs(attempt))
         self._settle(attempt, made)
-        return Outcome(Status.RESTORED, made=made)
+        return made
 
-    def _brought(self, attempt: Attempt, hit: Hit) -> tuple[Made, ...]:
-        """What the cache put into the place of the outputs. `DamagedError` if it does not count."""
-        from buildtool.cache.store import DamagedError
-
-        if self._restorer is not None:
-            self._restorer.bring(hit)
+    def _brought(self, attempt: Attempt, hit: Hit) -> tuple[Made, ...] | None:
+        """What the cache put into the place of the outputs; None if it does not count. Raises DiskError and OSError."""
+        if self._restorer is None or not self._restorer.bring(hit):
+            return None
         made = self._made(attempt)
         if {*made} != {*hit.kept.outputs} or self._changed(attempt, ()):
-            raise DamagedError(attempt.job.name)
+            return None
         self._keep_strangers(attempt, made)
         return made
 

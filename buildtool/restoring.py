@@ -63,9 +63,9 @@ class Restorer:
         except BtError:
             return False
 
-    def bring(self, hit: Hit) -> None:
-        """Put the outputs in their place. Raises `DamagedError` and `DiskError`."""
-        self._cache.bring(hit.key, hit.kept)
+    def bring(self, hit: Hit) -> bool:
+        """Put the outputs in their place; whether they are what was kept. Raises OSError and DiskError."""
+        return self._cache.bring(hit.key, hit.kept)
 
     def keep(
         self,

@@ -600,23 +600,19 @@ class Build:
         job = attempt.job
         try:
             with self._span(job.name, "restore"):
-                outcome = self.performer.restore(attempt, hit)
+                made = self.performer.restore(attempt, hit)
         except StateError as error:
             self.plan.handle(Finished(job.id, Status.FAILED))
             self._give_up(error)
             return
         self._commits.touch()
-        if outcome.again:
+        if made is None:
             self.state.stop(job.key)
             self._tell(Grown(job.id, frozenset()))
             return
-        if outcome.status is Status.FAILED:
-            self._faults.add(ExitCode.FAILED)
-            self.performer.record_failure(attempt, 0.0)
-        else:
-            self._remember(job, outcome.made)
-        self._came_out(job, attempt.look, outcome.status, 0.0, outcome.failure, attempt.notes)
-        self._tell(Finished(job.id, outcome.status))
+        self._remember(job, made)
+        self._came_out(job, attempt.look, Status.RESTORED, notes=attempt.notes)
+        self._tell(Finished(job.id, Status.RESTORED))
 
     def _builds_on_unwritten(self, attempt: Attempt) -> bool:
         """Whether what a job waited for came out well, and would be lost if `bt` were killed now."""

@@ -27,10 +27,6 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 _OLD = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
-class DamagedError(Exception):
-    """What was taken out is not what was put in, or not there any more."""
-
-
 class Cache:
     """Keeps outputs below the root of `disk`, `limit` bytes of them; `size`: how many there are, if that is known.
 
@@ -56,10 +52,11 @@ class Cache:
             self.drop(key)
             return []
 
-    def bring(self, key: str, kept: Kept) -> None:
-        """Put what a run left where it belongs; nothing may be there, and its folders must be.
+    def bring(self, key: str, kept: Kept) -> bool:
+        """Put what a run left where it belongs; nothing may be there.
 
-        Raises `DamagedError`, and `DiskError` if it cannot be written; what is there then is not to be used.
+        Whether it is what was kept: if not, nothing is kept any more, and what is there is not to be used, as after an
+        OSError or a DiskError.
         """
         links = [part for part in kept.parts if part.link is not None]
         for part in (
@@ -68,18 +65,17 @@ class Cache:
         ):  # nobody writes through a link
             try:
                 self._bring(part)
-            except FileNotFoundError as error:
+            except FileNotFoundError:
                 self.drop(key)
-                raise DamagedError(part.path) from error
-            except OSError as error:
-                raise DiskError(f"cannot write `{part.path}`: {os.strerror(error.errno or 0)}") from error
+                return False
             if _CONTENT(part.digest) and self._disk.digest(part.path) != part.digest:
                 self.drop(key)
                 with contextlib.suppress(OSError):
                     os.unlink(self._content(part.digest))
-                raise DamagedError(part.path)
+                return False
         with contextlib.suppress(OSError):
             os.utime(self._entry(key))  # when it was used last
+        return True
 
     def _bring(self, part: Part) -> None:
         where = self._disk.absolute(part.path).rstrip("/")
@@ -224,7 +220,8 @@ def _copy(source: str, target: str, mode: int) -> int:
         new = os.open(target, _NEW, 0o600)
         try:
             _pour(old, new, looks.st_size)
-            os.fchmod(new, mode)
+            with contextlib.suppress(OSError):  # some file systems know fewer permissions
+                os.fchmod(new, mode)
         finally:
             os.close(new)
     finally:
