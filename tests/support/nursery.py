@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import importlib
 import json
 import os
@@ -19,6 +20,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Sequence
 from typing import Any
@@ -90,14 +92,17 @@ class Started:
 
 
 class Nursery:
-    """A process that starts others, in the network of who made it. It ends with that. `loaded`: more that it loads."""
+    """A process that starts others, in the network of who made it, and ends with that.
 
-    def __init__(self, *loaded: str) -> None:
+    `loaded`: modules that it loads besides those of dask, or with `bare` instead of them.
+    """
+
+    def __init__(self, *loaded: str, bare: bool = False) -> None:
         self._wire, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours = {name: value for name, value in os.environ.items() if not name.startswith(("DASK", "PYTHON"))}
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, __file__, *loaded],
+                [sys.executable, __file__, *(() if bare else LOADED), *loaded],
                 stdin=theirs,
                 cwd="/",
                 env=ours,
@@ -155,9 +160,6 @@ def hide(folders: Sequence[str]) -> None:
 
 def become(asked: dict[str, Any]) -> None:
     """Be what was asked for, as if it had been started anew."""
-    import dask.config
-
-    config: Any = dask.config
     os.chdir(asked["cwd"])
     if asked["hidden"]:
         hide(asked["hidden"])
@@ -168,12 +170,19 @@ def become(asked: dict[str, Any]) -> None:
     program: list[str] = asked["program"]
     sys.path[:0] = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     importlib.invalidate_caches()
-    config.paths[:] = config._get_paths()
-    config.refresh()
+    time.tzset()
+    config: Any = sys.modules.get("dask.config")
+    if config is not None:
+        config.paths[:] = config._get_paths()
+        config.refresh()
+    door: Any = sys.modules.get("buildtool.door")
+    if door is not None:
+        door.BEGUN = time.time_ns()
     if program[0] == "-m":
         sys.path.insert(0, os.getcwd())
         sys.argv = program[1:]
-        sys.modules.pop(program[1], None)
+        if not hasattr(sys.modules.get(program[1]), "__path__"):
+            sys.modules.pop(program[1], None)
         runpy.run_module(program[1], run_name="__main__", alter_sys=True)
     else:
         sys.argv = program
@@ -192,6 +201,8 @@ def _child(asked: dict[str, Any], out: int, err: int) -> None:
         for number, fd in enumerate((nothing, out, err)):
             os.dup2(fd, number)
         os.closerange(3, 256)
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  as at the start of Python
+        sys.stderr = open(2, "w", 1, "utf-8", "backslashreplace", closefd=False)  # noqa: SIM115
         become(asked)
         code = 0
     except SystemExit as error:
@@ -251,8 +262,10 @@ def _tell_ended(started: dict[int, socket.socket], *, wait: bool = False) -> Non
 
 
 if __name__ == "__main__":
-    del sys.path[0]  # the folder of this file
-    for name in (*LOADED, *sys.argv[1:]):
+    sys.path[0] = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    for name in sys.argv[1:]:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    del sys.path[0]
+    gc.freeze()
     serve(socket.socket(fileno=os.dup(0)))

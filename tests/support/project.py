@@ -20,6 +20,7 @@ from buildtool.cone import Cone
 from buildtool.errors import BtError
 from buildtool.rest import look
 from buildtool.state.store import StateReader
+from support import copies
 
 BT = (sys.executable, "-m", "buildtool")
 
@@ -157,8 +158,11 @@ class Project:
 
     def call(self, *words: str, cwd: Path, env: dict[str, str] | None) -> tuple[int, str, str]:
         """Call `bt` and wait for it: its exit code and what it printed."""
+        found = copies.call(words, cwd, clean_environment()) if env is None else None
+        if found is not None:
+            return found
         process = self.start(*words, cwd=cwd, env=env)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=copies.PATIENCE)
         return process.returncode, out, err
 
     def bt(self, *words: str, env: dict[str, str] | None = None, cwd: Path | None = None) -> Run:
@@ -185,9 +189,7 @@ class Project:
 
     def bt_plainly(self, *words: str, env: dict[str, str] | None = None) -> Run:
         """Call `bt` as a person does, without events."""
-        process = self.start(*words, env=env)
-        out, err = process.communicate(timeout=120)
-        return Run(process.returncode, out, err)
+        return Run(*self.call(*words, cwd=self.folder, env=env))
 
     def concerned(self, *words: str, cwd: Path, env: dict[str, str] | None) -> set[str] | None:
         """The jobs that the same build without `--json` would look at; None: all that it plans."""

@@ -1,0 +1,72 @@
+"""`bt` called in processes that need not load it first: copies of one that has, and else as `python -m buildtool`.
+
+A test that wants more of the process than how it ends and what it printed starts one itself.
+"""
+
+from __future__ import annotations
+
+import os
+import pkgutil
+import resource
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import buildtool
+from support.nursery import Nursery
+
+PATIENCE = 120  # seconds
+_LATE = (
+    "account",
+    "coiled",
+    "contents",
+    "courier",
+    "dask",
+    "drift",
+    "futures",
+    "kit",
+    "messages",
+    "parcels",
+    "remote",
+)
+_AT_START = ("PYTHON", "LC_", "LANG", "LD_")  # variables that a process reads when it starts
+
+
+def _looks() -> tuple[object, ...]:
+    """What a process takes over from the one that started it, as far as tests change it."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    variables = sorted((n, v) for n, v in os.environ.items() if n.startswith(_AT_START))
+    limits = [resource.getrlimit(limit) for limit in (resource.RLIMIT_NOFILE, resource.RLIMIT_FSIZE)]
+    return mask, variables, limits
+
+
+@cache
+def _nursery() -> tuple[Nursery, tuple[object, ...]]:
+    found = pkgutil.walk_packages(buildtool.__path__, "buildtool.")
+    names = [
+        module.name for module in found if module.name.split(".")[-1] not in (*_LATE, "__main__", "lifeline")
+    ]
+    return Nursery(*names, bare=True), _looks()
+
+
+def call(words: tuple[str, ...], cwd: Path, env: dict[str, str]) -> tuple[int, str, str] | None:
+    """Call `bt` and wait for it: its exit code and what it printed; None if a new process would do something else."""
+    nursery, looks = _nursery()
+    if _looks() != looks:
+        return None
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        process = nursery.start(
+            ["-m", "buildtool", *words], cwd=cwd, env=env, stdout=out.fileno(), stderr=err.fileno()
+        )
+        try:
+            code = process.wait(PATIENCE)
+        finally:
+            process.kill()
+        texts = []
+        for file in (out, err):
+            file.seek(0)
+            texts.append(
+                file.read().decode("utf-8", "surrogateescape").replace("\r\n", "\n").replace("\r", "\n")
+            )
+    return code, texts[0], texts[1]
