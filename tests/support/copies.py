@@ -9,6 +9,7 @@ import os
 import pkgutil
 import resource
 import tempfile
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -17,43 +18,32 @@ from support.nursery import Nursery
 
 PATIENCE = 120  # seconds
 _LATE = (
-    "account",
-    "coiled",
-    "contents",
-    "courier",
-    "dask",
-    "drift",
-    "futures",
-    "kit",
-    "messages",
-    "parcels",
-    "remote",
+    "account coiled contents courier dask drift futures kit messages parcels remote __main__ lifeline".split()
 )
+_LONG = 1 << 15  # characters of a command; longer ones do not fit into a question
 _AT_START = ("PYTHON", "LC_", "LANG", "LD_")  # variables that a process reads when it starts
 
 
-def _looks() -> tuple[object, ...]:
-    """What a process takes over from the one that started it, as far as tests change it."""
+def _looks(env: Mapping[str, str]) -> tuple[object, ...]:
+    """What a process takes over when it starts, as far as tests change it."""
     mask = os.umask(0o022)
     os.umask(mask)
-    variables = sorted((n, v) for n, v in os.environ.items() if n.startswith(_AT_START))
+    variables = sorted((name, value) for name, value in env.items() if name.startswith(_AT_START))
     limits = [resource.getrlimit(limit) for limit in (resource.RLIMIT_NOFILE, resource.RLIMIT_FSIZE)]
     return mask, variables, limits
 
 
 @cache
 def _nursery() -> tuple[Nursery, tuple[object, ...]]:
-    found = pkgutil.walk_packages(buildtool.__path__, "buildtool.")
-    names = [
-        module.name for module in found if module.name.split(".")[-1] not in (*_LATE, "__main__", "lifeline")
-    ]
-    return Nursery(*names, bare=True), _looks()
+    found = [module.name for module in pkgutil.walk_packages(buildtool.__path__, "buildtool.")]
+    names = [name for name in found if name.split(".")[-1] not in _LATE]
+    return Nursery(*names, bare=True), _looks(os.environ)
 
 
 def call(words: tuple[str, ...], cwd: Path, env: dict[str, str]) -> tuple[int, str, str] | None:
     """Call `bt` and wait for it: its exit code and what it printed; None if a new process would do something else."""
     nursery, looks = _nursery()
-    if _looks() != looks:
+    if _looks(env) != looks or sum(map(len, words)) > _LONG:
         return None
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         process = nursery.start(

@@ -158,7 +158,7 @@ class Project:
 
     def call(self, *words: str, cwd: Path, env: dict[str, str] | None) -> tuple[int, str, str]:
         """Call `bt` and wait for it: its exit code and what it printed."""
-        found = copies.call(words, cwd, clean_environment()) if env is None else None
+        found = copies.call(words, cwd, {**clean_environment(), **(env or {})})
         if found is not None:
             return found
         process = self.start(*words, cwd=cwd, env=env)
