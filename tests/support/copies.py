@@ -36,7 +36,7 @@ def _looks(env: Mapping[str, str]) -> tuple[object, ...]:
 @cache
 def _nursery() -> tuple[Nursery, tuple[object, ...]]:
     found = [module.name for module in pkgutil.walk_packages(buildtool.__path__, "buildtool.")]
-    names = [name for name in found if name.split(".")[-1] not in _LATE]
+    names = [name for name in found if name.split(".")[-1] not in _LATE.split()]
     return Nursery(*names, bare=True), _looks(os.environ)
 
 
