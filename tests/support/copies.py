@@ -17,9 +17,7 @@ import buildtool
 from support.nursery import Nursery
 
 PATIENCE = 120  # seconds
-_LATE = (
-    "account coiled contents courier dask drift futures kit messages parcels remote __main__ lifeline".split()
-)
+_LATE = "account coiled contents courier dask drift futures kit messages parcels remote __main__ lifeline"
 _LONG = 1 << 15  # characters of a command; longer ones do not fit into a question
 _AT_START = ("PYTHON", "LC_", "LANG", "LD_")  # variables that a process reads when it starts
 
