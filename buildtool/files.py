@@ -273,10 +273,11 @@ class Disk:
         is_one = self.folders[path] = os.path.isdir(self.absolute(path))
         return is_one
 
-    def way_out(self, path: str) -> str | None:
+    def way_out(self, path: str, since: float | None = None) -> str | None:
         """The link above `path` that leads out of the project and of what is allowed beside it; None: there is none.
 
-        Asks the disk each time, since a job may have put the link there a moment ago.
+        `since`: one that was put there later (seconds since the epoch) leads elsewhere, wherever that is. Asks the disk
+        each time, since a job may have put the link there a moment ago.
         """
         folder = os.path.dirname(self.absolute(path).rstrip("/"))
         if path[:1] == "/":
@@ -285,8 +286,11 @@ class Disk:
         for name in path.rstrip("/").split("/")[:-1]:
             where += name
             try:
-                if stat.S_ISLNK(os.lstat(where).st_mode):
+                st = os.lstat(where)
+                if stat.S_ISLNK(st.st_mode):
                     links.append(where)
+                    if since is not None and st.st_ctime > since - TICK / 1e9:
+                        return where.removeprefix(self._prefix)
             except OSError:
                 break  # nothing is there that could lead anywhere
             where += "/"

@@ -794,6 +794,7 @@ class Performer:
             self._old_outputs(attempt),
             dict(attempt.aside),
             self._cannot_go_back,
+            began=attempt.started or None,
             durable=attempt.is_precious,
         )
         attempt.aside = []

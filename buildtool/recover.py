@@ -40,7 +40,7 @@ def recover(state: State, disk: Disk) -> str | None:
     stopped = _end_leftovers(running, state.value("run")) if ours and (running or died) else 0
     interrupted = cut_short(running)
     kept_as: dict[str, str] = {}
-    discarded, returned = _undo(running, disk, kept_as)
+    discarded, returned = _undo(running, disk, kept_as, died[0].started if died else None)
     is_stuck = _free_stuck(state, disk, kept_as)
     for job in running:
         record = state.job(job.key)
@@ -145,12 +145,13 @@ def put_back(
     aside: Mapping[str, str],
     lost: Callable[[str, str, str], None],
     *,
+    began: float | None,
     durable: bool,
 ) -> tuple[int, int, list[DiskError]]:
     """Remove what a run left at its outputs, and move back what lies aside; how many of each, and what resisted.
 
-    Nothing is touched behind a link out of the project. `lost` is told of what cannot go back: its path, where it
-    lies, and why.
+    Nothing is touched behind a link out of the project, or one that is there since the run `began` (seconds since the
+    epoch, if that is known). `lost` is told of what cannot go back: its path, where it lies, and why.
     """
     moved = [path for path, place in aside.items() if disk.exists(place)]
     discarded, returned = 0, 0
@@ -158,17 +159,17 @@ def put_back(
     for path in dict.fromkeys((*outputs, *aside)):
         if path in aside and path not in moved:
             continue  # it was not moved away: what is there is the old output
-        if disk.way_out(path) is None and disk.exists(path):
+        if disk.way_out(path, began) is None and disk.exists(path):
             try:
                 disk.remove(path)
                 discarded += 1
             except DiskError as error:
                 resisted[path] = error
     for path in reversed(moved):  # as they were moved away, a directory may come before what lay in it
-        before, link = resisted.pop(path, None), disk.way_out(path)
+        before, link = resisted.pop(path, None), disk.way_out(path, began)
         cause = before.summary if before is not None else None
         if link is not None:
-            cause = f"`{printable(link)}` is a link out of the project"
+            cause = f"`{printable(link)}` is a link, and leads elsewhere"
         if cause is None:
             try:
                 disk.move(aside[path], path, durable=durable)
@@ -207,10 +208,12 @@ def _end_leftovers(running: Iterable[Running], run: str | None) -> int:
     return end_processes(pids, groups, grace=GRACE)
 
 
-def _undo(running: Iterable[Running], disk: Disk, kept_as: dict[str, str]) -> tuple[int, int]:
+def _undo(
+    running: Iterable[Running], disk: Disk, kept_as: dict[str, str], began: float | None
+) -> tuple[int, int]:
     """Remove what jobs had half written and put their earlier outputs back; how many of each.
 
-    What cannot be put back goes to `.bt/kept/`, and into `kept_as`.
+    What cannot be put back goes to `.bt/kept/`, and into `kept_as`. `began`: when their build did, if that is known.
     """
 
     def lost(path: str, place: str, _: str) -> None:
@@ -218,7 +221,9 @@ def _undo(running: Iterable[Running], disk: Disk, kept_as: dict[str, str]) -> tu
 
     discarded = returned = 0
     for job in running:
-        gone, back, resisted = put_back(disk, job.outputs, dict(job.aside), lost, durable=True)
+        gone, back, resisted = put_back(
+            disk, job.outputs, dict(job.aside), lost, began=job.began or began, durable=True
+        )
         if resisted:
             raise resisted[0]
         discarded += gone

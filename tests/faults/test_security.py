@@ -201,6 +201,30 @@ def test_an_output_folder_that_becomes_a_link_while_its_job_runs(
     assert "mine\n" in there, told
 
 
+@pytest.mark.parametrize("end", ["exit 1", "kill -INT $PPID; sleep 60", "kill -KILL $PPID; sleep 60"])
+@pytest.mark.parametrize("first", [True, False])
+def test_an_output_folder_that_becomes_a_link_to_sources(project: Project, end: str, first: bool) -> None:
+    """What lies behind it is not the job's, although it is in the project."""
+    project.write("src/a.txt", "mine\n")
+    task = '[tasks.t]\noutputs = "out/a.txt"\n'
+    if not first:
+        project.taskfile(task + 'run = "echo old > out/a.txt"')
+        project.build()
+    project.taskfile(task + f'run = "cd {project.folder}; rm -rf out; ln -s src out; {end}"')
+    process = project.start("build")
+    told = "".join(process.communicate())
+    project.end_leftovers()
+    project.look("status")
+    assert project.read("src/a.txt") == "mine\n", told
+    project.taskfile(task + 'run = "true"')
+    run = project.bt("build")
+    assert (run.code, run.failed) == (1, ["t"]), run.err
+    assert project.exists("src/a.txt"), told
+    there = [path.read_text() for path in project.folder.rglob("a.txt")]
+    assert "mine\n" in there
+    assert first or "old\n" in there, told
+
+
 def test_an_output_folder_that_becomes_a_link_before_a_temporary_output_goes(project: Project) -> None:
     home = _home(project)
     before = _holds(home)
