@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 
 from buildtool.executors.processes import start_stamp
 from buildtool.graph import JobId
-from buildtool.perform import Performer
+from buildtool.perform.performer import Performer
 from buildtool.report.model import JobReport, Reporter
 from buildtool.state.records import HistoryRecord
 from buildtool.text import printable

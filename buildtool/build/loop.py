@@ -39,7 +39,8 @@ from buildtool.executors.protocol import (
 from buildtool.expand.targets import Wanted, circle_error, cycle_error, stood_for
 from buildtool.fingerprint import Fresh, Stale
 from buildtool.graph import Form, Job, JobId, Kind
-from buildtool.perform import Attempt, Performer
+from buildtool.perform.attempt import Attempt
+from buildtool.perform.performer import Performer
 from buildtool.plan import (
     Check,
     Checked,
@@ -820,7 +821,7 @@ class Build:
         graph = self.project.expander.graph
         if any(graph.files[f].form is not Form.FILE for f in job.output_files()):
             self.project.expander.settle(job.id, tuple(m.path for m in made))
-            self.performer.claims |= dict.fromkeys((m.path for m in made), job.id)
+            self.performer.owners.claims |= dict.fromkeys((m.path for m in made), job.id)
         else:
             self.project.expander.settle(job.id, ())
 

@@ -23,7 +23,7 @@ from buildtool.executors.protocol import Claimed, Differs, Doing, Ended, Event, 
 from buildtool.expand.targets import Wanted
 from buildtool.graph import JobId
 from buildtool.mounts import silent_kind
-from buildtool.perform import Attempt
+from buildtool.perform.attempt import Attempt
 from buildtool.project import Project, Request
 from buildtool.ready import mask, opened, planned
 from buildtool.report.model import JobReport, Reporter

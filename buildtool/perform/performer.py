@@ -1,36 +1,32 @@
-"""One run of one job: what is done to the disk before it, and what is made of it afterwards.
-
-Does not know when jobs run, nor what depends on them.
-"""
+"""Prepares the runs of a build's jobs, clears their way, and judges their ends."""
 
 from __future__ import annotations
 
 import os
 import posixpath
-import shutil
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from buildtool.audit import undeclared
-from buildtool.check import Checker, Look
-from buildtool.clean import inside, note_inside
+from buildtool.check import Checker
 from buildtool.depfile import parse_depfile
-from buildtool.environment import Environment
 from buildtool.errors import BtError, DiskError, StateError, TaskfileError
-from buildtool.executors.protocol import MARK, Call, Differs, Ended, Remote, Work
-from buildtool.failures import Failures, glob_paths, log_path
-from buildtool.files import TICK, Disk, NotAFileError
-from buildtool.fingerprint import Fingerprint, Item, Stale
+from buildtool.executors.protocol import Differs, Ended
+from buildtool.failures import Failures
+from buildtool.files import TICK, Disk
+from buildtool.fingerprint import Fingerprint, Item
 from buildtool.graph import Form, Job, JobId
-from buildtool.isolation import Box, Boxes
+from buildtool.isolation import Boxes
 from buildtool.luggage import Packer
-from buildtool.meaning import BYTES
-from buildtool.paths import canonical, parents
+from buildtool.paths import canonical
+from buildtool.perform.attempt import Attempt, Outcome
+from buildtool.perform.owners import Owners
+from buildtool.perform.strangers import Strangers
+from buildtool.perform.works import Works
 from buildtool.plan import Status
 from buildtool.project import Project
-from buildtool.recover import ASIDE, keep, kept_place, note_stuck, put_back
+from buildtool.recover import ASIDE, keep, note_stuck, put_back
 from buildtool.report.model import Failure
 from buildtool.state.records import Away, JobRecord, Made, Running
 from buildtool.state.store import State
@@ -42,54 +38,6 @@ if TYPE_CHECKING:
 
 _READ = ("input", "need", "found", "track.file")  # kinds of items that are files
 _SHOWN = 60  # characters of a path
-
-
-@dataclass(slots=True)
-class Attempt:
-    """A job on its way: judged stale, then prepared, then running."""
-
-    job: Job
-    look: Look
-    tries: int = 0  # runs that failed so far
-    repeats: int = 0  # runs that did not count, because an input changed meanwhile
-    lost: int = 0  # runs that did not count, because of what happened where they ran
-    anew: bool = False  # what it reads has changed, so that it was told to end and will run again
-    restarts: int = 0  # how often it was, in this build
-    alone: bool = False  # to be run where it can hurt no other job
-    hit: Hit | None = None  # what comes back from the cache, so that nothing is run
-    must_run: bool = False  # what came back from there was damaged
-    work: Work | None = None
-    command: str = ""
-    aside: list[tuple[str, str]] = field(default_factory=list)
-    started: float = 0.0  # seconds since the epoch
-    notes: list[str] = field(default_factory=list)
-    box: Box | None = None  # where it runs, if it is isolated
-    guarded: dict[str, tuple[str | None, str]] = field(
-        default_factory=dict
-    )  # digest and copy of others' files
-    began: int = 0  # how many jobs had run by then
-    # With `keep`: digest and copy of people's files among the outputs.
-    strangers: dict[str, tuple[str, str]] = field(default_factory=dict)
-
-    @property
-    def is_fetch(self) -> bool:
-        """Whether nothing is run: outputs come home that stayed where they were made."""
-        return self.work is not None and self.work.remote is not None and self.work.remote.fetch
-
-    @property
-    def is_precious(self) -> bool:
-        """Whether a person's files are moved aside for it, which nobody could make again."""
-        return bool(self.aside and (self.look.foreign or self.look.edited))
-
-
-class Outcome(NamedTuple):
-    """What came of an attempt. `again`: it does not count, and must be repeated, after these if any."""
-
-    status: Status
-    failure: Failure | None = None
-    made: tuple[Made, ...] = ()
-    again: bool = False
-    requires: frozenset[JobId] = frozenset()
 
 
 class Performer:
@@ -113,24 +61,23 @@ class Performer:
         self.state = state
         self.disk: Disk = project.disk
         self.build = build
-        self._run = run
         self._warn = warn
         self._parts = checker.codes
         self._code = checker.code
         self._meant = checker.meant
-        self._audit = audit
         self._packer = Packer(project)
         self.drifts: dict[str, Differs] = {}  # by executor: how its machines differ from this one
         self.number = 0  # of the last run
-        self.claims: dict[str, JobId] = {}  # files of glob outputs, with the settled job that made them
         self._active: set[JobId] = set()  # jobs that run
         self._ran = 0  # how many jobs came to a good end
         self._done: dict[JobId, int] = {}  # these jobs, by order
         self._boxes = Boxes(self.disk, build)
+        self._works = Works(project, checker, self._boxes, self._packer, run, audit=audit)
+        self.owners = Owners(project)
+        self._strangers = Strangers(project, state, self.owners, build)
         self._restorer = _restorer(project, checker, state) if cache else None
         self._garbage: list[str] = []  # moved aside, and not needed once the state is committed
         self.texts = Texts(self.disk, state, checker.masked)
-        self._environment = Environment(project.renderer, project.taskfile.settings.pass_env)
 
     # -- before ----------------------------------------------------------------------------------------------
 
@@ -145,7 +92,7 @@ class Performer:
         if self._restorer is not None and not (attempt.must_run or job.id in self.checker.forced):
             attempt.hit = self._restorer.find(job, attempt.look.items)
         if attempt.hit is None:
-            self._set_work(attempt, cpus, seconds)
+            self._works.put_together(attempt, self.number, cpus, seconds)
         outputs = self._old_outputs(attempt)
         self._refuse_links_out((*self._written(job), *outputs))
         attempt.aside = []
@@ -154,97 +101,12 @@ class Performer:
             attempt.aside = [(p, self._place_aside(n, p)) for n, p in enumerate(there)]
         return Running(job.key, job.task, () if keep else outputs, tuple(attempt.aside))
 
-    def _set_work(self, attempt: Attempt, cpus: str, seconds: float | None) -> None:
-        """What is given to the executor."""
-        job, renderer = attempt.job, self.project.renderer
-        folder, spec = renderer.cwd(job), renderer.task(job).spec
-        fetched = self._fetched(attempt)
-        call = None if spec.run is not None or fetched else self._call(job, cpus)
-        command = renderer.command(job, cpus)
-        attempt.command = command if command is not None else self.project.functions.text(job)
-        executor = self.project.away[fetched[0]].executor if fetched else self.project.executor_of(job)
-        remote = self.project.taskfile.is_remote(executor)
-        attempt.box = (
-            self._boxes.take(self._packer.made(job), again=remote) if spec.isolated or remote else None
-        )
-        disk = attempt.box.disk if attempt.box is not None else self.disk
-        environment = self._environment.of(job)
-        secret = (environment.get(name) for name in self.project.taskfile.settings.secrets)
-        attempt.work = Work(
-            self.number,
-            (*renderer.shell(job), attempt.command) if call is None else (),
-            disk.absolute(folder).rstrip("/") if folder else disk.root,
-            {**environment, MARK: self._run},
-            self.disk.absolute(log_path(job)),
-            spec.timeout,
-            spec.interactive,
-            call,
-            executor,
-            disk.root if self._audit and not remote else "",
-            attempt.alone,
-            tuple(os.fsencode(value) for value in secret if value),
-            self._luggage(attempt, fetched, seconds) if remote else None,
-        )
-
     def _place_aside(self, number: int, path: str) -> str:
         """Where an old output lies while its job runs: all in one directory, since making many takes long.
 
         The name shows what it is, should the state be lost.
         """
         return f"{ASIDE}{self.build}/{self.number}.{number} {path.strip('/').replace('/', '%')[-_SHOWN:]}"
-
-    def _fetched(self, attempt: Attempt) -> list[str]:
-        """The outputs that need only come home from where they were made: nothing else is wrong with the job."""
-        verdict = attempt.look.verdict
-        if not self.project.away or not isinstance(verdict, Stale):
-            return []
-        if any(reason.kind != "away" for reason in verdict.reasons):
-            return []
-        away = [self.project.away.get(reason.name) for reason in verdict.reasons]
-        one = len({found.executor if found is not None else None for found in away}) == 1
-        return [found.path for found in away if found is not None] if one and None not in away else []
-
-    def _luggage(self, attempt: Attempt, fetched: list[str], seconds: float | None) -> Remote | None:
-        """What a job on another machine takes with it."""
-        job, box = attempt.job, attempt.box
-        if box is None:
-            return None
-        where = self.disk.absolute(box.path)
-        if fetched:
-            return self._packer.fetch(job, fetched, where)
-        return self._packer.pack(job, attempt.look.items, where, seconds, stays=self._stays_away(job))
-
-    def _stays_away(self, job: Job) -> bool:
-        """Whether only jobs that run where this one does read what it makes."""
-        executor, graph = self.project.executor_of(job), self.project.expander.graph
-        if not self.project.taskfile.leaves_away(executor) or job.id in self.checker.asked:
-            return False
-        spec = self.project.renderer.task(job).spec
-        if spec.hash != BYTES or spec.depfile is not None or job.id in self.project.expander.whole:
-            return False
-        readers = [graph.consumers.get(file, []) for file in job.output_files()]
-        return all(graph.files[file].form is Form.FILE for file in job.output_files()) and all(
-            found and all(self.project.executor_of(graph.jobs[reader]) == executor for reader in found)
-            for found in readers
-        )
-
-    def _call(self, job: Job, cpus: str) -> Call:
-        """A function or script with all that it can ask for."""
-        functions, task = self.project.functions, self.project.renderer.task(job)
-        inputs, outputs = functions.slots(job)
-        return Call(
-            job.name,
-            functions.target(task),
-            task.spec.script is not None,
-            functions.path(task),
-            inputs,
-            outputs,
-            functions.wildcards(job),
-            task.spec.params,
-            cpus,
-            self.project.renderer.environment(job),
-            functions.signatures(task),
-        )
 
     def _old_outputs(self, attempt: Attempt) -> tuple[str, ...]:
         """Every path that the job may write, or wrote when it last ran and that no other job makes now."""
@@ -253,28 +115,17 @@ class Performer:
         found = [file.path for file in files if file.form is not Form.GLOB]
         for file in files:
             if file.form is Form.GLOB:
-                found += self._in_the_way(attempt.job, file.path)
+                found += self.owners.in_the_way(attempt.job, file.path)
         if attempt.look.record is not None:
             owned = self.project.reader.owner
             key = attempt.look.record.key
             declared = {*found}
             before = [path for path, _ in attempt.look.record.outputs if path not in declared]
-            found += [p for p in before if owned(p) == key and not self._is_others(attempt.job, p)]
+            found += [p for p in before if owned(p) == key and not self.owners.is_others(attempt.job, p)]
         depfile = self.project.renderer.depfile(attempt.job)
         if depfile is not None:
             found.append(depfile)
         return tuple(dict.fromkeys(found))
-
-    def _is_others(self, job: Job, path: str) -> bool:
-        """Whether another job makes a path, be it wanted or not: tasks may have been written anew since."""
-        maker = self._maker(path)
-        if maker is not None:
-            return maker != job.id
-        values = dict(job.wildcards)
-        return any(
-            c.task.name != job.task or any(values.get(name, v) != v for name, v in c.values.items())
-            for c in self.project.expander.index.candidates(path)
-        )
 
     def _refuse_links_out(self, outputs: Iterable[str]) -> None:
         """Raise `DiskError` for an output that a link above it leads out of the project."""
@@ -292,36 +143,11 @@ class Performer:
         paths = self.project.expander.graph.paths(job.output_files())
         return [*paths, depfile] if depfile is not None else [*paths]
 
-    def _in_the_way(self, job: Job, text: str) -> list[str]:
-        """The files that a glob output matches now, without what jobs read and what others make."""
-        return [path for path in glob_paths(self.disk.root, text) if self._is_own(job, path)]
-
-    def _is_own(self, job: Job, path: str) -> bool:
-        """Whether a file that a glob output of the job matches is no source and nobody else's."""
-        known = self.project.expander.graph.by_path.get(path)
-        return self._maker(path) in (None, job.id) and (known is None or self._maker(path) is not None)
-
-    def _maker(self, path: str) -> JobId | None:
-        """The job that makes a path, as far as that is known."""
-        known = self.project.expander.graph.by_path.get(path)
-        producer = self.project.expander.graph.files[known].producer if known is not None else None
-        return producer if producer is not None else self.claims.get(path)
-
-    def _of_others(self, job: Job) -> list[str]:
-        """The files that a glob output of the job matches now and that belong to other jobs, or to people."""
-        graph = self.project.expander.graph
-        texts = [graph.files[f].path for f in job.output_files() if graph.files[f].form is Form.GLOB]
-        if not texts:
-            return []
-        inputs = {*graph.paths(job.input_files()), *graph.paths(job.needs)}
-        found = [path for text in texts for path in glob_paths(self.disk.root, text)]
-        return [p for p in dict.fromkeys(found) if p not in inputs and not self._is_own(job, p)]
-
     def _guard(self, attempt: Attempt) -> None:
         """Copy what a glob output of the job might write over although it is not the job's own."""
         attempt.guarded = {}
         run = attempt.work.id if attempt.work is not None else 0
-        for number, path in enumerate(self._of_others(attempt.job)):
+        for number, path in enumerate(self.owners.of_others(attempt.job)):
             place = f"{ASIDE}{self.build}/{run}.guarded.{number}"
             self.disk.copy(path, place)
             attempt.guarded[path] = (self.disk.digest(path), place)
@@ -329,10 +155,10 @@ class Performer:
     def _trespass(self, attempt: Attempt) -> str | None:
         """What the job wrote although it is another's, in words; what was there before is put back."""
         cause = None
-        for path in dict.fromkeys([*self._of_others(attempt.job), *attempt.guarded]):
+        for path in dict.fromkeys([*self.owners.of_others(attempt.job), *attempt.guarded]):
             before, place = attempt.guarded.get(path, (None, ""))
             now = self.disk.digest(path)
-            maker = self._maker(path)
+            maker = self.owners.maker(path)
             made = self.checker.made.get(maker, {}).get(path) if maker is not None else before
             if now in (before, made) or maker in self._active:
                 continue
@@ -371,11 +197,11 @@ class Performer:
             self.disk.move(path, place, durable=attempt.is_precious)
             self.disk.forget(path)
         if spec.keep:
-            self._clear_links_out(attempt)
+            self._strangers.clear_links_out(attempt, self._old_outputs(attempt))
         for path in self.project.expander.graph.paths(attempt.job.output_files()):
             if "*" not in path and os.path.isdir(os.path.dirname(self.disk.absolute(path))):
                 continue  # and so is all that lies above
-            self._clear_parents(attempt, path)
+            self._strangers.clear_parents(attempt, path)
             self.disk.make_parents(path if "*" not in path else path.split("*", maxsplit=1)[0])
         depfile = self.project.renderer.depfile(attempt.job)
         if depfile is not None:
@@ -385,100 +211,12 @@ class Performer:
             inputs = [i.name for i in attempt.look.items if i.kind in kinds]
             attempt.box.fill(inputs, self._packer.made(attempt.job), self.project.renderer.cwd(attempt.job))
         if depfile is not None and spec.keep and self.disk.exists(depfile):
-            self._clear_depfile(attempt, depfile)
+            self._strangers.clear_depfile(attempt, depfile)
         self._guard(attempt)
         self._active.add(attempt.job.id)
         if spec.keep:
-            for path in (*attempt.look.foreign, *attempt.look.edited):
-                where = self.disk.absolute(path)
-                if os.path.isfile(where):
-                    place = self._kept_place(path)
-                    self.disk.make_parents(place)
-                    shutil.copy2(where, self.disk.absolute(place))
-                    attempt.notes.append(self._kept_note(attempt, path, place))
-            self._copy_strangers(attempt)
-
-    def _clear_links_out(self, attempt: Attempt) -> None:
-        """With `keep`: links out of the project, which the job would write through, unless it left them itself."""
-        record = attempt.look.record
-        made = dict(record.outputs) if record is not None else {}
-        for path in self._old_outputs(attempt):
-            if self.disk.is_link_out(path) and not (path in made and self._is_same(path, made[path])):
-                place = self._kept_place(path)
-                self.disk.move(path, place, durable=True)
-                self.disk.forget(path)
-                text = "is a link out of the project"
-                attempt.notes.append(f"`{printable(path)}` {text}: kept as `{printable(place)}`")
-
-    def _clear_parents(self, attempt: Attempt, path: str) -> None:
-        """An output of old, which no task makes any more, gives way to a directory."""
-        for old in (folder[:-1] for folder in parents(path)):
-            where = self.disk.absolute(old)
-            if (
-                os.path.isfile(where)
-                and old not in self.project.expander.graph.by_path
-                and self.state.owner(old)
-            ):
-                place = self._kept_place(old)
-                self.disk.move(old, place, durable=True)
-                self.disk.forget(old)
-                self.state.forget_outputs([old])
-                self.project.disown(old)
-                attempt.notes.append(f"`{printable(old)}` was in the way: kept as `{printable(place)}`")
-
-    def _clear_depfile(self, attempt: Attempt, path: str) -> None:
-        """With `keep`: what stands in the place of the dependency file is somebody's, unless a killed run left it."""
-        record = attempt.look.record
-        if record is not None and record.status == "interrupted":
-            self.disk.remove(path)
-            return
-        place = self._kept_place(path)
-        self.disk.move(path, place, durable=True)
-        self.disk.forget(path)
-        attempt.notes.append(self._kept_note(attempt, path, place))
-
-    def _copy_strangers(self, attempt: Attempt) -> None:
-        """With `keep`: copy what `bt` did not make inside output directories and among the files of globs."""
-        graph = self.project.expander.graph
-        attempt.strangers = {}
-        for file in (graph.files[f] for f in attempt.job.output_files()):
-            paths: list[str] = []
-            if file.form is Form.GLOB:
-                ways = self._in_the_way(attempt.job, file.path)
-                paths = [path for path in ways if self.state.owner(path) is None]
-            elif file.form is Form.DIRECTORY:
-                own = self._own_inside(attempt, file.path)
-                paths = [p for p in self.disk.below(file.path) if own.get(p) != self.disk.digest(p)]
-            for path in paths:
-                place, value = self._kept_place(path), self.disk.digest(path)
-                if self.disk.is_link_out(path):  # it would be written through
-                    self.disk.move(path, place, durable=True)
-                    attempt.notes.append(self._kept_note(attempt, path, place))
-                elif value is not None:
-                    self.disk.copy(path, place)
-                    attempt.strangers[path] = (value, place)
-
-    def _own_inside(self, attempt: Attempt, folder: str) -> dict[str, str]:
-        """What `bt` made inside an output directory that was left in place, as far as it is not all of it."""
-        known = inside(self.state, folder)
-        if known is None and self.state.owner(folder) is not None and folder not in attempt.look.edited:
-            return {path: self.disk.digest(path) or "" for path in self.disk.below(folder)}
-        return known or {}
-
-    def _leave_strangers(self, attempt: Attempt) -> None:
-        """With `keep`: tell of those that the job changed; the others stay what they are, and need no copy."""
-        for path, (value, place) in list(attempt.strangers.items()):
-            if self.disk.digest(path) == value:
-                self.disk.remove(place)
-                self.disk.remove_empty_parents(place)
-            else:
-                del attempt.strangers[path]
-                attempt.notes.append(self._kept_note(attempt, path, place))
-        graph = self.project.expander.graph
-        for file in (graph.files[f] for f in attempt.job.output_files()):
-            if file.form is Form.DIRECTORY:
-                paths = [p for p in self.disk.below(file.path) if p not in attempt.strangers]
-                note_inside(self.state, file.path, {p: self.disk.digest(p) or "" for p in paths})
+            self._strangers.copy_named(attempt)
+            self._strangers.copy(attempt)
 
     def touched(self, attempt: Attempt, changed: set[str]) -> str | None:
         """The first of these paths that a running job reads and that is not any more as it was when it started."""
@@ -565,12 +303,12 @@ class Performer:
             self.put_back(attempt)
             return Outcome(Status.RAN, again=True)
         if self.project.renderer.task(attempt.job).spec.keep:
-            self._leave_strangers(attempt)
+            self._strangers.leave(attempt)
         made = self._made(attempt)
         record = attempt.look.record
         same = record is not None and {*record.outputs} == {*made} and bool(made)
         attempt.notes += undeclared(self.project, attempt.job, attempt.look.items, ended.opened)
-        self._keep_strangers(attempt, made)
+        self._strangers.keep(attempt, made)
         cost = (ended.seconds, ended.peak_memory)
         self._record(attempt, made, found, cost, self._runs(attempt) + 1)
         if self._restorer is not None:
@@ -607,7 +345,7 @@ class Performer:
         made = self._made(attempt)
         if {*made} != {*hit.kept.outputs} or self._changed(attempt, ()):
             return None
-        self._keep_strangers(attempt, made)
+        self._strangers.keep(attempt, made)
         return made
 
     def _settle(self, attempt: Attempt, made: tuple[Made, ...]) -> None:
@@ -647,7 +385,7 @@ class Performer:
 
     def _made_meanwhile(self, attempt: Attempt, found: Iterable[Item]) -> bool:
         """Whether a job that makes what this one turned out to read ran while this one did."""
-        makers = {self._maker(item.name) for item in found}
+        makers = {self.owners.maker(item.name) for item in found}
         return any(self._done.get(m, 0) > attempt.began for m in makers if m not in (None, attempt.job.id))
 
     def _changed(self, attempt: Attempt, found: Iterable[Item]) -> str | None:
@@ -683,7 +421,7 @@ class Performer:
         paths: list[str] = []
         for number in attempt.job.output_files():
             file = self.project.expander.graph.files[number]
-            paths += self._in_the_way(attempt.job, file.path) if file.form is Form.GLOB else [file.path]
+            paths += self.owners.in_the_way(attempt.job, file.path) if file.form is Form.GLOB else [file.path]
         found = []
         for path in dict.fromkeys(p for p in paths if p not in attempt.strangers):
             value = self.disk.digest(path)
@@ -725,7 +463,7 @@ class Performer:
 
     def _is_source(self, path: str) -> bool:
         """Whether no job makes it."""
-        return self._maker(path) is None
+        return self.owners.maker(path) is None
 
     def _drift(self, job: Job) -> str:
         differs = self.drifts.get(self.project.executor_of(job))
@@ -787,7 +525,7 @@ class Performer:
             if depfile is not None and self.disk.way_out(depfile) is None:
                 self.disk.remove(depfile)
             if attempt.strangers:
-                self._leave_strangers(attempt)
+                self._strangers.leave(attempt)
             return
         put_back(
             self.disk,
@@ -807,46 +545,6 @@ class Performer:
             note_stuck(self.state, path, place)
             kept = place
         self._warn(f"`{printable(path)}` cannot be put back, {cause}: kept as `{printable(kept)}`")
-
-    def _keep_strangers(self, attempt: Attempt, made: tuple[Made, ...]) -> None:
-        """Files that `bt` did not make, or that were edited, go to `.bt/kept/` unless the job made them again."""
-        now = {m.path: m.digest for m in made}
-        edited = set(attempt.look.edited)
-        for at, (path, place) in enumerate(attempt.aside):
-            owned = self.project.owner(path) is not None and not self._holds_strangers(path, place)
-            if path not in edited and owned:
-                continue
-            where = self.disk.absolute(place)
-            is_directory = os.path.isdir(where) and not os.path.islink(where)
-            old = place + "/" if is_directory else place
-            if is_directory == path.endswith("/") and self._is_same(old, now.get(path)):
-                continue
-            kept = self._kept_place(path)
-            self.disk.move(place, kept, durable=True)
-            attempt.aside[at] = (path, kept)
-            attempt.notes.append(self._kept_note(attempt, path, kept))
-
-    def _is_same(self, path: str, digest: str | None) -> bool:
-        """Whether a file or directory holds this; one with a pipe or the like in it holds nothing that a job makes."""
-        try:
-            return self.disk.digest(path) == digest
-        except NotAFileError:
-            return False
-
-    def _holds_strangers(self, path: str, place: str) -> bool:
-        """Whether an output directory that lies aside holds what `bt` did not make: `keep` had left it there."""
-        own = inside(self.state, path) if path.endswith("/") else None
-        if own is None:
-            return False
-        note_inside(self.state, path, None)
-        return any(path + p[len(place) + 1 :] not in own for p in self.disk.below(place + "/"))
-
-    def _kept_place(self, path: str) -> str:
-        return kept_place(self.disk, self.build, path)
-
-    def _kept_note(self, attempt: Attempt, path: str, place: str) -> str:
-        why = "was edited" if path in attempt.look.edited else "was not made by bt"
-        return f"`{printable(path)}` {why}: kept as `{printable(place)}`"
 
     def sweep(self) -> None:
         """Remove old outputs that are not needed any more; the state must have been committed before."""

@@ -1,0 +1,52 @@
+"""Whose a path is: which job makes it, as far as that is known by now."""
+
+from __future__ import annotations
+
+from buildtool.failures import glob_paths
+from buildtool.graph import Form, Job, JobId
+from buildtool.project import Project
+
+
+class Owners:
+    """For one build, which tells what settled jobs left at glob outputs: it goes into `claims`."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._disk = project.disk
+        self.claims: dict[str, JobId] = {}  # files of glob outputs, with the settled job that made them
+
+    def is_others(self, job: Job, path: str) -> bool:
+        """Whether another job makes a path, be it wanted or not: tasks may have been written anew since."""
+        maker = self.maker(path)
+        if maker is not None:
+            return maker != job.id
+        values = dict(job.wildcards)
+        return any(
+            c.task.name != job.task or any(values.get(name, v) != v for name, v in c.values.items())
+            for c in self._project.expander.index.candidates(path)
+        )
+
+    def in_the_way(self, job: Job, text: str) -> list[str]:
+        """The files that a glob output matches now, without what jobs read and what others make."""
+        return [path for path in glob_paths(self._disk.root, text) if self._is_own(job, path)]
+
+    def _is_own(self, job: Job, path: str) -> bool:
+        """Whether a file that a glob output of the job matches is no source and nobody else's."""
+        known = self._project.expander.graph.by_path.get(path)
+        return self.maker(path) in (None, job.id) and (known is None or self.maker(path) is not None)
+
+    def maker(self, path: str) -> JobId | None:
+        """The job that makes a path, as far as that is known."""
+        known = self._project.expander.graph.by_path.get(path)
+        producer = self._project.expander.graph.files[known].producer if known is not None else None
+        return producer if producer is not None else self.claims.get(path)
+
+    def of_others(self, job: Job) -> list[str]:
+        """The files that a glob output of the job matches now and that belong to other jobs, or to people."""
+        graph = self._project.expander.graph
+        texts = [graph.files[f].path for f in job.output_files() if graph.files[f].form is Form.GLOB]
+        if not texts:
+            return []
+        inputs = {*graph.paths(job.input_files()), *graph.paths(job.needs)}
+        found = [path for text in texts for path in glob_paths(self._disk.root, text)]
+        return [p for p in dict.fromkeys(found) if p not in inputs and not self._is_own(job, p)]

@@ -1,0 +1,165 @@
+"""What lies where a job writes and is not its own: people's files, and those that were edited. None of it is lost.
+
+Does not know how the run comes out.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable
+
+from buildtool.clean import inside, note_inside
+from buildtool.files import NotAFileError
+from buildtool.graph import Form
+from buildtool.paths import parents
+from buildtool.perform.attempt import Attempt
+from buildtool.perform.owners import Owners
+from buildtool.project import Project
+from buildtool.recover import kept_place
+from buildtool.state.records import Made
+from buildtool.state.store import State
+from buildtool.text import printable
+
+
+class Strangers:
+    """Of one build, whose number names the folder in `.bt/kept/`. What it does is noted in the attempt."""
+
+    def __init__(self, project: Project, state: State, owners: Owners, build: int) -> None:
+        self._project = project
+        self._disk = project.disk
+        self._state = state
+        self._owners = owners
+        self._build = build
+
+    def copy_named(self, attempt: Attempt) -> None:
+        """With `keep`: copy the outputs that `bt` did not make, or that were edited."""
+        for path in (*attempt.look.foreign, *attempt.look.edited):
+            where = self._disk.absolute(path)
+            if os.path.isfile(where):
+                place = self._place(path)
+                self._disk.make_parents(place)
+                shutil.copy2(where, self._disk.absolute(place))
+                attempt.notes.append(self._note(attempt, path, place))
+
+    def clear_links_out(self, attempt: Attempt, outputs: Iterable[str]) -> None:
+        """With `keep`: links out of the project, which the job would write through, unless it left them itself."""
+        record = attempt.look.record
+        made = dict(record.outputs) if record is not None else {}
+        for path in outputs:
+            if self._disk.is_link_out(path) and not (path in made and self._is_same(path, made[path])):
+                place = self._place(path)
+                self._disk.move(path, place, durable=True)
+                self._disk.forget(path)
+                text = "is a link out of the project"
+                attempt.notes.append(f"`{printable(path)}` {text}: kept as `{printable(place)}`")
+
+    def clear_parents(self, attempt: Attempt, path: str) -> None:
+        """An output of old, which no task makes any more, gives way to a directory."""
+        for old in (folder[:-1] for folder in parents(path)):
+            where = self._disk.absolute(old)
+            if (
+                os.path.isfile(where)
+                and old not in self._project.expander.graph.by_path
+                and self._state.owner(old)
+            ):
+                place = self._place(old)
+                self._disk.move(old, place, durable=True)
+                self._disk.forget(old)
+                self._state.forget_outputs([old])
+                self._project.disown(old)
+                attempt.notes.append(f"`{printable(old)}` was in the way: kept as `{printable(place)}`")
+
+    def clear_depfile(self, attempt: Attempt, path: str) -> None:
+        """With `keep`: what stands in the place of the dependency file is somebody's, unless a killed run left it."""
+        record = attempt.look.record
+        if record is not None and record.status == "interrupted":
+            self._disk.remove(path)
+            return
+        place = self._place(path)
+        self._disk.move(path, place, durable=True)
+        self._disk.forget(path)
+        attempt.notes.append(self._note(attempt, path, place))
+
+    def copy(self, attempt: Attempt) -> None:
+        """With `keep`: copy what `bt` did not make inside output directories and among the files of globs."""
+        graph = self._project.expander.graph
+        attempt.strangers = {}
+        for file in (graph.files[f] for f in attempt.job.output_files()):
+            paths: list[str] = []
+            if file.form is Form.GLOB:
+                ways = self._owners.in_the_way(attempt.job, file.path)
+                paths = [path for path in ways if self._state.owner(path) is None]
+            elif file.form is Form.DIRECTORY:
+                own = self._own_inside(attempt, file.path)
+                paths = [p for p in self._disk.below(file.path) if own.get(p) != self._disk.digest(p)]
+            for path in paths:
+                place, value = self._place(path), self._disk.digest(path)
+                if self._disk.is_link_out(path):  # it would be written through
+                    self._disk.move(path, place, durable=True)
+                    attempt.notes.append(self._note(attempt, path, place))
+                elif value is not None:
+                    self._disk.copy(path, place)
+                    attempt.strangers[path] = (value, place)
+
+    def _own_inside(self, attempt: Attempt, folder: str) -> dict[str, str]:
+        """What `bt` made inside an output directory that was left in place, as far as it is not all of it."""
+        known = inside(self._state, folder)
+        if known is None and self._state.owner(folder) is not None and folder not in attempt.look.edited:
+            return {path: self._disk.digest(path) or "" for path in self._disk.below(folder)}
+        return known or {}
+
+    def leave(self, attempt: Attempt) -> None:
+        """With `keep`: tell of those that the job changed; the others stay what they are, and need no copy."""
+        for path, (value, place) in list(attempt.strangers.items()):
+            if self._disk.digest(path) == value:
+                self._disk.remove(place)
+                self._disk.remove_empty_parents(place)
+            else:
+                del attempt.strangers[path]
+                attempt.notes.append(self._note(attempt, path, place))
+        graph = self._project.expander.graph
+        for file in (graph.files[f] for f in attempt.job.output_files()):
+            if file.form is Form.DIRECTORY:
+                paths = [p for p in self._disk.below(file.path) if p not in attempt.strangers]
+                note_inside(self._state, file.path, {p: self._disk.digest(p) or "" for p in paths})
+
+    def keep(self, attempt: Attempt, made: tuple[Made, ...]) -> None:
+        """Files that `bt` did not make, or that were edited, go to `.bt/kept/` unless the job made them again."""
+        now = {m.path: m.digest for m in made}
+        edited = set(attempt.look.edited)
+        for at, (path, place) in enumerate(attempt.aside):
+            owned = self._project.owner(path) is not None and not self._holds_strangers(path, place)
+            if path not in edited and owned:
+                continue
+            where = self._disk.absolute(place)
+            is_directory = os.path.isdir(where) and not os.path.islink(where)
+            old = place + "/" if is_directory else place
+            if is_directory == path.endswith("/") and self._is_same(old, now.get(path)):
+                continue
+            kept = self._place(path)
+            self._disk.move(place, kept, durable=True)
+            attempt.aside[at] = (path, kept)
+            attempt.notes.append(self._note(attempt, path, kept))
+
+    def _is_same(self, path: str, digest: str | None) -> bool:
+        """Whether a file or directory holds this; one with a pipe or the like in it holds nothing that a job makes."""
+        try:
+            return self._disk.digest(path) == digest
+        except NotAFileError:
+            return False
+
+    def _holds_strangers(self, path: str, place: str) -> bool:
+        """Whether an output directory that lies aside holds what `bt` did not make: `keep` had left it there."""
+        own = inside(self._state, path) if path.endswith("/") else None
+        if own is None:
+            return False
+        note_inside(self._state, path, None)
+        return any(path + p[len(place) + 1 :] not in own for p in self._disk.below(place + "/"))
+
+    def _place(self, path: str) -> str:
+        return kept_place(self._disk, self._build, path)
+
+    def _note(self, attempt: Attempt, path: str, place: str) -> str:
+        why = "was edited" if path in attempt.look.edited else "was not made by bt"
+        return f"`{printable(path)}` {why}: kept as `{printable(place)}`"
