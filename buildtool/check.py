@@ -48,6 +48,10 @@ class Memory(Protocol):
         """The key of the job that made a path."""
         ...
 
+    def recorded(self, path: str) -> str | None:
+        """The digest of what the job that made a path left there."""
+        ...
+
     def is_empty(self) -> bool:
         """Whether no job and no path is known."""
         ...
@@ -166,9 +170,13 @@ class Checker:
             reasons += self._told(Fingerprint(items).diff(record.fingerprint, ignore))
             reasons += self._own_reasons(job, record)
             missing, edited = self._outputs(record)
-            if edited and record.status != "ok" and self.renderer.task(job).spec.keep:
-                reasons.append(Reason("failed"))  # its last run changed them, and did not come to a good end
-                edited = ()
+            if record.status != "ok" and self.renderer.task(job).spec.keep:
+                reasons.append(
+                    Reason("failed")
+                )  # its last run did not come to a good end, and they are as it left them
+                edited = (
+                    edited if record.status == "failed" else ()
+                )  # of one that was killed it is not known how
             reasons += [Reason("edited", path) for path in edited]
             reasons += [Reason("missing", path) for path in self._unproven(job, record)]
             if missing and (demanded or self._must_exist(job, missing)):
@@ -567,7 +575,7 @@ class Checker:
         return not all(self.expander.is_read(path) for path in missing)
 
     def _foreign(self, job: Job, record: JobRecord | None) -> tuple[str, ...]:
-        """Declared outputs that are there although no record says that `bt` made them."""
+        """Declared outputs that are there although no record says that `bt` made them, or made them so."""
         disk, known = (
             self.expander.disk,
             {made.path for made in record.outputs} if record is not None else set(),
@@ -575,5 +583,10 @@ class Checker:
         return tuple(
             path
             for path in self.output_paths(job)
-            if path not in known and disk.exists(path) and self.memory.owner(path) is None
+            if path not in known and disk.exists(path) and not self._is_intact(path)
         )
+
+    def _is_intact(self, path: str) -> bool:
+        """Whether what is there is what some job left."""
+        owner = self.memory.owner(path)
+        return owner is not None and self._present(path) == self.memory.recorded(path)

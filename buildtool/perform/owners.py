@@ -15,11 +15,19 @@ class Owners:
         self._disk = project.disk
         self.claims: dict[str, JobId] = {}  # files of glob outputs, with the settled job that made them
 
-    def is_others(self, job: Job, path: str) -> bool:
-        """Whether another job makes a path, be it wanted or not: tasks may have been written anew since."""
+    def is_needed(self, job: Job, path: str) -> bool:
+        """Whether a former output of a job is somebody else's by now: tasks may have been written anew since.
+
+        Another job makes it (be it wanted or not) or something in it, or it is read as a source.
+        """
+        graph = self._project.expander.graph
         maker = self.maker(path)
         if maker is not None:
             return maker != job.id
+        if path in graph.by_path:
+            return True
+        if path[-1:] == "/" and any(known.startswith(path) for known in graph.by_path):
+            return True
         values = dict(job.wildcards)
         return any(
             c.task.name != job.task or any(values.get(name, v) != v for name, v in c.values.items())

@@ -121,7 +121,7 @@ class Performer:
             key = attempt.look.record.key
             declared = {*found}
             before = [path for path, _ in attempt.look.record.outputs if path not in declared]
-            found += [p for p in before if owned(p) == key and not self.owners.is_others(attempt.job, p)]
+            found += [p for p in before if owned(p) == key and not self.owners.is_needed(attempt.job, p)]
         depfile = self.project.renderer.depfile(attempt.job)
         if depfile is not None:
             found.append(depfile)
@@ -480,7 +480,7 @@ class Performer:
                 job.wildcards,
                 "failed",
                 old.fingerprint if old is not None else Fingerprint(()),
-                old.outputs if old is not None else self._half(attempt),
+                self._left(attempt),
                 old.found if old is not None else (),
                 old.build if old is not None else self.build,
                 old.ended if old is not None else time.time(),
@@ -496,17 +496,19 @@ class Performer:
         record = attempt.look.record or self.state.job(attempt.job.key)
         return record.runs if record is not None else 0
 
-    def _half(self, attempt: Attempt) -> tuple[Made, ...]:
-        """What the failed first run of a `keep` job left, and nobody else."""
+    def _left(self, attempt: Attempt) -> tuple[Made, ...]:
+        """The outputs after a failed run: the earlier ones, or with `keep` what it left in their place."""
+        before = attempt.look.record.outputs if attempt.look.record is not None else ()
         if not self.project.renderer.task(attempt.job).spec.keep:
-            return ()
+            return before
         graph = self.project.expander.graph
         files = [graph.files[f] for f in attempt.job.output_files()]
         paths = [
             file.path for file in files if file.form is Form.FILE and file.path not in attempt.look.foreign
         ]
         there = ((path, self.disk.digest(path)) for path in paths)
-        return tuple(Made(path, value) for path, value in there if value is not None)
+        now = {path: value for path, value in there if value is not None}
+        return tuple(Made(path, value) for path, value in {**dict(before), **now}.items())
 
     def failure(self, attempt: Attempt, cause: str) -> Failure:
         """A failure of an attempt that ended well."""

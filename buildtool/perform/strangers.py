@@ -89,7 +89,11 @@ class Strangers:
             paths: list[str] = []
             if file.form is Form.GLOB:
                 ways = self._owners.in_the_way(attempt.job, file.path)
-                paths = [path for path in ways if self._state.owner(path) is None]
+                paths = [
+                    path
+                    for path in ways
+                    if self._state.owner(path) is None or not self._is_intact(attempt, path, path)
+                ]
             elif file.form is Form.DIRECTORY:
                 own = self._own_inside(attempt, file.path)
                 paths = [p for p in self._disk.below(file.path) if own.get(p) != self._disk.digest(p)]
@@ -129,18 +133,25 @@ class Strangers:
         now = {m.path: m.digest for m in made}
         edited = set(attempt.look.edited)
         for at, (path, place) in enumerate(attempt.aside):
-            owned = self._project.owner(path) is not None and not self._holds_strangers(path, place)
-            if path not in edited and owned:
-                continue
             where = self._disk.absolute(place)
             is_directory = os.path.isdir(where) and not os.path.islink(where)
             old = place + "/" if is_directory else place
+            owned = self._project.owner(path) is not None and not self._holds_strangers(path, place)
+            if path not in edited and owned and self._is_intact(attempt, path, old):
+                continue
             if is_directory == path.endswith("/") and self._is_same(old, now.get(path)):
                 continue
             kept = self._place(path)
             self._disk.move(place, kept, durable=True)
             attempt.aside[at] = (path, kept)
             attempt.notes.append(self._note(attempt, path, kept))
+
+    def _is_intact(self, attempt: Attempt, path: str, place: str) -> bool:
+        """Whether what lies at a place is what a job left at a path; of the job's own outputs that is known."""
+        record = attempt.look.record
+        if record is not None and path in dict(record.outputs):
+            return True
+        return self._is_same(place, self._state.recorded(path))
 
     def _is_same(self, path: str, digest: str | None) -> bool:
         """Whether a file or directory holds this; one with a pipe or the like in it holds nothing that a job makes."""
@@ -161,5 +172,6 @@ class Strangers:
         return kept_place(self._disk, self._build, path)
 
     def _note(self, attempt: Attempt, path: str, place: str) -> str:
-        why = "was edited" if path in attempt.look.edited else "was not made by bt"
+        edited = path in attempt.look.edited or self._project.owner(path) is not None
+        why = "was edited" if edited else "was not made by bt"
         return f"`{printable(path)}` {why}: kept as `{printable(place)}`"

@@ -241,6 +241,16 @@ class StateReader:
         known = self._known()
         return dict(known.owners if isinstance(known, Known) else self._load().owners)
 
+    def recorded(self, path: str) -> str | None:
+        """The digest of what the job that made a path left there; None: nobody did."""
+        key = self.owner(path)
+        record = self.job(key) if key is not None else None
+        found = dict(record.outputs).get(path) if record is not None else None
+        if key is None or found is not None:
+            return found
+        stray = self.strays().get(path)
+        return stray.digest if stray is not None else None
+
     def strays(self) -> dict[str, Stray]:
         """The paths among `owned` that no record tells of any more.
 

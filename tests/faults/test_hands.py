@@ -1,0 +1,160 @@
+"""Outputs that change hands: to another task, to a person, to a source. What a person wrote is not lost."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.project import Project
+
+HAND = "by hand\n"
+
+
+def is_there(project: Project, text: str = HAND) -> bool:
+    return any(path.is_file() and path.read_bytes() == text.encode() for path in project.folder.rglob("*"))
+
+
+TWO = """
+    [tasks.x]
+    outputs = "x"
+    run = "echo > x"
+    [tasks.y]
+    outputs = "y"
+    run = "echo y > y"
+"""
+TAKEN = {
+    "a list": 'outputs = ["x", "y"]\nrun = "echo > x; echo y > y"',
+    "kept": 'outputs = ["x", "y"]\nkeep = true\nrun = "echo > x; echo y > y"',
+}
+
+
+@pytest.mark.parametrize("task", TAKEN.values(), ids=TAKEN)
+def test_an_edited_output_that_another_task_makes_by_now(project: Project, task: str) -> None:
+    project.taskfile(TWO)
+    project.build()
+    project.write("y", HAND)
+    project.taskfile(f"[tasks.x]\n{task}")
+    run = project.build()
+    assert is_there(project)
+    assert "`y` was edited: kept as" in str(run.warnings)
+    assert project.read("y") == "y\n"
+    assert project.build().ran == []
+
+
+@pytest.mark.parametrize("keep", ["", "keep = true"])
+def test_an_edited_output_that_a_pattern_takes_over(project: Project, keep: str) -> None:
+    pattern = f'[tasks.x]\noutputs = "g/*"\n{keep}\nrun = "mkdir -p g; echo > g/x; %s"\n'
+    project.taskfile(pattern % "true" + '[tasks.y]\noutputs = "h/y"\nrun = "echo y > h/y"')
+    project.build()
+    project.taskfile('[tasks.y]\noutputs = "g/y"\nrun = "echo y > g/y"')
+    project.build()
+    project.write("g/y", HAND)
+    project.taskfile(pattern % "echo y > g/y")
+    project.build()
+    assert is_there(project)
+
+
+def test_a_directory_with_a_persons_file_that_another_task_makes_by_now(project: Project) -> None:
+    project.taskfile("""
+        [tasks.x]
+        outputs = "x"
+        run = "echo > x"
+        [tasks.d]
+        outputs = "d/"
+        run = "mkdir -p d; echo > d/own"
+    """)
+    project.build()
+    project.write("d/mine", HAND)
+    project.taskfile('[tasks.x]\noutputs = ["x", "d/"]\nrun = "echo > x; mkdir -p d; echo > d/own"')
+    project.build()
+    assert is_there(project)
+
+
+def test_what_nobody_changed_goes_over_without_a_word(project: Project) -> None:
+    project.taskfile(TWO)
+    project.build()
+    project.taskfile(f"[tasks.x]\n{TAKEN['a list']}")
+    assert project.build().warnings == []
+    assert not project.exists(".bt/kept")
+
+
+KEEP = """
+    [tasks.k]
+    inputs = "s"
+    outputs = "k"
+    keep = true
+    run = "cat s > k; ! grep -q bad s"
+"""
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_an_edit_after_a_failed_run_that_keeps_its_output(project: Project, first: bool) -> None:
+    project.taskfile(KEEP)
+    if not first:
+        project.write("s", "ok\n")
+        project.build()
+    project.write("s", "bad\n")
+    assert project.bt("build").code == 1
+    project.write("k", HAND)
+    project.write("s", "ok again\n")
+    run = project.build()
+    assert is_there(project)
+    assert "`k` was edited" in str(run.warnings)
+    assert project.read("k") == "ok again\n"
+    assert project.build().ran == []
+
+
+def test_a_failed_run_that_keeps_its_output_is_not_fresh(project: Project) -> None:
+    """Although all that it reads is as in its last good run."""
+    project.taskfile(KEEP.replace("! grep -q bad s", "! test -e fail"))
+    project.write("s", "ok\n")
+    project.build()
+    project.write("fail", "")
+    assert project.bt("build", "-B").code == 1
+    project.remove("fail")
+    run = project.build()
+    assert run.ran == ["k"]
+    assert run.warnings == []
+    assert project.build().ran == []
+
+
+@pytest.mark.parametrize("jobs", ["-j1", "-j2"])
+def test_a_directory_in_which_another_task_makes_a_file_by_now(project: Project, jobs: str) -> None:
+    project.taskfile('[tasks.a]\noutputs = ["m", "x/"]\nrun = "echo > m; echo > x/q"')
+    project.build()
+    project.taskfile("""
+        [tasks.b]
+        outputs = "x/z"
+        run = "echo z > x/z"
+        [tasks.a]
+        outputs = "m"
+        run = "echo > m"
+    """)
+    project.build(jobs)
+    assert project.read("x/z") == "z\n"
+    assert project.build().ran == []
+
+
+def test_a_former_output_that_is_a_source_by_now(project: Project) -> None:
+    project.taskfile('[tasks.u]\noutputs = ["c", "b"]\nrun = "echo 1 > b; cp b c"')
+    project.build()
+    project.write("b", HAND)
+    project.taskfile('[tasks.u]\ninputs = "b"\noutputs = "c"\nrun = "cp b c"')
+    project.build()
+    assert project.read("b") == project.read("c") == HAND
+
+
+def test_a_former_output_that_another_task_reads_by_now(project: Project) -> None:
+    project.taskfile('[tasks.u]\noutputs = ["c", "b"]\nrun = "echo 1 > b; cp b c"')
+    project.build()
+    project.taskfile("""
+        [tasks.u]
+        outputs = "c"
+        run = "echo 2 > c"
+        [tasks.v]
+        inputs = "b"
+        outputs = "d"
+        run = "cp b d"
+    """)
+    project.build()
+    assert (project.read("b"), project.read("d")) == ("1\n", "1\n")
+    assert project.build().ran == []
