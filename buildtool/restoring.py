@@ -95,18 +95,30 @@ class Restorer:
         """All that an output is made of."""
         disk = self._project.disk
         if path[-1:] == "/":
-            parts = [Part(path, "")]
-            for inner in disk.below(path, directories=True):
-                found = "" if inner[-1:] == "/" else disk.digest(inner)
-                if found is None:
-                    raise FileNotFoundError(inner)
-                parts += [Part(inner, "")] if not found else self._parts(inner, found)
-            return parts
+            return self._tree(path)
         where = disk.absolute(path)
         looks = os.lstat(where)
         if stat.S_ISLNK(looks.st_mode):
             return [Part(path, value, 0, os.readlink(where))]
-        return [Part(path, value, stat.S_IMODE(looks.st_mode) & 0o777)]
+        return [Part(path, value, _mode(where))]
+
+    def _tree(self, folder: str) -> list[Part]:
+        """A directory with all that is in it, each directory before what it holds."""
+        disk = self._project.disk
+        where = disk.absolute(folder).rstrip("/")
+        if os.path.islink(where):
+            raise NotADirectoryError(where)
+        parts = [Part(folder, "", _mode(where))]
+        for name in sorted(os.listdir(where)):
+            inner = folder + name
+            if os.path.isdir(f"{where}/{name}") and not os.path.islink(f"{where}/{name}"):
+                parts += self._tree(inner + "/")
+                continue
+            found = disk.digest(inner)
+            if found is None:
+                raise FileNotFoundError(inner)
+            parts += self._parts(inner, found)
+        return parts
 
     def _may_be_kept(self, job: Job) -> bool:
         """Whether the outputs of a job depend on nothing but its fingerprint, and can be kept."""
@@ -115,6 +127,8 @@ class Restorer:
             spec = self._project.renderer.task(job).spec
             aged = spec.always or spec.max_age is not None
             own = spec.keep or spec.interactive or spec.serve
+            if spec.depfile is not None and "cache" not in spec.places:
+                own = True  # a header that was not there then could be found first now: it takes a word
             known = self._may[job.task] = spec.cache and job.kind is Kind.RULE and not (aged or own)
         if not known or not job.outputs:
             return False
@@ -126,3 +140,8 @@ class Restorer:
         if self._cache.has_changed:
             size = self._cache.size
             self._state.set_value(SIZE, "" if size is None else str(size))
+
+
+def _mode(where: str) -> int:
+    """The permissions of a file or a directory."""
+    return stat.S_IMODE(os.lstat(where).st_mode) & 0o777

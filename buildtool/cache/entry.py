@@ -6,13 +6,18 @@ Does not know where it is kept, nor which runs are.
 from __future__ import annotations
 
 import json
+import os
 import posixpath
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import xxhash
+
 from buildtool.fingerprint import Item, digest
+from buildtool.paths import parents
 
 FORM = 1  # of an entry; others are not read
+_LONG, _LARGE = 1e9, 1 << 62  # seconds and bytes of memory that no run takes
 MOST = 8  # runs of one key, which differ in the inputs that they named themselves
 
 
@@ -21,7 +26,7 @@ class Part(NamedTuple):
 
     path: str  # as in the Taskfile
     digest: str  # as the disk gives it; of a directory nothing
-    mode: int = 0  # permissions of a file
+    mode: int = 0  # permissions, but of a link
     link: str | None = None
 
 
@@ -42,16 +47,19 @@ def key_of(items: Iterable[Item]) -> str:
 
 
 def to_bytes(runs: Iterable[Kept]) -> bytes:
-    """The runs of one key, the newest first."""
-    return json.dumps([FORM, *runs], separators=(",", ":")).encode("ascii")
+    """The runs of one key, the newest first, behind a digest of all that follows."""
+    raw = json.dumps([FORM, *runs], separators=(",", ":")).encode("ascii")
+    return xxhash.xxh3_128_hexdigest(raw).encode("ascii") + raw
 
 
 def from_bytes(raw: bytes) -> list[Kept]:
     """The runs that `to_bytes` was given; ValueError if they are damaged, or of another form."""
+    if xxhash.xxh3_128_hexdigest(raw[32:]).encode("ascii") != raw[:32]:
+        raise ValueError("damaged")
     try:
-        form, *runs = json.loads(raw)
+        form, *runs = json.loads(raw[32:])
         found = [_kept(*run) for run in runs]
-    except (TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
         raise ValueError("damaged") from error
     if form != FORM:
         raise ValueError("another form")
@@ -62,6 +70,8 @@ def _kept(
     outputs: list[list[str]], parts: list[list[object]], found: list[tuple[str, str | None]], *rest: float
 ) -> Kept:
     seconds, peak = rest
+    if not (0 <= seconds < _LONG and 0 <= peak < _LARGE):
+        raise ValueError("no seconds, or no bytes")
     kept = Kept(
         tuple((_text(path), _text(value)) for path, value in outputs),
         tuple(_part(*part) for part in parts),
@@ -70,7 +80,10 @@ def _kept(
         int(peak),
     )
     tops = [path for path, _ in kept.outputs]
+    links = {part.path for part in kept.parts if part.link is not None}
     for part in kept.parts:
+        if not links.isdisjoint(above[:-1] for above in parents(part.path)):
+            raise ValueError("a part behind a link")
         clean = posixpath.normpath(part.path) + ("/" if part.path[-1:] == "/" else "")
         below = any(top[-1:] == "/" and part.path.startswith(top) for top in tops)
         if clean != part.path or not (below or part.path in tops):
@@ -85,6 +98,6 @@ def _part(path: object, value: object, mode: object, link: object) -> Part:
 
 
 def _text(value: object) -> str:
-    if not isinstance(value, str) or "\0" in value:
+    if not isinstance(value, str) or b"\0" in os.fsencode(value):  # ValueError for what cannot be a name
         raise TypeError("no text")
     return value

@@ -44,8 +44,7 @@ class Cache:
     def runs(self, key: str) -> list[Kept]:
         """The runs that are kept under a key, the one that was put in last first."""
         try:
-            with open(self._entry(key), "rb") as file:
-                return from_bytes(file.read())
+            return from_bytes(_read(self._entry(key)))
         except FileNotFoundError:
             return []
         except (OSError, ValueError):
@@ -70,9 +69,12 @@ class Cache:
                 return False
             if _CONTENT(part.digest) and self._disk.digest(part.path) != part.digest:
                 self.drop(key)
-                with contextlib.suppress(OSError):
-                    os.unlink(self._content(part.digest))
+                self._remove(self._content(part.digest))
                 return False
+        for part in reversed(kept.parts):  # those inside first: one may not be written to afterwards
+            if part.path[-1:] == "/" and part.mode:
+                with contextlib.suppress(OSError):
+                    os.chmod(self._disk.absolute(part.path), part.mode)
         with contextlib.suppress(OSError):
             os.utime(self._entry(key))  # when it was used last
         return True
@@ -94,7 +96,9 @@ class Cache:
         size = 0
         try:
             sizes = {part.digest: self._size(part) for part in kept.parts}
-            size = sum(sizes.values())
+            before = [run for run in self.runs(key) if run.found != kept.found]
+            entry = to_bytes([kept, *before][:MOST])
+            size = sum(sizes.values()) + len(entry)
             if size > self._limit:
                 return
             if self.size is None:
@@ -104,8 +108,7 @@ class Cache:
             for part in kept.parts:
                 if sizes[part.digest]:
                     self._take(part)
-            before = [run for run in self.runs(key) if run.found != kept.found]
-            self._write(self._entry(key), to_bytes([kept, *before][:MOST]))
+            self._write(self._entry(key), entry)
         except (OSError, DiskError):
             self.size = None  # something may be there, and is to be counted
 
@@ -132,8 +135,10 @@ class Cache:
 
     def _write(self, where: str, data: bytes) -> None:
         self._make_folder(os.path.dirname(where))
-        before = os.path.getsize(where) if os.path.exists(where) else 0
-        with open(f"{where}.new", "wb") as file:
+        before = os.lstat(where).st_size if os.path.lexists(where) else 0
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{where}.new")
+        with open(os.open(f"{where}.new", _NEW, 0o600), "wb") as file:
             file.write(data)
         os.rename(f"{where}.new", where)
         self._grow(len(data) - before)
@@ -158,24 +163,30 @@ class Cache:
 
     def drop(self, key: str) -> None:
         """Keep nothing under a key."""
-        with contextlib.suppress(OSError):
-            os.unlink(self._entry(key))
+        self._remove(self._entry(key))
         self.size = None
         self.has_changed = True
+
+    def _remove(self, where: str) -> None:
+        """Remove a file of the cache, unless its folder is a link."""
+        folders = (os.path.dirname(where), os.path.dirname(os.path.dirname(where)), self._folder)
+        if not any(map(os.path.islink, folders)):
+            with contextlib.suppress(OSError):
+                os.unlink(where)
 
     def _make_room(self, room: float) -> None:
         """Let go of what was not used for the longest time, until the rest takes no more than so many bytes."""
         entries = sorted(_files(f"{self._folder}/jobs"), key=lambda found: found[1].st_mtime, reverse=True)
-        sizes = {os.path.basename(path): found.st_size for path, found in _files(f"{self._folder}/files")}
+        contents = {
+            os.path.basename(path): (path, found.st_size) for path, found in _files(f"{self._folder}/files")
+        }
         stay: set[str] = set()
         size = 0
         for path, found in entries:
             with contextlib.suppress(OSError, ValueError):
-                with open(path, "rb") as file:
-                    wanted = {
-                        part.digest for run in from_bytes(file.read()) for part in run.parts
-                    } & sizes.keys()
-                more = found.st_size + sum(sizes[name] for name in wanted - stay)
+                parts = (part for run in from_bytes(_read(path)) for part in run.parts)
+                wanted = {part.digest for part in parts} & contents.keys()
+                more = found.st_size + sum(contents[name][1] for name in wanted - stay)
                 if size + more <= room:
                     size += more
                     stay |= wanted
@@ -183,9 +194,9 @@ class Cache:
                 room = 0  # all that is older goes, too
             with contextlib.suppress(OSError):
                 os.unlink(path)
-        for name in sizes.keys() - stay:
+        for name in contents.keys() - stay:
             with contextlib.suppress(OSError):
-                os.unlink(os.path.join(self._folder, "files", name[1:3], name))
+                os.unlink(contents[name][0])
         self.size = size
         self.has_changed = True
 
@@ -199,12 +210,23 @@ class Cache:
 
 
 def _files(folder: str) -> Iterator[tuple[str, os.stat_result]]:
-    """Every file below a folder."""
+    """Every file below a folder; links are not followed, and nothing is below a link."""
+    if os.path.islink(folder):
+        return
     for where, _, names in os.walk(folder):
         for name in names:
             path = os.path.join(where, name)
             with contextlib.suppress(OSError):
                 yield path, os.lstat(path)
+
+
+def _read(path: str) -> bytes:
+    """What is in a small file. OSError if it is none: a pipe is not waited for."""
+    handle = os.open(path, _OLD)
+    with open(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise FileNotFoundError(path)
+        return file.read()
 
 
 def _copy(source: str, target: str, mode: int) -> int:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -94,7 +97,8 @@ def test_all_kinds_of_outputs(project: Project) -> None:
         outputs = ["program", "folder/", "link", "empty", "secret"]
         run = '''
         cp in program; chmod 755 program; touch empty; (umask 077; cp in secret)
-        mkdir -p folder/a/b folder/c; cp in folder/a/b/it; ln -s a/b/it folder/to; ln -s program link
+        mkdir -p folder/a/b folder/c; chmod 700 folder/c
+        cp in folder/a/b/it; ln -s a/b/it folder/to; ln -s program link
         '''
         """
     )
@@ -140,6 +144,7 @@ DEPFILE = """
     inputs = "a.c"
     outputs = "a.o"
     depfile = "a.d"
+    cache = true
     run = "cat a.c $(cat includes) > a.o; echo \\"a.o: a.c $(cat includes)\\" > a.d"
 """
 
@@ -192,10 +197,10 @@ def test_damaged_entries_are_none(chain: Project, data: bytes) -> None:
 def test_a_forged_entry_writes_nothing_but_outputs(chain: Project, path: str) -> None:
     there_and_back(chain)()
     for entry in contents(chain, "jobs"):
-        form, *runs = json.loads(entry.read_bytes())
+        form, *runs = told(entry)
         for run in runs:
             run[1][0][0] = path
-        entry.write_text(json.dumps([form, *runs]))
+        forge(entry, [form, *runs])
     taskfile = chain.read("Taskfile.toml")
     assert chain.build().ran == ["one", "two"]
     assert not (chain.folder.parent / "stray").exists()
@@ -203,10 +208,101 @@ def test_a_forged_entry_writes_nothing_but_outputs(chain: Project, path: str) ->
     assert chain.read("Taskfile.toml") == taskfile
 
 
+def told(entry: Path) -> Any:
+    return json.loads(entry.read_bytes()[32:])
+
+
+def forge(entry: Path, value: object) -> None:
+    raw = json.dumps(value).encode()
+    entry.write_bytes(xxhash.xxh3_128_hexdigest(raw).encode() + raw)
+
+
+def test_a_forged_entry_leads_nowhere_by_a_link_of_its_own(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "evil").mkdir()
+    project.taskfile(CACHE + '[tasks.d]\noutputs = "out/"\nrun = "echo a > out/a"')
+    project.build()
+    [entry] = contents(project, "jobs")
+    form, run = told(entry)
+    link = "l" + "0" * 32
+    run[1] += [
+        ["out/d", link, 0, str(tmp_path / "evil")],
+        ["out/d/x", link, 0, "y"],
+        ["out/d/s/", "", 0, None],
+    ]
+    forge(entry, [form, run])
+    (project.folder / "out/a").unlink()
+    assert project.build().by_status("restored") == []
+    assert [*(tmp_path / "evil").iterdir()] == []
+
+
+@pytest.mark.parametrize(
+    ("at", "value"), [(3, float("inf")), (3, -1), (4, 1 << 80), (4, "much"), (0, [["x", "\ud880"]])]
+)
+def test_a_forged_entry_with_strange_values_is_none(project: Project, at: int, value: object) -> None:
+    project.taskfile(CACHE + '[tasks.d]\noutputs = "x"\nrun = "echo a > x"')
+    project.build()
+    [entry] = contents(project, "jobs")
+    form, run = told(entry)
+    run[at] = value
+    forge(entry, [form, run])
+    project.remove("x")
+    assert project.build().by_status("unchanged") == ["d"]
+
+
+def test_any_byte_of_an_entry_may_be_damaged(project: Project) -> None:
+    project.taskfile(CACHE + '[tasks.d]\noutputs = "x"\nrun = "echo a > x"')
+    project.build()
+    [entry] = contents(project, "jobs")
+    data = entry.read_bytes()
+    for at in range(0, len(data), 17):
+        entry.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+        project.remove("x")
+        assert project.build().by_status("unchanged") == ["d"]
+        assert project.read("x") == "a\n"
+
+
+def test_what_is_no_file_in_the_cache_is_not_waited_for_nor_written_through(
+    chain: Project, tmp_path: Path
+) -> None:
+    (tmp_path / "mine").write_text("mine\n")
+    chain.build()
+    for entry in contents(chain, "jobs"):
+        entry.unlink()
+        os.mkfifo(entry)
+        entry.with_name(entry.name + ".new").symlink_to(tmp_path / "mine")
+    for name in ("one.txt", "two.txt"):
+        chain.remove(name)
+    assert chain.build().by_status("unchanged") == ["one", "two"]
+    assert (tmp_path / "mine").read_text() == "mine\n"
+
+
+@pytest.mark.parametrize("name", ["jobs", "files"])
+def test_room_is_not_made_behind_a_link(project: Project, tmp_path: Path, name: str) -> None:
+    mine = tmp_path / "mine/deep"
+    mine.mkdir(parents=True)
+    (mine / "file").write_text("mine\n")
+    task = '[tasks.t]\ninputs = "in"\noutputs = "out"\nrun = "cp {input} {output}"'
+    project.taskfile(f'[bt.cache]\nsize = "2 KiB"\n{task}')
+    project.write("in", "1" * 1500)
+    project.build()
+    shutil.rmtree(project.folder / ".bt/cache" / name)
+    (project.folder / ".bt/cache" / name).symlink_to(tmp_path / "mine")
+    project.write("in", "2" * 1500)
+    project.build()
+    assert (mine / "file").read_text() == "mine\n"
+
+
+def test_many_small_things_do_not_take_more_than_there_may_be(project: Project) -> None:
+    many = "mkdir -p o; for i in $(seq 300); do ln -s nowhere$i o/$i; done"
+    project.taskfile(f'[bt.cache]\nsize = "10 KB"\n[tasks.t]\noutputs = "o/"\nrun = "{many}"')
+    project.build()
+    assert kept(project) <= 10_000
+
+
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=9)
 
 
-@given(st.lists(st.tuples(texts, texts), max_size=3), st.floats(0, 1e9), st.integers(0, 1 << 60))
+@given(st.lists(st.tuples(texts, texts), max_size=3), st.floats(0, 1e8), st.integers(0, 1 << 60))
 def test_an_entry_is_read_as_it_was_written(names: list[tuple[str, str]], seconds: float, peak: int) -> None:
     tops = tuple((f"o/{number}/", f"d{value}") for number, (_, value) in enumerate(names))
     parts = tuple(Part(path, "", 0o644, link) for (path, _), (_, link) in zip(tops, names, strict=True))
@@ -219,6 +315,7 @@ NOT_KEPT = {
     "always": "always = true",
     "max_age": 'max_age = "1d"',
     "keep": "keep = true",
+    "a compiler tells more": 'depfile = "out.d"',
 }
 
 
