@@ -443,6 +443,7 @@ def test_a_header_that_another_job_makes_is_waited_for(project: Project) -> None
     project.write("a.c", "a.c\n")
     project.write("h.in", "one\n")
     project.write("includes", "a.h\n")
+    project.build("header")
     project.build()
     project.write("h.in", "two\n")
     project.build()
