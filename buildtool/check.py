@@ -588,5 +588,4 @@ class Checker:
 
     def _is_intact(self, path: str) -> bool:
         """Whether what is there is what some job left."""
-        owner = self.memory.owner(path)
-        return owner is not None and self._present(path) == self.memory.recorded(path)
+        return self.memory.owner(path) is not None and self._present(path) == self.memory.recorded(path)

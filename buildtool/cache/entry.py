@@ -79,14 +79,14 @@ def _kept(
         float(seconds),
         int(peak),
     )
-    tops = [path for path, _ in kept.outputs]
+    tops = {path for path, _ in kept.outputs}
     links = {part.path for part in kept.parts if part.link is not None}
     for part in kept.parts:
-        if not links.isdisjoint(above[:-1] for above in parents(part.path)):
+        above = parents(part.path)
+        if not links.isdisjoint(folder[:-1] for folder in above):
             raise ValueError("a part behind a link")
         clean = posixpath.normpath(part.path) + ("/" if part.path[-1:] == "/" else "")
-        below = any(top[-1:] == "/" and part.path.startswith(top) for top in tops)
-        if clean != part.path or not (below or part.path in tops):
+        if clean != part.path or tops.isdisjoint((part.path, *above)):
             raise ValueError("a part that lies outside of all outputs")
     return kept
 

@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from buildtool.cache.entry import MOST, Kept, Part, from_bytes, to_bytes
 from buildtool.errors import DiskError
@@ -57,10 +57,8 @@ class Cache:
         Whether it is what was kept: if not, nothing is kept any more, and what is there is not to be used, as after an
         OSError or a DiskError.
         """
-        links = [part for part in kept.parts if part.link is not None]
-        for part in (
-            *(part for part in kept.parts if part.link is None),
-            *links,
+        for part in sorted(
+            kept.parts, key=lambda part: part.link is not None
         ):  # nobody writes through a link
             try:
                 self._bring(part)
@@ -93,7 +91,6 @@ class Cache:
 
     def keep(self, key: str, kept: Kept) -> None:
         """Take over what a run left, which is in its place and not open to anybody."""
-        size = 0
         try:
             sizes = {part.digest: self._size(part) for part in kept.parts}
             before = [run for run in self.runs(key) if run.found != kept.found]
@@ -110,7 +107,7 @@ class Cache:
                     self._take(part)
             self._write(self._entry(key), entry)
         except (OSError, DiskError):
-            self.size = None  # something may be there, and is to be counted
+            return  # what was taken over by then counts, and goes when it is the oldest
 
     def _size(self, part: Part) -> int:
         """The bytes that are to be taken for a part: none of a link or a directory, nor if they are there already."""
@@ -119,29 +116,32 @@ class Cache:
         return os.lstat(self._disk.absolute(part.path)).st_size or 1
 
     def _take(self, part: Part) -> None:
-        target = self._content(part.digest)
-        fresh = f"{target}.new"
-        self._make_folder(os.path.dirname(target))
+        source = self._disk.absolute(part.path)
+        self._put(self._content(part.digest), lambda fresh: _copy(source, fresh, 0o600))
+
+    def _write(self, where: str, data: bytes) -> None:
+        def fill(fresh: str) -> None:
+            with open(os.open(fresh, _NEW, 0o600), "wb") as file:
+                file.write(data)
+
+        self._put(where, fill)
+
+    def _put(self, where: str, fill: Callable[[str], object]) -> None:
+        """Make a file of the cache: whole, or not at all. Raises OSError."""
+        self._make_folder(os.path.dirname(where))
+        fresh = f"{where}.new"
         with contextlib.suppress(FileNotFoundError):
             os.unlink(fresh)
+        before = os.lstat(where).st_size if os.path.lexists(where) else 0
         try:
-            size = _copy(self._disk.absolute(part.path), fresh, 0o600)
-            os.rename(fresh, target)
+            fill(fresh)
+            size = os.lstat(fresh).st_size
+            os.rename(fresh, where)
         except OSError:
             with contextlib.suppress(OSError):
                 os.unlink(fresh)
             raise
-        self._grow(size)
-
-    def _write(self, where: str, data: bytes) -> None:
-        self._make_folder(os.path.dirname(where))
-        before = os.lstat(where).st_size if os.path.lexists(where) else 0
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(f"{where}.new")
-        with open(os.open(f"{where}.new", _NEW, 0o600), "wb") as file:
-            file.write(data)
-        os.rename(f"{where}.new", where)
-        self._grow(len(data) - before)
+        self._grow(size - before)
 
     def _make_folder(self, where: str) -> None:
         """Make a folder of the cache. OSError if a link stands in its place: what is written there lands elsewhere."""
@@ -164,15 +164,15 @@ class Cache:
     def drop(self, key: str) -> None:
         """Keep nothing under a key."""
         self._remove(self._entry(key))
-        self.size = None
-        self.has_changed = True
 
     def _remove(self, where: str) -> None:
         """Remove a file of the cache, unless its folder is a link."""
         folders = (os.path.dirname(where), os.path.dirname(os.path.dirname(where)), self._folder)
         if not any(map(os.path.islink, folders)):
             with contextlib.suppress(OSError):
+                size = os.lstat(where).st_size
                 os.unlink(where)
+                self._grow(-size)
 
     def _make_room(self, room: float) -> None:
         """Let go of what was not used for the longest time, until the rest takes no more than so many bytes."""
@@ -229,8 +229,8 @@ def _read(path: str) -> bytes:
         return file.read()
 
 
-def _copy(source: str, target: str, mode: int) -> int:
-    """Copy a file to where there is none, and tell its bytes; blocks are shared where the file system can.
+def _copy(source: str, target: str, mode: int) -> None:
+    """Copy a file to where there is none; blocks are shared where the file system can.
 
     Not a hard link: who edits the one file would change the other.
     """
@@ -248,7 +248,6 @@ def _copy(source: str, target: str, mode: int) -> int:
             os.close(new)
     finally:
         os.close(old)
-    return looks.st_size
 
 
 def _pour(old: int, new: int, size: int) -> None:

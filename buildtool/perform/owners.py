@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from buildtool.failures import glob_paths
-from buildtool.graph import Form, Job, JobId
+from buildtool.graph import FileId, Form, Job, JobId
+from buildtool.paths import parents
 from buildtool.project import Project
 
 
@@ -14,6 +15,8 @@ class Owners:
         self._project = project
         self._disk = project.disk
         self.claims: dict[str, JobId] = {}  # files of glob outputs, with the settled job that made them
+        self._below: dict[str, list[FileId]] = {}  # the files in each folder, however deep
+        self._sorted = 0  # files of the graph that are in it
 
     def is_needed(self, job: Job, path: str) -> bool:
         """Whether a former output of a job is somebody else's by now: tasks may have been written anew since.
@@ -26,13 +29,22 @@ class Owners:
             return maker != job.id
         if path in graph.by_path:
             return True
-        if path[-1:] == "/" and any(known.startswith(path) for known in graph.by_path):
+        if path[-1:] == "/" and self._holds_others(job, path):
             return True
         values = dict(job.wildcards)
         return any(
             c.task.name != job.task or any(values.get(name, v) != v for name, v in c.values.items())
             for c in self._project.expander.index.candidates(path)
         )
+
+    def _holds_others(self, job: Job, folder: str) -> bool:
+        """Whether a file below a folder is read, or is made by another job."""
+        files = self._project.expander.graph.files
+        for file in files[self._sorted :]:
+            for above in parents(file.path):
+                self._below.setdefault(above, []).append(file.id)
+        self._sorted = len(files)
+        return any(files[number].producer != job.id for number in self._below.get(folder, ()))
 
     def in_the_way(self, job: Job, text: str) -> list[str]:
         """The files that a glob output matches now, without what jobs read and what others make."""

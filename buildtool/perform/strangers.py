@@ -88,12 +88,11 @@ class Strangers:
         for file in (graph.files[f] for f in attempt.job.output_files()):
             paths: list[str] = []
             if file.form is Form.GLOB:
+                record = attempt.look.record
+                before = {path for path, _ in record.outputs} if record is not None else set()
                 ways = self._owners.in_the_way(attempt.job, file.path)
-                paths = [
-                    path
-                    for path in ways
-                    if self._state.owner(path) is None or not self._is_intact(attempt, path, path)
-                ]
+                unknown = {path for path in ways if self._state.owner(path) is None}
+                paths = [p for p in ways if p in unknown or (p not in before and not self._is_intact(p, p))]
             elif file.form is Form.DIRECTORY:
                 own = self._own_inside(attempt, file.path)
                 paths = [p for p in self._disk.below(file.path) if own.get(p) != self._disk.digest(p)]
@@ -131,13 +130,15 @@ class Strangers:
     def keep(self, attempt: Attempt, made: tuple[Made, ...]) -> None:
         """Files that `bt` did not make, or that were edited, go to `.bt/kept/` unless the job made them again."""
         now = {m.path: m.digest for m in made}
+        record = attempt.look.record
+        own = {path for path, _ in record.outputs} if record is not None else set()
         edited = set(attempt.look.edited)
         for at, (path, place) in enumerate(attempt.aside):
             where = self._disk.absolute(place)
             is_directory = os.path.isdir(where) and not os.path.islink(where)
             old = place + "/" if is_directory else place
             owned = self._project.owner(path) is not None and not self._holds_strangers(path, place)
-            if path not in edited and owned and self._is_intact(attempt, path, old):
+            if path not in edited and owned and (path in own or self._is_intact(path, old)):
                 continue
             if is_directory == path.endswith("/") and self._is_same(old, now.get(path)):
                 continue
@@ -146,12 +147,10 @@ class Strangers:
             attempt.aside[at] = (path, kept)
             attempt.notes.append(self._note(attempt, path, kept))
 
-    def _is_intact(self, attempt: Attempt, path: str, place: str) -> bool:
-        """Whether what lies at a place is what a job left at a path; of the job's own outputs that is known."""
-        record = attempt.look.record
-        if record is not None and path in dict(record.outputs):
-            return True
-        return self._is_same(place, self._state.recorded(path))
+    def _is_intact(self, path: str, place: str) -> bool:
+        """Whether what lies at a place is what some job left at a path."""
+        recorded = self._state.recorded(path)
+        return recorded is not None and self._is_same(place, recorded)
 
     def _is_same(self, path: str, digest: str | None) -> bool:
         """Whether a file or directory holds this; one with a pipe or the like in it holds nothing that a job makes."""

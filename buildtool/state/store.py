@@ -243,13 +243,11 @@ class StateReader:
 
     def recorded(self, path: str) -> str | None:
         """The digest of what the job that made a path left there; None: nobody did."""
-        key = self.owner(path)
-        record = self.job(key) if key is not None else None
-        found = dict(record.outputs).get(path) if record is not None else None
-        if key is None or found is not None:
-            return found
-        stray = self.strays().get(path)
-        return stray.digest if stray is not None else None
+        return self._read(
+            "SELECT digest FROM outputs WHERE path=?",
+            lambda rows: unpack_digest(rows[0][0]) if rows else None,
+            to_bytes(path),
+        )
 
     def strays(self) -> dict[str, Stray]:
         """The paths among `owned` that no record tells of any more.

@@ -134,6 +134,14 @@ def test_a_directory_in_which_another_task_makes_a_file_by_now(project: Project,
     assert project.build().ran == []
 
 
+def test_a_directory_of_which_a_task_makes_one_file_by_now(project: Project) -> None:
+    project.taskfile('[tasks.a]\noutputs = ["m", "x/"]\nrun = "touch m x/old x/new"')
+    project.build()
+    project.taskfile('[tasks.a]\noutputs = ["m", "x/new"]\nrun = "touch m x/new"')
+    project.build()
+    assert [path.name for path in (project.folder / "x").iterdir()] == ["new"]
+
+
 def test_a_former_output_that_is_a_source_by_now(project: Project) -> None:
     project.taskfile('[tasks.u]\noutputs = ["c", "b"]\nrun = "echo 1 > b; cp b c"')
     project.build()
