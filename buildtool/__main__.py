@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Run `bt` and end the process with its exit code."""
+    gc.disable()  # most commands end before there is much to collect; those that run on turn it on again
     arguments = sys.argv[1:]
     glimpse = None
     try:

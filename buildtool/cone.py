@@ -15,6 +15,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import buildtool.door as front
 from buildtool.expand.targets import Wanted
 from buildtool.graph import FileId, Form, Job, JobId, Kind
 from buildtool.project import Project
@@ -158,7 +159,7 @@ class Cone:
     As a container it holds the jobs that are as the last build left them: nobody looks at them.
     """
 
-    def __init__(self, note: Mapping[str, Any]) -> None:
+    def __init__(self, note: dict[str, Any]) -> None:
         self._tasks: tuple[str, ...] = note["tasks"]
         self._stored: tuple[bytes, ...] = note["blocks"]
         self._makers = memoryview(note["makers"]).cast("i")
@@ -166,9 +167,9 @@ class Cone:
         self._readers = memoryview(note["readers"]).cast("I")
         self._heads = memoryview(note["heads"]).cast("I")
         self._waiters = memoryview(note["waiters"]).cast("I")
-        self._paths: list[bytes] = note["files"].split(b"\0")
-        self._there = len(self._paths)
-        self._paths += note["absent"]
+        there = front.paths(note)
+        self._there = len(there)
+        self._paths: list[bytes] = [*there, *note["absent"]]
         self._total: int = note["jobs"]
         self._blocks: dict[int, list[Any]] = {}
         self._ids: dict[int, JobId] = {}

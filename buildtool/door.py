@@ -18,7 +18,7 @@ from buildtool import __version__
 TYPE_CHECKING = False  # `typing` costs time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
     # A note, and which of its files do not look as it says (by position); nothing else has changed.
@@ -30,6 +30,8 @@ NOTE = "rest"  # of the state folder: what the last build saw, if it had nothing
 SEAL = "state.sum"  # and the checksum of all else that is known there, as long as nobody writes to it
 DATABASE = "state.db"
 BEGUN = time.time_ns()
+PARTS = ("files", "signatures", "followed", "targets", "makers", "starts", "readers", "heads", "waiters")
+_FORMAT = 2  # of a note: one that was written in another counts as damaged
 _IDLE = ("-q", "--quiet", "-k", "--keep-going")  # options of `bt build` that matter to jobs that run
 _MANY = 20_000  # files that are worth a process of their own, which costs 1 to 2 ms
 _HANDS = 4  # processes: more would not be faster
@@ -89,11 +91,37 @@ def _is_number(word: str) -> bool:
 def read() -> dict[str, Any] | None:
     """The note of the project whose root is the working directory, if it is whole. Raises OSError and ValueError."""
     with open(f"{STATE}/{NOTE}", "rb") as file:
-        data = file.read()
-    if checksum(data[4:]) != data[:4]:
+        data = memoryview(file.read())
+    if checksum([data[4:]], _FORMAT) != data[:4]:
         return None
-    found: dict[str, Any] = marshal.loads(data[4:])  # noqa: S302  ours, and whole
+    at = 12 + int.from_bytes(data[4:12], "little")
+    found: dict[str, Any] = marshal.loads(data[12:at])  # noqa: S302  ours, and whole
+    for name, length in found.pop("parts"):
+        found[name] = data[at : at + length]
+        at += length
     return found
+
+
+def written(note: Mapping[str, Any]) -> list[Any]:
+    """The pieces of the file of a note: what is large is neither copied nor taken apart, here and by `read`."""
+    parts = [(name, len(note[name])) for name in PARTS]
+    small = {name: value for name, value in note.items() if name not in PARTS and name != "paths"}
+    head = marshal.dumps(small | {"parts": parts})
+    pieces = [len(head).to_bytes(8, "little"), head, *(note[name] for name in PARTS)]
+    return [checksum(pieces, _FORMAT), *pieces]
+
+
+def paths(note: dict[str, Any]) -> list[bytes]:
+    """The paths of the files of a note, which are taken apart once."""
+    found: list[bytes] | None = note.get("paths")
+    if found is None:
+        found = note["paths"] = _names(note["files"])
+    return found
+
+
+def _names(text: bytes) -> list[bytes]:
+    """`text` may be a view."""
+    return bytes(text).split(b"\0") if text else []
 
 
 def differing(note: dict[str, Any], environment: Mapping[str, str]) -> list[int] | None:
@@ -103,9 +131,11 @@ def differing(note: dict[str, Any], environment: Mapping[str, str]) -> list[int]
     """
     if any(environment.get(name) != value for name, value in note["environment"]) or not is_sealed(note):
         return None
-    if any(map(os.path.lexists, note["absent"])) or _differ(*_noted(note, "followed", "targets"), os.stat):
+    if any(map(os.path.lexists, note["absent"])) or _differ(
+        _names(note["followed"]), _numbers(note["targets"]), os.stat
+    ):
         return None
-    different = _differ_together(*_noted(note, "files", "signatures"))
+    different = _differ_together(paths(note), _numbers(note["signatures"]))
     return different if all(_lists(*directory) for directory in note["directories"]) else None
 
 
@@ -118,9 +148,9 @@ def is_sealed(note: dict[str, Any], root: str = ".") -> bool:
     return bool((st.st_size, st.st_mtime_ns, st.st_ino) == note["database"])
 
 
-def _noted(note: dict[str, Any], names: str, looks: str) -> tuple[list[bytes], memoryview]:
-    """Paths, and four numbers for each."""
-    return note[names].split(b"\0") if note[names] else [], memoryview(note[looks]).cast("q")
+def _numbers(looks: bytes) -> memoryview:
+    """Four numbers for each path."""
+    return memoryview(looks).cast("q")
 
 
 def _differ_together(paths: list[bytes], signatures: memoryview) -> list[int]:
@@ -192,6 +222,8 @@ def listing(path: bytes) -> int:
     return zlib.crc32(repr(names).encode())
 
 
-def checksum(data: bytes) -> bytes:
-    """What tells whether a note is whole."""
-    return zlib.crc32(data).to_bytes(4, "big")
+def checksum(pieces: Iterable[bytes | memoryview], found: int = 0) -> bytes:
+    """What tells whether a file that is made of these pieces is whole."""
+    for piece in pieces:
+        found = zlib.crc32(piece, found)
+    return found.to_bytes(4, "big")

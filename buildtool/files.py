@@ -20,7 +20,10 @@ import xxhash
 from buildtool.errors import DiskError
 from buildtool.text import cause_of, printable
 
-SMALL = 1 << 20  # bytes read in one piece
+SMALL = 1 << 20  # bytes of a file that is read in one piece
+PIECE = (
+    1 << 19
+)  # bytes of a larger one that are read at once: they stay near the processor until they are hashed
 LARGE = 1 << 26  # bytes: to read more takes long enough to be told
 TICK = 20_000_000  # ns: two writes closer than this may carry one time (kernel clocks tick at 1 to 10 ms)
 COARSE = 2_000_000_000  # ns: the same on file systems that keep whole seconds (FAT: two)
@@ -56,6 +59,7 @@ class Entry(NamedTuple):
     name: str
     is_directory: bool  # also a link to one
     is_link: bool
+    is_plain: bool  # a regular file, and no link
 
 
 class NotAFileError(DiskError):
@@ -92,6 +96,7 @@ class Disk:
         self.watcher: Callable[[str, int, int], None] | None = None  # is told how far large files are read
         self._listings: dict[str, list[Entry]] = {}
         self._plain: set[str] = set()  # what `exists` saw to be a regular file
+        self._shown: dict[str, frozenset[str]] = {}  # and what listings show to be one, by directory
         self.durable = False  # whether what is moved is to be brought to the disk
         self.allowed: tuple[str, ...] = ()  # directories outside the project that outputs may lie in
         self._due: dict[str, None] = {}  # by the next `sync`
@@ -247,6 +252,19 @@ class Disk:
             self._plain.add(path)
         return True
 
+    def shows(self, path: str) -> bool:
+        """Whether a listing of this build shows a regular file at `path`: then `exists` has nothing to add.
+
+        False may mean that nobody has listed its directory.
+        """
+        cut = path.rfind("/") + 1
+        names = self._shown.get(path[:cut])
+        if names is None or path[cut:] not in names or self.displaced:
+            return False
+        self.found.add(path)
+        self._plain.add(path)
+        return True
+
     def holds(self, path: str) -> bool:
         """Whether `digest` would find anything, told without reading what is in a file. Raises as `digest` does.
 
@@ -332,6 +350,7 @@ class Disk:
         if found is None:
             where = self.absolute(directory) if directory else self.root
             found = self._listings[directory] = sorted(_scan(where), key=itemgetter(0))
+            self._shown[directory] = frozenset([name for name, _, _, is_plain in found if is_plain])
         return found
 
     def listed(self) -> dict[str, list[Entry]]:
@@ -343,6 +362,7 @@ class Disk:
         folder = path[: path.rfind("/") + 1]
         for known in [name for name in self._listings if name.startswith(folder)]:
             del self._listings[known]
+            self._shown.pop(known, None)
 
     # -- moving ----------------------------------------------------------------------------------------------
 
@@ -427,6 +447,7 @@ class Disk:
         """Drop what is remembered of a path that was removed or moved."""
         self.memory.pop(path, None)
         self._plain.discard(path)
+        self._shown.pop(path[: path.rfind("/") + 1], None)
         self.fresh.pop(path, None)
         if path in self.found:
             self.found.discard(path)
@@ -548,7 +569,7 @@ def _read(where: str, watcher: Callable[[int], None] | None = None) -> Stamp:
 def _hash(handle: int, watcher: Callable[[int], None] | None) -> str:
     """xxh3-128 of what is left of an open file, as 32 hex digits."""
     state, done = xxhash.xxh3_128(), 0
-    while chunk := os.read(handle, SMALL):
+    while chunk := os.read(handle, PIECE):
         state.update(chunk)
         if watcher is not None:
             done += len(chunk)
@@ -572,7 +593,7 @@ def _scan(where: str) -> list[Entry]:
     try:
         with os.scandir(where) as found:
             return [
-                Entry(e.name, e.is_dir(), is_link)
+                Entry(e.name, e.is_dir(), is_link, e.is_file(follow_symlinks=False))
                 for e in found
                 if not (is_link := e.is_symlink()) or not _loops(e)
             ]

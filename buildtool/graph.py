@@ -140,6 +140,9 @@ class Graph:
         """
         done: set[JobId] = set()
         for root in roots:
+            if root in done or not self.prerequisites(self.jobs[root]):
+                done.add(root)
+                continue
             path: list[JobId] = []
             on_path: dict[JobId, int] = {}
             stack = [(root, False)]

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import array
 import contextlib
-import marshal
 import os
 import stat
 import sys
@@ -75,7 +74,7 @@ def saw(
 
 def look(reader: StateReader, root: str, note: dict[str, Any], different: Sequence[int]) -> Seen | None:
     """Read the files that do not look as it was noted; None if the note does not hold any more, or one is no file."""
-    paths = note["files"].split(b"\0")
+    paths = front.paths(note)
     names = [os.fsdecode(paths[at]) for at in different]
     disk = Disk(root)
     try:
@@ -99,9 +98,10 @@ def renewed(
     """
     if not files:
         return note
-    numbers = array.array("q", note["signatures"])
-    paths = note["files"].split(b"\0")
-    followed = set(note["followed"].split(b"\0")) if note["followed"] else set()
+    signatures = bytearray(note["signatures"])
+    numbers = memoryview(signatures).cast("q")
+    paths = front.paths(note)
+    followed = {*bytes(note["followed"]).split(b"\0")} if note["followed"] else set()
     for at in files:
         if at >= len(paths):  # it was not there
             if os.path.lexists(disk.absolute(os.fsdecode(note["absent"][at - len(paths)]))):
@@ -112,7 +112,7 @@ def renewed(
         if stamp is None or stamp[5] != digests.get(path) or paths[at] in followed:
             return None
         numbers[4 * at : 4 * at + 4] = array.array("q", YOUNG if racy(stamp) else stamp[:4])
-    return note | {"signatures": numbers.tobytes()}
+    return note | {"signatures": signatures}
 
 
 def _is_plain(project: Project) -> bool:
@@ -251,8 +251,7 @@ def put(root: str, noted: dict[str, Any]) -> None:
             found = noted | {"seal": file.read()}
         st = os.stat(os.path.join(where, front.DATABASE))
         found["database"] = (st.st_size, st.st_mtime_ns, st.st_ino)
-        data = marshal.dumps(found)
         fresh = os.path.join(where, front.NOTE + ".new")
         with overwrite(fresh) as file:
-            file.write(front.checksum(data) + data)
+            file.writelines(front.written(found))
         os.replace(fresh, os.path.join(where, front.NOTE))

@@ -82,7 +82,7 @@ class Expander:
             return known
         form = Form.DIRECTORY if path.endswith("/") else Form.FILE
         file = self.graph.add_file(path, form, producer)
-        if producer is None and not self.disk.exists(path):
+        if producer is None and not (self.disk.shows(path) or self.disk.exists(path)):
             self.missing[file] = needed_by
         return file
 

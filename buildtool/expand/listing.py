@@ -49,7 +49,7 @@ def _names(disk: Disk, folder: str, parts: tuple[Part, ...]) -> Iterator[tuple[s
         return
     fullmatch = segment_regex(parts).fullmatch
     dotted = isinstance(parts[0], str) and parts[0].startswith(".")
-    for name, is_directory, _ in disk.entries(folder):
+    for name, is_directory, _, _ in disk.entries(folder):
         if (dotted or name[0] != ".") and fullmatch(name):
             yield name, is_directory
 
@@ -59,7 +59,7 @@ def _deep(disk: Disk, pattern: Pattern) -> Iterator[str]:
     pending = [pattern.folder]
     while pending:
         folder = pending.pop()
-        for name, is_directory, is_link in disk.entries(folder):
+        for name, is_directory, is_link, _ in disk.entries(folder):
             if name[0] == "." and (name == STATE or not pattern.prefix.startswith(folder + name)):
                 continue
             if not is_directory:
