@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import sys
@@ -29,6 +30,7 @@ def forked(
         if not child:
             code = 70
             try:
+                atexit._clear()
                 os.chdir(folder)
                 os.dup2(out.fileno(), 1)
                 os.dup2(err.fileno(), 2)

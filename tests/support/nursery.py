@@ -8,6 +8,7 @@ Run as a program, this file is the nursery: it is asked through the socket that 
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import gc
@@ -193,6 +194,7 @@ def _child(asked: dict[str, Any], out: int, err: int) -> None:
     """In the copy: never comes back."""
     code = _FAILED
     try:
+        atexit._clear()
         end_with_us()
         os.setsid()
         signal.set_wakeup_fd(-1)
