@@ -19,7 +19,7 @@ from buildtool.expand.rows import Values, joined, late_rows
 from buildtool.expand.tasks import Entries, Entry, Task
 from buildtool.expand.variables import line_place, read_lines
 from buildtool.files import Disk
-from buildtool.graph import FileId, Form, Graph, Job, JobId, Kind, Slice
+from buildtool.graph import FileId, Form, Graph, Job, JobId, Kind, Slice, bare
 from buildtool.paths import canonical, parents
 from buildtool.taskfile.pattern import Glob, Pattern
 from buildtool.text import printable
@@ -363,7 +363,9 @@ class Expander:
             state_key = f"//{task.kind.value}/{task.name}{words}"
         self._jobs[key] = job
         self.values[job] = values
-        self.graph.jobs.append(Job(job, task.name, task.kind, state_key, wildcards, (), outputs))
+        self.graph.jobs.append(
+            bare(Job, (job, task.name, task.kind, state_key, wildcards, (), outputs, (), (), (), False))
+        )
         self._pending.append(job)
         return job
 
@@ -390,7 +392,7 @@ class Expander:
                 raise clash(path, (other, others[0]), (task, entry))
             self._apart(path, form, job, entry)
             files.append(self.graph.add_file(path, form, job))
-        return Slice(slot.name, tuple(files), slot.many)
+        return bare(Slice, (slot.name, tuple(files), slot.many))
 
     def _apart(self, path: str, form: Form, job: JobId, entry: Entry) -> None:
         """An output directory belongs to one job, with all that is in it."""
@@ -489,8 +491,8 @@ class Expander:
                     file = self.file(path, job.id)
                 self._refuse_own(job, file, entry)
                 files.append(file)
-            parts.append(Slice(name, tuple(files), many))
-        self.graph.set_job(Job(job.id, job.task, job.kind, job.key, job.wildcards, tuple(parts), job.outputs))
+            parts.append(bare(Slice, (name, tuple(files), many)))
+        self.graph.set_job(bare(Job, (*job[:5], tuple(parts), job.outputs, (), (), (), False)))
 
     def _fill_values(self, job: Job, task: Task) -> set[JobId]:
         """Give a job that was asked for by a path its whole row; what must be settled before that is known."""

@@ -9,6 +9,7 @@ from buildtool.errors import TaskfileError
 from buildtool.expand.index import clash
 from buildtool.expand.rows import Values
 from buildtool.expand.tasks import Entry, Task
+from buildtool.graph import bare
 from buildtool.taskfile.pattern import Pattern
 from buildtool.text import printable
 
@@ -37,7 +38,7 @@ class Made:
         A task that names the path literally wins over one that matches it.
         """
         paths = self._folders.setdefault(_folder(path), {})
-        maker = Maker(task, entry, values)
+        maker = bare(Maker, (task, entry, values))
         known = paths.setdefault(path, maker)
         if known.task is task and known.values == values:
             return
