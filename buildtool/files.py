@@ -21,9 +21,7 @@ from buildtool.errors import DiskError
 from buildtool.text import cause_of, printable
 
 SMALL = 1 << 20  # bytes of a file that is read in one piece
-PIECE = (
-    1 << 19
-)  # bytes of a larger one that are read at once: they stay near the processor until they are hashed
+PIECE = 1 << 19  # and of a larger one at once: they stay near the processor until they are hashed
 LARGE = 1 << 26  # bytes: to read more takes long enough to be told
 TICK = 20_000_000  # ns: two writes closer than this may carry one time (kernel clocks tick at 1 to 10 ms)
 COARSE = 2_000_000_000  # ns: the same on file systems that keep whole seconds (FAT: two)

@@ -292,3 +292,30 @@ def test_empty_parents_go_up_to_the_root(tmp_path: Path) -> None:
     disk.remove_empty_parents("a/file")
     assert tmp_path.exists()
     assert [*tmp_path.iterdir()] == []
+
+
+def test_a_listing_shows_regular_files_until_they_go(tmp_path: Path) -> None:
+    (tmp_path / "in/deep").mkdir(parents=True)
+    (tmp_path / "in/file").write_text("text")
+    (tmp_path / "in/link").symlink_to("file")
+    os.mkfifo(tmp_path / "in/pipe")
+    disk = Disk(str(tmp_path))
+    assert not disk.shows("in/file")  # nobody has listed it
+    disk.entries("in/")
+    names = ("file", "link", "pipe", "deep", "absent", "deep/file")
+    assert [name for name in names if disk.shows(f"in/{name}")] == ["file"]
+    assert disk.found == {"in/file"}
+    disk.remove("in/file")
+    assert not disk.shows("in/file")
+    disk.entries("in/")
+    disk.relist("in/")
+    assert not disk.shows("in/file")
+
+
+def test_what_a_killed_build_moved_is_looked_for(tmp_path: Path) -> None:
+    (tmp_path / "made").write_text("half-written")
+    disk = Disk(str(tmp_path))
+    disk.entries("")
+    disk.displaced["made"] = None
+    assert not disk.shows("made")
+    assert not disk.exists("made")
