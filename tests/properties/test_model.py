@@ -422,7 +422,12 @@ class Model(RuleBasedStateMachine):
     def commands_left(self) -> list[int]:
         """Processes of this project that run a command, and no function."""
         python = os.path.realpath(sys.executable)
-        return [pid for pid in self.project.leftovers() if os.path.realpath(f"/proc/{pid}/exe") != python]
+        found = []
+        for pid in self.project.leftovers():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+                if os.path.realpath(f"/proc/{pid}/exe") != python:
+                    found.append(pid)
+        return found
 
     def call(self, *words: str) -> tuple[Run, list[str]]:
         """`bt build`; and the lines that jobs wrote to the log."""
