@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from buildtool.expand.render import Renderer
 from buildtool.graph import Job, Kind
@@ -46,10 +46,16 @@ class Environment:
             if name in names or any(fnmatch.fnmatchcase(name, g) for g in globs)
         }
 
-    def of(self, job: Job) -> dict[str, str]:
-        """The whole environment of a job; not scrubbed if nothing is remembered of what it makes."""
-        spec = self._renderer.task(job).spec
+    def of(self, job: Job) -> Mapping[str, str]:
+        """The whole environment of a job; not scrubbed if nothing is remembered of what it makes.
+
+        Most jobs have the same, and are given one and the same table, which nobody may change.
+        """
+        task = self._renderer.task(job)
+        spec = task.spec
         full = job.kind is Kind.COMMAND or spec.interactive
+        if not (full or task.env or task.dotenv or spec.track.env):
+            return self._scrubbed
         found = dict(os.environ) if full else dict(self._scrubbed)
         for name in spec.track.env:
             if name in os.environ:

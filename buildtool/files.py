@@ -295,8 +295,8 @@ class Disk:
         `since`: one that was put there later (seconds since the epoch) leads elsewhere, wherever that is. Asks the disk
         each time, since a job may have put the link there a moment ago.
         """
-        folder = os.path.dirname(self.absolute(path).rstrip("/"))
         if path[:1] == "/":
+            folder = os.path.dirname(path.rstrip("/"))
             return folder if self._is_out(folder) else None
         links, where = [], self._prefix
         for name in path.rstrip("/").split("/")[:-1]:
@@ -310,7 +310,7 @@ class Disk:
             except OSError:
                 break  # nothing is there that could lead anywhere
             where += "/"
-        if not links or not self._is_out(folder):
+        if not links or not self._is_out(os.path.dirname(self.absolute(path).rstrip("/"))):
             return None
         return next(filter(self._is_out, links), links[-1]).removeprefix(self._prefix)
 

@@ -367,11 +367,11 @@ class Plan:
         found: list[Instruction] = []
         if self._stopping:
             return found
-        heads = [(queue[0], needs) for needs, queue in self._queues.items() if queue]
+        heads = [(queue[0], needs) for needs, queue in self._queues.items() if queue and self._fits(needs)]
         heapq.heapify(heads)
         while heads:
             (_, job), needs = heapq.heappop(heads)
-            if any(self._free.get(name, 0) < amount for name, amount in needs):
+            if not self._fits(needs):
                 continue
             queue = self._queues[needs]
             heapq.heappop(queue)
@@ -387,3 +387,11 @@ class Plan:
             self._running[job] = dict(needs)
             found.append(Start(job))
         return found
+
+    def _fits(self, needs: tuple[tuple[str, float], ...]) -> bool:
+        """Whether there is room for a job that takes this."""
+        free = self._free
+        for name, amount in needs:  # noqa: SIM110  asked several times for each job
+            if free.get(name, 0) < amount:
+                return False
+        return True

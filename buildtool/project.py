@@ -282,6 +282,7 @@ class Project:
         """Forget what was concluded from the source of functions."""
         self._imports = None
         self._decorated.clear()
+        self._local.clear()
         self.functions.look_again()
 
     def imports(self) -> tuple[str, ...]:
@@ -306,17 +307,21 @@ class Project:
         if job.kind is Kind.GROUP:
             return "local"
         name = self.executor(spec)
-        if self._is_for_the_cloud(self.renderer.task(job)):
+        decorated = self._is_for_the_cloud(self.renderer.task(job))
+        if decorated:
             return DECORATED
         if self.taskfile.is_remote(name):
             return "local" if self._stays(job) else name
-        if spec.run is None:
+        if decorated is None:
             return name
-        self._local[job.task] = "local"
-        return "local"
+        known = self._local[job.task] = name if spec.run is None else "local"
+        return known
 
-    def _is_for_the_cloud(self, task: Task) -> bool:
-        """Whether a function has `@coiled.function`, and nothing says that it is to run elsewhere."""
+    def _is_for_the_cloud(self, task: Task) -> bool | None:
+        """Whether a function has `@coiled.function`, and nothing says that it is to run elsewhere.
+
+        None: its source cannot be read.
+        """
         if task.spec.call is None or task.spec.executor is not None or self.request.executor == "local":
             return False
         if not self.request.parallel and self.request.executor is None:
@@ -326,7 +331,7 @@ class Project:
             try:
                 found = self.functions.is_for_the_cloud(task)
             except BtError:
-                return False  # told elsewhere
+                return None  # told elsewhere
             self._decorated[task.spec.call] = found
         return found
 

@@ -620,12 +620,12 @@ class Build:
         return self._commits.lacks(self.project.expander.graph.prerequisites(attempt.job))
 
     def _tell_started(self, attempt: Attempt) -> None:
-        self.reporter.started(self._report(attempt.job, attempt.look, Status.RAN))
+        self.reporter.started(self._running_report(attempt))
 
     def _tell_over(self, attempt: Attempt) -> None:
         """Others get its room: so that it is not counted among those that run."""
         if self.reporter.is_watched:
-            self.reporter.over(self._report(attempt.job, attempt.look, Status.RAN))
+            self.reporter.over(self._running_report(attempt))
         if self.trace is not None and attempt.work is not None:
             self.trace.over(attempt.work.id)
 
@@ -685,7 +685,7 @@ class Build:
                     self._tell_started(attempt)
             case Output(_, data):
                 if not attempt.anew:  # how it takes its end is of no interest
-                    self.reporter.output(self._report(attempt.job, attempt.look, Status.RAN), data)
+                    self.reporter.output(self._running_report(attempt), data)
             case Held(_, why):
                 self.reporter.warning(f"fewer jobs at a time from now on: {why}")
 
@@ -834,8 +834,11 @@ class Build:
         failure: Failure | None = None,
         notes: Iterable[str] = (),
     ) -> None:
-        report = self._report(job, look, status, seconds, failure)
-        self._begun.pop(job.id, None)
+        begun = self._begun.pop(job.id, None)
+        if begun is not None and begun.report is not None and begun.job is job and begun.look is look:
+            report = begun.report._replace(status=status.value, seconds=seconds, failure=failure)
+        else:
+            report = self._report(job, look, status, seconds, failure)
         if job.kind is Kind.GROUP and status is not Status.FAILED:
             self._temporary.settle_group(job)
             return  # it stands for others, and these are told of
@@ -902,6 +905,12 @@ class Build:
             failure,
             interactive=self.project.renderer.task(job).spec.interactive,
         )
+
+    def _running_report(self, attempt: Attempt) -> JobReport:
+        """How people are told of a job that runs: made once, since each job is told of several times."""
+        if attempt.report is None:
+            attempt.report = self._report(attempt.job, attempt.look, Status.RAN)
+        return attempt.report
 
     def report(self, job: Job, look: Look) -> JobReport:
         """How people are told of a job that runs."""

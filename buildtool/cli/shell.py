@@ -39,7 +39,7 @@ def shell(context: Context, taskfile: Taskfile, request: Request) -> int:
             *(f"           {printable(line)}" for line in more),
         ]
     )
-    environment = Environment(project.renderer, taskfile.settings.pass_env).of(job)
+    environment = dict(Environment(project.renderer, taskfile.settings.pass_env).of(job))
     program = project.renderer.shell(job)[0]
     name = posixpath.basename(program)
     environment["PS1"] = f"({printable(job.name)}) $ "

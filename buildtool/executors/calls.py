@@ -74,8 +74,10 @@ class Running:
         return [Output(self.work.id, data[at : at + _PIECE]) for at in range(0, len(data), _PIECE)]
 
 
-def data_of(work: Work, call: Call, channel: str, *, shared: bool, pool: bool = False) -> Data:
-    """What `perform` is given."""
+def data_of(
+    work: Work, call: Call, channel: str, *, shared: bool, pool: bool = False, same_env: bool = False
+) -> Data:
+    """What `perform` is given. `same_env`: its environment is that of the job before."""
     return {
         "id": work.id,
         "name": call.name,
@@ -87,7 +89,7 @@ def data_of(work: Work, call: Call, channel: str, *, shared: bool, pool: bool = 
         "wildcards": dict(call.wildcards),
         "params": dict(call.params),
         "cpus": call.cpus,
-        "env": dict(work.env),
+        "env": None if same_env else dict(work.env),
         "declared": dict(call.variables),
         "pool": pool,
         "tidy": pool,

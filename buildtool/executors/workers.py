@@ -268,7 +268,9 @@ class Workers:
         """What must be the same for two jobs to be run in one process."""
         work, path = run.work, run.call.path
         asked = (path, shared, work.cwd if shared else "")
-        if self._asked == asked and self._env == work.env:  # most are as the one before
+        if self._asked == asked and (
+            self._env is work.env or self._env == work.env
+        ):  # most are as the one before
             return self._found
         counts = sorted(i for i in work.env.items() if shared or i[0].startswith(AT_START))
         self._asked, self._env = asked, work.env
@@ -428,7 +430,7 @@ class Workers:
             raw = bytes(worker.answer[HEADER.size : size])
             del worker.answer[:size]
             try:
-                self._answered(worker, json.loads(raw))
+                self._answered(worker, json.loads(raw.decode()))
             except (ValueError, TypeError, KeyError, AttributeError):  # the job has put its hands on `json`
                 self._stop(worker, now=True)
                 return
@@ -520,15 +522,16 @@ class Workers:
 
 def _send(worker: _Worker, run: Running, pipe: Pipe) -> None:
     """Hand a job and the way for its output to a worker; raises OSError."""
-    data = data_of(run.work, run.call, "", shared=worker.slots > 1)
-    if run.work.env == worker.env:
-        data["env"] = None
+    env = run.work.env
+    data = data_of(
+        run.work, run.call, "", shared=worker.slots > 1, same_env=env is worker.env or env == worker.env
+    )
     raw = pickle.dumps(data)
     message = HEADER.pack(len(raw)) + raw
     sent = socket.send_fds(worker.control, [message], [pipe.theirs])
     if sent < len(message):  # else the job may have begun, and ended its process: to send nothing would fail
         worker.control.sendall(message[sent:])
-    worker.env = run.work.env
+    worker.env = env
 
 
 def _signal(pids: list[int], number: signal.Signals) -> None:

@@ -47,16 +47,23 @@ class Functions:
         self._signatures: dict[str, Signature | None] = {}
         self._read: dict[str, dict[str, Signature | None]] = {}  # the last time, whatever came of it
         self._looked = -_PATIENCE
+        self._paths: dict[str | None, tuple[str, ...]] = {}  # where modules are looked up, by script
+        self._signed: dict[str, tuple[Reach, tuple[tuple[str, Signature], ...]]] = {}  # by target
         self._slots: dict[JobId, tuple[Job, tuple[tuple[Slot, ...], tuple[Slot, ...]]]] = {}
 
     # -- source ----------------------------------------------------------------------------------------------
 
     def path(self, task: Task) -> tuple[str, ...]:
         """The absolute directories in which modules of the project are looked up for a task."""
+        known = self._paths.get(task.spec.script)
+        if known is not None:
+            return known
         folders = [self._root, *(os.path.join(self._root, path) for path in self._python_path)]
         if task.spec.script is not None:
             folders.insert(0, os.path.dirname(os.path.join(self._root, task.spec.script)))
-        return tuple(dict.fromkeys(os.path.normpath(folder) for folder in folders))
+        found = tuple(dict.fromkeys(os.path.normpath(folder) for folder in folders))
+        self._paths[task.spec.script] = found
+        return found
 
     def target(self, task: Task) -> str:
         """What is run: `module:function`, or the absolute path of a script."""
@@ -93,9 +100,15 @@ class Functions:
 
     def signatures(self, task: Task) -> tuple[tuple[str, Signature], ...]:
         """The source files that `reach` has read, absolute, as they were then."""
-        files = self.reach(task).files
-        known = ((self._absolute(path), self._signatures[path]) for path in files)
-        return tuple((path, signature) for path, signature in known if signature is not None)
+        reach = self.reach(task)
+        key = task.spec.script or task.spec.call or ""
+        last = self._signed.get(key)
+        if last is not None and last[0] is reach:
+            return last[1]
+        known = ((self._absolute(path), self._signatures[path]) for path in reach.files)
+        found = tuple((path, signature) for path, signature in known if signature is not None)
+        self._signed[key] = (reach, found)
+        return found
 
     def files(self, task: Task) -> list[tuple[str, bool]]:
         """The source files that were read for a task, and whether each is still as it was then; asks the disk."""
@@ -215,10 +228,7 @@ class Functions:
         folder = self._renderer.cwd(job)
         paths = self._expander.graph.paths
         found, made = (
-            tuple(
-                (part.name, tuple(_relative(path, folder) for path in paths(part.files)), part.many)
-                for part in parts
-            )
+            tuple((part.name, _all_relative(paths(part.files), folder), part.many) for part in parts)
             for parts in (job.inputs, job.outputs)
         )
         if len(self._slots) >= _KEPT:
@@ -385,6 +395,12 @@ def _relative(path: str, folder: str) -> str:
     if folder and not path.startswith("/"):
         path = posixpath.relpath("/" + path, "/" + folder)
     return path.rstrip("/") or "/"
+
+
+def _all_relative(paths: tuple[str, ...], folder: str) -> tuple[str, ...]:
+    if not folder and "/" not in {path[-1:] for path in paths}:
+        return paths  # as most are
+    return tuple([_relative(path, folder) for path in paths])
 
 
 def _shown(slot: Slot) -> str:

@@ -95,6 +95,8 @@ class Renderer:
         """The variables that `[env]`, `dotenv` and `env` set for the job."""
         task = self.task(job)
         found: dict[str, str] = {}
+        if not (task.env or task.dotenv):
+            return found
         own = set(task.spec.env)
         for name in (n for n in task.env if n not in own):
             found[name] = self._text(job, name)
@@ -186,9 +188,12 @@ def param_value(value: Any) -> Value:
     return scalar_text(value)
 
 
+_canonical = json.JSONEncoder(sort_keys=True, default=lambda v: f"{type(v).__name__}:{v}").encode
+
+
 def param_text(value: Any) -> str:
     """A parameter as one canonical text, in which its type shows."""
-    return json.dumps(value, sort_keys=True, default=lambda v: f"{type(v).__name__}:{v}")
+    return _canonical(value)
 
 
 def parse_dotenv(text: str, path: str, task: Task) -> dict[str, str]:

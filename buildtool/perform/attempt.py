@@ -10,7 +10,7 @@ from buildtool.executors.protocol import Work
 from buildtool.graph import Job, JobId
 from buildtool.isolation import Box
 from buildtool.plan import Status
-from buildtool.report.model import Failure
+from buildtool.report.model import Failure, JobReport
 from buildtool.state.records import Made
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Attempt:
     hit: Hit | None = None  # what comes back from the cache, so that nothing is run
     must_run: bool = False  # what came back from there was damaged
     work: Work | None = None
+    report: JobReport | None = None  # how people are told of it while it runs
     command: str = ""
     aside: list[tuple[str, str]] = field(default_factory=list)
     started: float = 0.0  # seconds since the epoch

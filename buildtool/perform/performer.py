@@ -398,8 +398,8 @@ class Performer:
         for item in attempt.look.items:
             if item.kind not in ("input", "need", "track.file"):
                 continue
-            now = item._replace(digest=self.disk.digest(item.name))
-            if now != item and self._meant(now) != item:
+            now = self.disk.digest(item.name)
+            if now != item.digest and self._meant(item._replace(digest=now)) != item:
                 return f"input {item.name}"
         begun = int(attempt.started * 1e9) - TICK // 2
         for item in found:

@@ -6,6 +6,7 @@ Nothing is changed on the disk.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 from buildtool.check import Checker
 from buildtool.environment import Environment
@@ -34,6 +35,10 @@ class Works:
         self._run = run
         self._audit = audit
         self._environment = Environment(project.renderer, project.taskfile.settings.pass_env)
+        self._given: tuple[Mapping[str, str], Mapping[str, str]] = (
+            {},
+            {},
+        )  # of the last job: without the mark, with it
 
     def put_together(self, attempt: Attempt, number: int, cpus: str, seconds: float | None) -> None:
         """Note in the attempt what its executor is given, its command as people see it, and its box, if it has one.
@@ -58,7 +63,7 @@ class Works:
             number,
             (*renderer.shell(job), attempt.command) if call is None else (),
             disk.absolute(folder).rstrip("/") if folder else disk.root,
-            {**environment, MARK: self._run},
+            self._marked(environment),
             self._disk.absolute(log_path(job)),
             spec.timeout,
             spec.interactive,
@@ -69,6 +74,12 @@ class Works:
             tuple(os.fsencode(value) for value in secret if value),
             self._luggage(attempt, fetched, seconds) if remote else None,
         )
+
+    def _marked(self, environment: Mapping[str, str]) -> Mapping[str, str]:
+        """The environment with the mark of this build; one table for all jobs that share theirs."""
+        if environment is not self._given[0]:
+            self._given = (environment, {**environment, MARK: self._run})
+        return self._given[1]
 
     def _fetched(self, attempt: Attempt) -> list[str]:
         """The outputs that need only come home from where they were made: nothing else is wrong with the job."""

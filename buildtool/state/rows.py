@@ -9,6 +9,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from buildtool.fingerprint import Fingerprint, Item
@@ -47,7 +48,7 @@ def to_text(raw: bytes) -> str:
 
 def pack_digest(digest: str) -> str | bytes:
     """A digest in half the space, if it is one of ours; anything else as it is."""
-    if IS_CONTENT(digest):
+    if len(digest) == 33 and IS_CONTENT(digest):
         return digest[0].encode("ascii") + bytes.fromhex(digest[1:])
     return bytes.fromhex(digest) if IS_DIGEST(digest) else digest
 
@@ -67,6 +68,12 @@ def to_json(value: object) -> str:
     return _encode(value)
 
 
+@lru_cache(maxsize=64)
+def _words_to_json(words: tuple[str, ...]) -> str:
+    """The same of a few words that many rows have in common."""
+    return _encode(words)
+
+
 def pack_details(job: JobRecord) -> bytes:
     """Fingerprint, wildcards and found inputs in little space, without texts that are too long to show.
 
@@ -77,11 +84,12 @@ def pack_details(job: JobRecord) -> bytes:
     digests = []
     for kind, name, digest, text in job.fingerprint.items:
         short = text if text is None or len(text) <= LONGEST else None
-        if digest is not None and IS_CONTENT(digest):
+        size = len(digest) if digest is not None else 0
+        if digest is not None and size == 33 and IS_CONTENT(digest):
             items.append((kind, name, short, digest[0], None))
             digests.append(digest[1:])
             continue
-        if digest is None or not IS_DIGEST(digest):
+        if digest is None or size != 32 or not IS_DIGEST(digest):
             items.append((kind, name, short, digest))
             continue
         items.append((kind, name) if short is None else (kind, name, short))
@@ -263,8 +271,12 @@ HISTORY = "build, key, name, status, reasons, seconds, ended"
 def history_row(entry: HistoryRecord) -> tuple[object, ...]:
     """The columns named in HISTORY."""
     build, key, name, status, reasons, seconds, ended, cause = entry
-    told: object = {"reasons": reasons, "cause": cause} if cause else reasons
-    return build, to_bytes(key), to_bytes(name), status, to_json(told) if told else None, seconds, ended
+    told = None
+    if cause:
+        told = to_json({"reasons": reasons, "cause": cause})
+    elif reasons:
+        told = _words_to_json(reasons)
+    return build, to_bytes(key), to_bytes(name), status, told, seconds, ended
 
 
 def to_history(row: tuple[Any, ...]) -> HistoryRecord:
