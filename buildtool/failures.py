@@ -70,7 +70,9 @@ class Failures:
         if ended.code is None:
             return self.describe(job, command, "nobody knows how it ended")
         if ended.code:
-            return self.describe(job, command, f"exit code {ended.code}", hidden_variables(command, work))
+            return self.describe(
+                job, command, f"exit code {ended.code}", hidden_variables(command or self._call(job), work)
+            )
         missing = self._missing(job)
         if not missing:
             return None
@@ -90,6 +92,7 @@ class Failures:
         """A failure with its place, its command, the end of its log, and how to run it again."""
         from buildtool.naming import again  # only needed once something is wrong
 
+        command = command or self._call(job)
         log = log_path(job)
         tail = read_tail(self._project.disk.absolute(log), TAIL)
         return Failure(
@@ -102,6 +105,11 @@ class Failures:
             again(self._project, job, self._mask),
             again(self._project, job, self._mask, by_hand=True),
         )
+
+    def _call(self, job: Job) -> str:
+        """The call of a function or script as a person would write it; nothing for other jobs."""
+        spec = self._project.renderer.task(job).spec
+        return "" if spec.call is None and spec.script is None else self._project.functions.text(job)
 
     def _place(self, job: Job) -> Place:
         """Where the Taskfile says what is run."""

@@ -5,7 +5,6 @@ Knows neither processes nor pools.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from buildtool.executors.protocol import Call, Ended, Event, Output, Work
 from buildtool.runtime.job import Data
 
 _PIECE = 65_536  # bytes of one Output at most
+_NO_MASK = Mask(())  # holds nothing, so that one is enough for all jobs without secrets
 
 
 @dataclass(slots=True, eq=False)
@@ -32,9 +32,12 @@ class Running:
     @staticmethod
     def begin(work: Work, log_limit: int, mask: tuple[bytes, ...]) -> Running:
         """Take on a work; the log of an earlier run goes away."""
-        with contextlib.suppress(OSError):
+        try:  # noqa: SIM105  done for each job
             os.unlink(work.log)
-        return Running(work, Log(work.log, log_limit), Mask((*mask, *work.secrets)))
+        except OSError:
+            pass
+        secrets = (*mask, *work.secrets)
+        return Running(work, Log(work.log, log_limit), Mask(secrets) if secrets else _NO_MASK)
 
     @property
     def call(self) -> Call:

@@ -22,7 +22,7 @@ from buildtool.executors import processes
 from buildtool.executors.calls import Running, data_of, ended_of
 from buildtool.executors.output import Log, Mask
 from buildtool.executors.pipe import Pipe
-from buildtool.executors.protocol import Ended, Event, Started, Work
+from buildtool.executors.protocol import Ended, Event, Signature, Started, Work
 from buildtool.runtime.child import AT_START, HEADER
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -54,6 +54,7 @@ class _Worker:
     code: dict[str, tuple[int, ...]] = field(
         default_factory=dict
     )  # the source files that jobs were sent with
+    last_code: tuple[tuple[str, Signature], ...] = ()  # what the last one was sent with
     jobs: dict[int, _Job] = field(default_factory=dict)
     pidfd: int | None = None
     answer: bytearray = field(default_factory=bytearray)
@@ -74,6 +75,8 @@ class _Worker:
 def _holds_other_code(worker: _Worker, run: Running) -> bool:
     """Whether a worker had jobs whose code has changed since, as this one knows it."""
     code = run.work.call.code if run.work.call is not None else ()
+    if code is worker.last_code:
+        return False
     return any(worker.code.get(path, signature) != signature for path, signature in code)
 
 
@@ -229,20 +232,24 @@ class Workers:
     def _give(self, run: Running) -> _Job:
         """Send a job to a worker that takes it. Raises OSError or ValueError if there is none."""
         pipe = Pipe()
-        with contextlib.ExitStack() as stack:
-            stack.callback(pipe.close)
+        try:
             while True:
                 known = len(self._workers)
                 worker = self._worker_for(run)
                 try:
                     _send(worker, run, pipe)
-                    worker.code.update(run.work.call.code if run.work.call is not None else ())
                     break
                 except ConnectionError:
                     worker.retired = True  # it has died, and that will be seen at the next look
                     if len(self._workers) > known:
                         raise  # this one was new
-            stack.pop_all()
+        except BaseException:
+            pipe.close()
+            raise
+        code = run.call.code
+        if code is not worker.last_code:
+            worker.code.update(code)
+            worker.last_code = code
         pipe.given()
         return _Job(worker, run, pipe, run.began + _QUIET)
 

@@ -17,8 +17,8 @@ from buildtool.expand.expander import Expander
 from buildtool.expand.render import Renderer
 from buildtool.expand.tasks import Entries, Task
 from buildtool.expand.variables import scalar_text
-from buildtool.graph import Job, JobId
-from buildtool.pycode.model import Function, Reach
+from buildtool.graph import Job, JobId, Slice
+from buildtool.pycode.model import Function, Parameter, Reach
 from buildtool.taskfile.specs import DECORATED, ExecutorSpec, Taskfile
 from buildtool.text import did_you_mean, listing, printable
 
@@ -47,6 +47,8 @@ class Functions:
         self._signatures: dict[str, Signature | None] = {}
         self._read: dict[str, dict[str, Signature | None]] = {}  # the last time, whatever came of it
         self._looked = -_PATIENCE
+        # The parameters that were asked for last, and their names; None: any name will do.
+        self._parameters: tuple[tuple[Parameter, ...], frozenset[str] | None] | None = None
         self._paths: dict[str | None, tuple[str, ...]] = {}  # where modules are looked up, by script
         self._signed: dict[str, tuple[Reach, tuple[tuple[str, Signature], ...]]] = {}  # by target
         self._slots: dict[JobId, tuple[Job, tuple[tuple[Slot, ...], tuple[Slot, ...]]]] = {}
@@ -226,15 +228,16 @@ class Functions:
         if known is not None and known[0] is job:
             return known[1]
         folder = self._renderer.cwd(job)
-        paths = self._expander.graph.paths
-        found, made = (
-            tuple((part.name, _all_relative(paths(part.files), folder), part.many) for part in parts)
-            for parts in (job.inputs, job.outputs)
-        )
+        found = self._seen(job.inputs, folder), self._seen(job.outputs, folder)
         if len(self._slots) >= _KEPT:
             self._slots.clear()
-        self._slots[job.id] = (job, (found, made))
-        return found, made
+        self._slots[job.id] = (job, found)
+        return found
+
+    def _seen(self, parts: tuple[Slice, ...], folder: str) -> tuple[Slot, ...]:
+        """Inputs or outputs as seen from a folder of the project."""
+        paths = self._expander.graph.paths
+        return tuple([(part.name, _all_relative(paths(part.files), folder), part.many) for part in parts])
 
     def wildcards(self, job: Job) -> dict[str, Any]:
         """The values of wildcards and of `foreach`, with the types that they were written with."""
@@ -245,12 +248,20 @@ class Functions:
     def asked(self, job: Job) -> dict[str, Any]:
         """Those of `wildcards` that can make a difference: all, unless the signature tells."""
         values = self.wildcards(job)
+        if not values:
+            return values
         function = self.function(self._renderer.task(job))
         parameters = function.parameters if function is not None else None
-        if parameters is None or any(p.kind == "kwargs" for p in parameters):
+        if parameters is None:
             return values
-        names = {parameter.name for parameter in parameters}
-        return {name: value for name, value in values.items() if name in names}
+        if self._parameters is None or self._parameters[0] is not parameters:  # most are as those before
+            every = any(parameter.kind == "kwargs" for parameter in parameters)
+            names = frozenset(parameter.name for parameter in parameters)
+            self._parameters = (parameters, None if every else names)
+        wanted = self._parameters[1]
+        if wanted is None:
+            return values
+        return {name: value for name, value in values.items() if name in wanted}
 
     def text(self, job: Job) -> str:
         """The call as a person would write it."""

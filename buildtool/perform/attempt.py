@@ -33,7 +33,7 @@ class Attempt:
     must_run: bool = False  # what came back from there was damaged
     work: Work | None = None
     report: JobReport | None = None  # how people are told of it while it runs
-    command: str = ""
+    command: str = ""  # nothing for a call, which is put into words where it is told
     aside: list[tuple[str, str]] = field(default_factory=list)
     started: float = 0.0  # seconds since the epoch
     notes: list[str] = field(default_factory=list)

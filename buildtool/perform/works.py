@@ -50,7 +50,9 @@ class Works:
         fetched = self._fetched(attempt)
         call = None if spec.run is not None or fetched else self._call(job, cpus)
         command = renderer.command(job, cpus)
-        attempt.command = command if command is not None else self._project.functions.text(job)
+        attempt.command = command or ""
+        if command is None and call is None:
+            attempt.command = self._project.functions.text(job)
         executor = self._project.away[fetched[0]].executor if fetched else self._project.executor_of(job)
         remote = self._project.taskfile.is_remote(executor)
         attempt.box = (

@@ -50,7 +50,8 @@ class Journal:
         lines: list[list[object]] = [[_TIME, now]]
         for job in jobs:
             self._last += 1
-            self._open[job.key] = (self._last, job._replace(began=now))
+            key, task, outputs, aside, pid, stamp, _ = job
+            self._open[key] = (self._last, Running(key, task, outputs, aside, pid, stamp, now))
             lines.append(_begun(self._last, job))
         self._write(lines)
 
