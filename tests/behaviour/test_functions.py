@@ -401,6 +401,77 @@ def one(project: Project, body: str, keys: str = "", target: str = "out") -> Non
     project.write("steps.py", f"import os, sys, time\nfrom pathlib import Path\n{body}\n")
 
 
+def test_jobs_of_one_worker_have_the_variables_of_their_own_task(project: Project) -> None:
+    """Most jobs share one table of variables: nobody gets another's, nor what a job has changed in them."""
+    project.write(
+        "steps.py",
+        """
+        import os
+
+
+        def tell(output):
+            output.write_text(os.environ.get("X", "-") + os.environ.get("Y", "-"))
+            os.environ["X"] = os.environ["Y"] = "left"
+        """,
+    )
+    project.taskfile(
+        """
+        [tasks.bare]
+        foreach  = { n = [1, 4] }
+        priority = 4
+        outputs  = "bare.{n}"
+        call     = "steps:tell"
+
+        [tasks.own]
+        foreach  = { n = [2, 3] }
+        priority = 3
+        outputs  = "own.{n}"
+        env      = { X = "x{n}" }
+        call     = "steps:tell"
+
+        [tasks.last]
+        foreach  = { n = [5, 6] }
+        outputs  = "last.{n}"
+        call     = "steps:tell"
+        """
+    )
+    run = project.bt("build", "-j1")
+    assert run.code == 0, run.err
+    names = ("bare.1", "bare.4", "own.2", "own.3", "last.5", "last.6")
+    assert [project.read(name) for name in names] == ["--", "--", "x2-", "x3-", "--", "--"]
+
+
+def test_a_failed_call_is_told_as_a_person_would_write_it(project: Project) -> None:
+    """With its inputs and outputs, whether it raises, ends with a code, or makes nothing."""
+    project.write(
+        "steps.py",
+        """
+        def bad(input, output):
+            raise ValueError("no")
+
+
+        def end(input, output):
+            raise SystemExit(3)
+
+
+        def lazy(input, output):
+            pass
+        """,
+    )
+    project.write("in.txt", "text")
+    project.taskfile(
+        """
+        [tasks]
+        bad  = { inputs = "in.txt", outputs = "b.txt", call = "steps:bad" }
+        end  = { inputs = "in.txt", outputs = "e.txt", call = "steps:end" }
+        lazy = { inputs = "in.txt", outputs = "l.txt", call = "steps:lazy" }
+        """
+    )
+    finished = project.bt("build", "-k").finished
+    for name in ("bad", "end", "lazy"):
+        assert finished[name]["command"] == f"steps:{name}(in.txt) → {name[0]}.txt"
+
+
 def test_environment_and_directory(project: Project) -> None:
     one(
         project,
