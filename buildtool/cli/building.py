@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from buildtool.report.trace import Trace
 
 FEW = 2000  # jobs that are asked for one by one; of more all that is known is read at once
-_COLLECT = 10_000  # objects made between two looks for circles of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +129,6 @@ def build_cone(order: Order, state: State, signals: Signals, glimpse: Glimpse, s
 def started(order: Order, project: Project, want: Wanted, state: State, signals: Signals) -> Build:
     """A build that is ready to run, with its executor."""
     gc.freeze()  # the graph stays: there is no need to go through it again and again
-    gc.set_threshold(_COLLECT)  # jobs leave few circles behind: to look for them after each few is in vain
     gc.enable()
     os.chdir(order.taskfile.root)  # jobs that run in the root start faster when this process is there, too
     executor = executors_of(order.taskfile, order.options.jobs, mask(order.taskfile))
