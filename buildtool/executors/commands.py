@@ -19,13 +19,16 @@ from buildtool.executors import processes
 from buildtool.executors.direct import direct, seen
 from buildtool.executors.output import Log, Mask
 from buildtool.executors.protocol import Ended, Event, Held, Output, Started, Work
+from buildtool.executors.spawning import Spawner, SpawnerLostError, Told
 
 _PIECE = 65_536  # bytes in one read, and at most in one Output
 _READS = 4  # of one work in one call of `events`: a chatty job must not starve others
 _LAST_READS = 16  # a pipe holds at most 1 MiB: this empties it even while a daemon goes on writing
 _LINGER = 0.25  # seconds in which what a job leaves behind may end by itself, such as `> >(tee file)`
 _FIRST_LOOK, _LAST_LOOK = 0.002, 0.05  # seconds between two looks at what sends no event; the pause doubles
+_SHORT = 0.005  # seconds in which nobody listens to what such a work prints: many have ended by then
 _MARGIN = 8  # descriptors left free for the rest of `bt` when one more work starts
+_LOST = "its exit status was lost"
 _FULL = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)  # what passes when other work has ended
 _STUCK = 2.0  # seconds after KILL; leftovers stuck in the kernel for longer are left alone
 
@@ -41,6 +44,7 @@ class _Run:
     pid: int = 0
     pipe: int | None = None  # None when it is at its end, or for interactive work
     pidfd: int | None = None  # None where the system has none: then it is looked at again and again
+    spawned: bool = False  # the process that starts programs was asked to start it, and will tell how it ends
     end: Ended | None = None  # how its process ended, once it has
     timed_out: bool = False
     cancelled: bool = False
@@ -50,11 +54,12 @@ class _Run:
     kill_at: float | None = None  # when TERM has had the time to work
     stuck_at: float | None = None
     look_at: float | None = None
+    listen_at: float | None = None
     pause: float = _FIRST_LOOK
 
     def due(self) -> float | None:
         """When something is to be done without an event."""
-        times = (self.timeout_at, self.term_at, self.kill_at, self.look_at)
+        times = (self.timeout_at, self.term_at, self.kill_at, self.look_at, self.listen_at)
         return min((time for time in times if time is not None), default=None)
 
     def is_empty(self) -> bool:
@@ -67,10 +72,19 @@ class Commands:
     """Runs works as subprocesses of this one.
 
     `log_limit`: bytes a log may have; of a longer output the beginning and the end are kept.
-    `mask`: secrets shown as `***`. `grace`: seconds between TERM and KILL.
+    `mask`: secrets shown as `***`. `grace`: seconds between TERM and KILL. `spawner_after`: after so many works a
+    process of its own starts them, so that nothing waits here until a program is there; it must be worth its 20 ms.
+    With 0 it is waited for and starts all; with None all are children of this very process.
     """
 
-    def __init__(self, *, log_limit: int = 1 << 26, mask: tuple[bytes, ...] = (), grace: float = 5) -> None:
+    def __init__(
+        self,
+        *,
+        log_limit: int = 1 << 26,
+        mask: tuple[bytes, ...] = (),
+        grace: float = 5,
+        spawner_after: int | None = 24,
+    ) -> None:
         self._log_limit = log_limit
         self._mask = mask
         self._grace = grace
@@ -80,7 +94,11 @@ class Commands:
         self._told: list[Event] = []
         self._selector = selectors.DefaultSelector()
         self._closed = False
+        self._spawner: Spawner | None = None
+        self._before_spawner = spawner_after  # works
         processes.prepare()
+        if spawner_after == 0:
+            self._get_spawner(wait=True)
 
     def fileno(self) -> int:
         """A descriptor that is readable when a job has written or ended."""
@@ -96,17 +114,29 @@ class Commands:
         """Start this work, now or when there is room; the log of an earlier run goes away."""
         with contextlib.suppress(OSError):
             os.unlink(work.log)
+        if self._before_spawner:
+            self._before_spawner -= 1
+            if not self._before_spawner:
+                self._get_spawner()
         if self._room is not None and len(self._runs) >= self._room:
             self._held.append(work)
         else:
             self._try(work)
 
-    def _try(self, work: Work) -> None:
-        """Start a work; without room it waits, as long as other work runs that may give some back."""
+    def _get_spawner(self, *, wait: bool = False) -> None:
+        with contextlib.suppress(OSError):
+            self._spawner = Spawner(wait=wait)
+            self._selector.register(self._spawner, selectors.EVENT_READ)
+
+    def _try(self, work: Work, *, here: bool = False) -> None:
+        """Start a work; without room it waits, as long as other work runs that may give some back.
+
+        `here`: as a child of this very process, where what is wrong can be told.
+        """
         began = time.monotonic()
         run = _Run(work, Log(work.log, self._log_limit), Mask((*self._mask, *work.secrets)), began)
         try:
-            self._start(run)
+            self._start(run, here=here)
         except (OSError, ValueError) as error:
             run.log.close()
             trouble = processes.start_trouble(error, work.argv, work.cwd, work.env)
@@ -121,7 +151,8 @@ class Commands:
         if work.timeout is not None:
             run.timeout_at = began + work.timeout
         self._runs[work.id] = run
-        self._told.append(Started(work.id, run.pid, None))
+        if not run.spawned:
+            self._told.append(Started(work.id, run.pid, None))
 
     def _start_held(self) -> None:
         """Start what waits, as far as there is room."""
@@ -136,9 +167,11 @@ class Commands:
         ended = []
         for key, _ in [] if self._closed else self._selector.select(0):
             run = key.data
-            if key.fd == run.pipe:
+            if run is None:
+                self._hear_spawner()
+            elif key.fd == run.pipe:
                 self._read(run, _READS)
-            else:
+            elif key.fd == run.pidfd:
                 ended.append(run)
         for run in ended:
             self._reap(run)
@@ -178,13 +211,55 @@ class Commands:
         while self._runs and time.monotonic() < until:
             self._selector.select(_FIRST_LOOK)
             self.events()
-        for run in list(self._runs.values()):  # stuck in the kernel
+        for run in list(self._runs.values()):  # stuck in the kernel, or whoever has started it is
+            if run.spawned and run.pid:
+                processes.end_session(run.pid, signal.SIGKILL)
             self._finish(run, Ended(run.work.id, None, None, 0.0, 0))
         self._told.clear()
+        if self._spawner is not None:
+            self._spawner.close()
         self._selector.close()
         self._closed = True
 
-    def _start(self, run: _Run) -> None:
+    def _hear_spawner(self) -> None:
+        if self._spawner is None:
+            return
+        try:
+            for told in self._spawner.told():
+                self._take(told)
+        except SpawnerLostError:
+            self._selector.unregister(self._spawner)
+            self._spawner.close()
+            self._spawner = None
+            for run in [run for run in self._runs.values() if run.spawned and run.end is None]:
+                self._lose(run)
+
+    def _take(self, told: Told) -> None:
+        """Note what has become of a work that was to be started elsewhere."""
+        run = self._runs[told.number]
+        if not told.pid:  # what is wrong with it is found out here
+            self._drop(run)
+            if run.cancelled:
+                self._told.append(Ended(told.number, None, None, 0.0, 0, cancelled=True))
+            else:
+                self._try(run.work, here=True)
+        elif told.status is None:
+            run.pid = told.pid
+            self._told.append(Started(told.number, told.pid, None))
+        else:
+            self._note_end(run, processes.exit_of(told.status, told.peak_memory), time.monotonic())
+
+    def _lose(self, run: _Run) -> None:
+        """Nobody can tell any more how this work ends: what runs of it is ended."""
+        if not run.pid and run.pipe is not None:
+            run.pid = processes.session_of_writer(run.pipe)
+        if run.pid:
+            self._note_end(run, processes.Exit(None, None, 0), time.monotonic())
+            run.term_at = run.look_at
+        else:
+            self._finish(run, Ended(run.work.id, None, None, 0.0, 0, error=_LOST))
+
+    def _start(self, run: _Run, *, here: bool) -> None:
         work = run.work
         if self._closed:
             raise ValueError("the executor is closed")
@@ -196,7 +271,12 @@ class Commands:
             try:
                 self._make_sure(run, output)
                 os.set_blocking(run.pipe, False)
-                self._selector.register(run.pipe, selectors.EVENT_READ, run)
+                if not here and self._spawner is not None and self._spawner.ready:
+                    run.spawned = _have_begun(self._spawner, work, output)
+                    run.listen_at = run.began + _SHORT
+                if run.spawned:
+                    return
+                self._listen(run)
                 run.pid = _begin(work, output)
             except BaseException:
                 self._close(run.pipe)
@@ -210,6 +290,11 @@ class Commands:
             self._close(run.pidfd)
             run.pidfd = None
             run.look_at = run.began
+
+    def _listen(self, run: _Run) -> None:
+        run.listen_at = None
+        if run.pipe is not None:
+            self._selector.register(run.pipe, selectors.EVENT_READ, run)
 
     def _make_sure(self, run: _Run, newest: int | None) -> None:
         """Raise `OSError` if there are too few descriptors for another work, for the logs of all, and for `bt`.
@@ -247,10 +332,11 @@ class Commands:
 
     def _reap(self, run: _Run) -> None:
         """Take the exit status if there is one; what the process leaves behind is looked at next."""
-        if (ended := processes.reap(run.pid)) is None:
-            return
-        now = time.monotonic()
-        lost = "its exit status was lost" if ended.code is ended.signal is None else None
+        if (ended := processes.reap(run.pid)) is not None:
+            self._note_end(run, ended, time.monotonic())
+
+    def _note_end(self, run: _Run, ended: processes.Exit, now: float) -> None:
+        lost = _LOST if ended.code is ended.signal is None else None
         took = now - run.began
         run.end = Ended(
             run.work.id, *ended[:2], took, ended.peak_memory, run.timed_out, run.cancelled, error=lost
@@ -259,6 +345,8 @@ class Commands:
         run.pidfd = None
         self._read(run, _LAST_READS)
         run.timeout_at = None
+        if run.listen_at is not None:
+            self._listen(run)
         run.look_at = now
         run.pause = _FIRST_LOOK
         if not (run.timed_out or run.cancelled):
@@ -268,6 +356,11 @@ class Commands:
 
     def _act(self, run: _Run, now: float) -> None:
         """Do what is due; the order matters: what has ended needs no signal."""
+        if _due(run.listen_at, now):
+            if run.pid:
+                self._listen(run)
+            else:
+                run.listen_at = now + _SHORT
         if _due(run.look_at, now):
             if run.end is None:
                 self._reap(run)
@@ -288,12 +381,19 @@ class Commands:
             self._kill(run, now)
 
     def _stop(self, run: _Run, now: float) -> None:
-        processes.signal_job(run.pid, signal.SIGTERM, group=not run.work.interactive)
+        self._signal(run, signal.SIGTERM)
         run.kill_at = now + self._grace
+
+    def _signal(self, run: _Run, number: signal.Signals) -> None:
+        """Signal a work that has not ended; the process that has started it knows whether its pid is still its own."""
+        if run.spawned and self._spawner is not None and self._spawner.signal(run.work.id, number):
+            return
+        if run.pid:
+            processes.signal_job(run.pid, number, group=not run.work.interactive)
 
     def _kill(self, run: _Run, now: float) -> None:
         if run.end is None:
-            processes.signal_job(run.pid, signal.SIGKILL, group=not run.work.interactive)
+            self._signal(run, signal.SIGKILL)
         else:
             ended = processes.end_session(run.pid, signal.SIGKILL)
             if run.term_at is not None:  # not counted yet
@@ -305,11 +405,14 @@ class Commands:
     def _finish(self, run: _Run, end: Ended) -> None:
         self._read(run, _LAST_READS)
         self._tell(run, run.mask.flush())
+        self._drop(run)
+        self._told.append(end._replace(leftovers=run.leftovers, log_error=run.log.error))
+
+    def _drop(self, run: _Run) -> None:
         for file in (run.pipe, run.pidfd):
             self._close(file)
         run.log.close()
         del self._runs[run.work.id]
-        self._told.append(end._replace(leftovers=run.leftovers, log_error=run.log.error))
 
     def _close(self, file: int | None) -> None:
         if file is not None:
@@ -327,6 +430,17 @@ def _begin(work: Work, output: int | None) -> int:
         with contextlib.suppress(OSError):  # then the shell shall say what is wrong
             return processes.start(found.argv, work.cwd, env, output, program=found.program, files=files)
     return processes.start(work.argv, work.cwd, work.env, output)
+
+
+def _have_begun(spawner: Spawner, work: Work, output: int) -> bool:
+    """Have the process of a work started elsewhere; whether that was taken on."""
+    found = direct(work.argv, work.env, work.cwd)
+    if found is not None:
+        env = seen(work.env, found.program, work.cwd, work.argv[0])
+        files = (found.source, found.target)
+        return spawner.start(work.id, found.argv, work.cwd, env, output, found.program, files)
+    program = processes.find(work.argv[0], work.env)
+    return spawner.start(work.id, work.argv, work.cwd, work.env, output, program, (None, None))
 
 
 def _check_margin() -> None:

@@ -70,6 +70,17 @@ def session_members(sid: int) -> list[int]:
     return [process.pid for process in processes() if process.session == sid]
 
 
+def session_of_writer(pipe: int) -> int:
+    """The session of a process whose standard output or error is the other end of this pipe; 0: there is none."""
+    wanted = f"pipe:[{os.fstat(pipe).st_ino}]"
+    for process in processes():
+        for number in (1, 2):
+            with contextlib.suppress(OSError):
+                if os.readlink(f"/proc/{process.pid}/fd/{number}") == wanted:
+                    return process.session
+    return 0
+
+
 def family(pid: int) -> list[int]:
     """The pids of all that run below this process or in the session that it leads, without itself."""
     known = {process.pid: process for process in processes()}
@@ -182,12 +193,16 @@ def reap(pid: int) -> Exit | None:
         return Exit(None, None, 0)
     if not ended:
         return None
-    code = os.waitstatus_to_exitcode(status)
     peak = usage.ru_maxrss
     if peak <= resource.getrusage(resource.RUSAGE_SELF).ru_maxrss:
         peak = 0  # Linux counts what this process had in memory when it started the child
-    unit = 1 if sys.platform == "darwin" else 1024
-    return Exit(None if code < 0 else code, -code if code < 0 else None, peak * unit)
+    return exit_of(status, peak * (1 if sys.platform == "darwin" else 1024))
+
+
+def exit_of(status: int, peak_memory: int) -> Exit:
+    """How a process ended of which `wait` has told this status."""
+    code = os.waitstatus_to_exitcode(status)
+    return Exit(None if code < 0 else code, -code if code < 0 else None, peak_memory)
 
 
 def signal_job(pid: int, number: signal.Signals, *, group: bool) -> None:
@@ -245,7 +260,7 @@ def _wait_gone(running: Callable[[], set[Process]], patience: float) -> set[Proc
 
 
 def _send(pids: Iterable[int], groups: Iterable[int], number: signal.Signals) -> None:
-    for group in groups:
+    for group in (group for group in groups if group > 1):  # 0 and 1 mean us, and all
         with contextlib.suppress(OSError):
             os.killpg(group, number)
     for pid in pids:
@@ -284,7 +299,7 @@ def start(
     ignore or block. `files`: what its standard input and output are instead, opened as by a shell; OSError where that
     cannot be done here.
     """
-    program = program or _find(argv[0], env)
+    program = program or find(argv[0], env)
     here = _is_here(cwd)
     if any(files) and (output is None or not here):
         raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
@@ -358,8 +373,8 @@ def _is_here(cwd: str) -> bool:
         return False
 
 
-def _find(name: str, env: Mapping[str, str]) -> str:
-    """Where the program is, by the PATH it will see itself."""
+def find(name: str, env: Mapping[str, str]) -> str:
+    """Where a program is, by the PATH it will see itself. Raises FileNotFoundError."""
     if "/" in name:
         return name
     for directory in os.get_exec_path(env):

@@ -33,7 +33,7 @@ class Services:
     """The processes, by the key of their job."""
 
     def __init__(self, mask: tuple[bytes, ...] = ()) -> None:
-        self._commands = Commands(mask=mask)
+        self._commands = Commands(mask=mask, spawner_after=None)
         self._served: dict[str, Served] = {}
         self._numbers = 0
 

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -30,14 +31,15 @@ linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="re
 class Bench(Loop):
     """The executor of commands, and a folder for it."""
 
-    def __init__(self, directory: Path) -> None:
-        super().__init__(Commands(grace=0.2))
+    def __init__(self, directory: Path, spawner_after: int | None = None) -> None:
+        self.spawner_after = spawner_after
+        super().__init__(Commands(grace=0.2, spawner_after=spawner_after))
         self.directory = directory
         self.count = 0
 
-    def use(self, commands: Commands) -> None:
+    def use(self, **options: Any) -> None:
         self.executor.close()
-        self.executor = commands
+        self.executor = Commands(**options, spawner_after=self.spawner_after)
 
     def submit(
         self,
@@ -66,29 +68,41 @@ class Bench(Loop):
     def run(self, script: str = "", **options: object) -> Ended:
         return self.ended(self.submit(script, **options))  # type: ignore[arg-type]
 
+    def done(self, script: str) -> int:
+        """The number of a work that has ended."""
+        self.run(script)
+        return self.count
+
     def log(self, work: int) -> Path:
         return self.directory / "logs" / f"{work}.log"
 
     def pid(self, work: int) -> int:
-        self.seen += self.executor.events()
+        until = time.monotonic() + PATIENCE
+        while not any(isinstance(event, Started) and event.id == work for event in self.seen):
+            self.step(until)
         pids = [e.pid for e in self.seen if isinstance(e, Started) and e.id == work]
         assert len(pids) == 1
         assert pids[0] is not None
         return pids[0]
 
 
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(tmp_path)
+@pytest.fixture(params=["child", pytest.param("spawned", marks=linux_only)])
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    """Works are children of this process, or of one that starts them for it."""
+    made = Bench(tmp_path, 0 if request.param == "spawned" else None)
     yield made
     made.executor.close()
 
 
-@pytest.fixture(params=["pidfd", "polling"])
-def any_bench(request: pytest.FixtureRequest, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
+@pytest.fixture(params=["child", pytest.param("spawned", marks=linux_only), "polling"])
+def any_bench(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Bench]:
     if request.param == "polling":
         monkeypatch.delattr(os, "pidfd_open", raising=False)
-    return bench
+    made = Bench(tmp_path, 0 if request.param == "spawned" else None)
+    yield made
+    made.executor.close()
 
 
 @pytest.fixture(params=["here", "elsewhere"])
@@ -194,7 +208,7 @@ def test_signals_are_at_their_defaults(bench: Bench, place: str) -> None:
 def test_no_open_file_reaches_a_job(bench: Bench, place: str) -> None:
     reader, writer = os.pipe()
     os.set_inheritable(reader, True)
-    bench.use(Commands())
+    bench.use()
     try:
         work = bench.submit("", argv=("/bin/ls", "/proc/self/fd"), cwd=place)
         bench.ended(work)
@@ -301,7 +315,7 @@ def test_a_long_log_keeps_both_ends(tmp_path: Path, size: int, piece: int) -> No
 
 
 def test_big_output_passes_quickly_and_its_log_is_capped(bench: Bench) -> None:
-    bench.use(Commands(log_limit=1 << 20))
+    bench.use(log_limit=1 << 20)
     work = bench.submit("echo first; head -c 300000000 /dev/zero; echo last")
     size = 0
     until = time.monotonic() + PATIENCE
@@ -351,7 +365,7 @@ def test_a_full_disk_ends_the_log() -> None:
 
 
 def test_secrets_are_masked_in_output_and_log_also_when_split(bench: Bench) -> None:
-    bench.use(Commands(mask=(b"hunter2", b"")))
+    bench.use(mask=(b"hunter2", b""))
     os.mkfifo(bench.directory / "fifo")
     work = bench.submit("printf 'a hunter2 b hun'; read x <fifo; printf \"ter2 c hunt\"")
     bench.wait_for(work, b"b ")
@@ -468,7 +482,7 @@ def test_a_job_that_ignores_term_is_killed_after_the_grace(any_bench: Bench) -> 
 
 
 def test_cancel_now_kills_at_once(bench: Bench) -> None:
-    bench.use(Commands(grace=60))
+    bench.use(grace=60)
     work = bench.submit("trap '' TERM; echo up; while :; do sleep 0.05; done")
     bench.wait_for(work, b"up")
     bench.executor.cancel(work)
@@ -479,7 +493,7 @@ def test_cancel_now_kills_at_once(bench: Bench) -> None:
 
 
 def test_cancel_now_of_leftovers(bench: Bench) -> None:
-    bench.use(Commands(grace=60))
+    bench.use(grace=60)
     work = bench.submit("(trap '' TERM; echo up; while :; do sleep 0.05; done) & exit 3")
     bench.wait_for(work, b"up")
     until = time.monotonic() + PATIENCE
@@ -566,9 +580,11 @@ def test_too_many_open_files(bench: Bench) -> None:
 
 
 def test_a_failed_start_is_told_at_once(bench: Bench) -> None:
-    bench.submit("true", cwd="/no/such/place")
-    assert bench.executor.deadline() == 0.0
-    assert len(bench.executor.events()) == 1
+    work = bench.submit("true", cwd="/no/such/place")
+    if bench.spawner_after is None:
+        assert bench.executor.deadline() == 0.0
+    assert bench.ended(work).error == "no such directory: `/no/such/place`"
+    assert len(bench.seen) == 1
     assert bench.executor.deadline() is None
 
 
@@ -587,6 +603,7 @@ def test_two_hundred_jobs_leave_no_open_file_and_no_process(bench: Bench) -> Non
         return sorted(told.stdout.split())
 
     before, born = files(), children()
+    own = 0 if bench.spawner_after is None else 1  # process that starts them, with a socket to it
     for _ in range(40):
         works = [bench.submit(script) for script in ("echo x", "true", "exit 1", "echo y >&2", "kill $$")]
         works.append(bench.submit("true", cwd="/no/such/place"))
@@ -594,8 +611,8 @@ def test_two_hundred_jobs_leave_no_open_file_and_no_process(bench: Bench) -> Non
             bench.ended(work)
     assert files() == before
     bench.executor.close()
-    assert len(files()) == len(before) - 1
-    assert children() == born  # other tests of this process may have left theirs
+    assert len(files()) == len(before) - 1 - own
+    assert len(children()) == len(born) - own  # other tests of this process may have left theirs
 
 
 def test_close_ends_everything(any_bench: Bench) -> None:
@@ -620,3 +637,98 @@ def test_a_closed_executor_starts_nothing(bench: Bench) -> None:
     (ended,) = bench.executor.events()
     assert isinstance(ended, Ended)
     assert ended.error == "cannot start `/bin/sh`: the executor is closed"
+
+
+# A process of its own that starts them
+
+
+def parent(pid: int) -> int:
+    return next(process.parent for process in processes.processes() if process.pid == pid)
+
+
+def spawner_of(bench: Bench, work: int) -> int:
+    """The process that has started a work, that has printed `up`."""
+    bench.wait_for(work, b"up")
+    return parent(bench.pid(work))
+
+
+@linux_only
+def test_after_some_works_another_process_starts_them(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, 2)
+    try:
+        pids: list[int] = []
+        until = time.monotonic() + PATIENCE
+        while not pids or pids[-1] == os.getpid():
+            assert time.monotonic() < until
+            pids.append(int(bench.output(bench.done("echo $PPID"))))
+        assert pids[:2] == [os.getpid()] * 2
+        assert parent(pids[-1]) == os.getpid()
+    finally:
+        bench.executor.close()
+    assert pids[-1] not in {process.pid for process in processes.processes()}
+
+
+@linux_only
+def test_many_works_each_with_its_own_end_and_output(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, 3)
+    try:
+        works = [bench.submit(f"echo {number}; exit {number % 7}") for number in range(100)]
+        for number, work in enumerate(works):
+            assert bench.ended(work).code == number % 7
+            assert bench.output(work) == f"{number}\n".encode()
+    finally:
+        bench.executor.close()
+
+
+@linux_only
+def test_what_no_message_holds_is_started_all_the_same(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, 0)
+    try:
+        words = [letter * 100_000 for letter in "abc"]
+        work = bench.submit("", argv=("/bin/sh", "-c", "printf %s $PPID$#", "sh", *words))
+        bench.ended(work)
+        assert bench.output(work) == f"{os.getpid()}3".encode()
+    finally:
+        bench.executor.close()
+
+
+@linux_only
+def test_the_process_that_starts_them_dies(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, 0)
+    try:
+        works = [bench.submit("echo up; sleep 60 & sleep 60") for _ in range(2)]
+        os.kill(spawner_of(bench, works[0]), signal.SIGKILL)
+        for work in works:
+            ended = bench.ended(work)
+            assert (ended.code, ended.signal) == (None, None)
+            assert "exit status was lost" in str(ended.error)
+            assert processes.session_members(bench.pid(work)) == []
+        assert bench.run("exit 4").code == 4
+    finally:
+        bench.executor.close()
+
+
+@linux_only
+def test_it_dies_before_it_has_told_of_a_start(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, 0)
+    try:
+        bench.run("")
+        first = bench.submit("echo up; exec sleep 60")
+        spawner = spawner_of(bench, first)
+        work = bench.submit(f"kill -9 {spawner}; sleep 60", env={**os.environ, "MARKED_BY": str(spawner)})
+        assert "exit status was lost" in str(bench.ended(work).error)
+        assert "exit status was lost" in str(bench.ended(first).error)
+        assert not processes.marked("MARKED_BY", str(spawner))
+    finally:
+        bench.executor.close()
+
+
+@linux_only
+def test_it_hangs(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, 0)
+    try:
+        first = bench.submit("echo up; exec sleep 60")
+        os.kill(spawner_of(bench, first), signal.SIGSTOP)
+    finally:
+        bench.executor.close()
+    assert processes.session_members(bench.pid(first)) == []
