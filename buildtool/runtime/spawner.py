@@ -109,6 +109,7 @@ class _Spawner:
         number, pid = self._running.pop(pidfd)
         _, status, usage = os.wait4(pid, 0)
         del self._pids[number]
+        self._poll.unregister(pidfd)  # a child that is just being started may hold it, too, for a moment
         os.close(pidfd)
         # Linux counts what this process had in memory when it started the program.
         peak = usage.ru_maxrss * 1024 if usage.ru_maxrss > self._own else 0
