@@ -257,7 +257,7 @@ class Commands:
             self._note_end(run, processes.Exit(None, None, 0), time.monotonic())
             run.term_at = run.look_at
         else:
-            self._finish(run, Ended(run.work.id, None, None, 0.0, 0, error=_LOST))
+            self._finish(run, Ended(run.work.id, None, None, 0.0, 0, cause=_LOST))
 
     def _start(self, run: _Run, *, here: bool) -> None:
         work = run.work
@@ -339,7 +339,7 @@ class Commands:
         lost = _LOST if ended.code is ended.signal is None else None
         took = now - run.began
         run.end = Ended(
-            run.work.id, *ended[:2], took, ended.peak_memory, run.timed_out, run.cancelled, error=lost
+            run.work.id, *ended[:2], took, ended.peak_memory, run.timed_out, run.cancelled, cause=lost
         )
         self._close(run.pidfd)
         run.pidfd = None

@@ -701,7 +701,7 @@ def test_the_process_that_starts_them_dies(tmp_path: Path) -> None:
         for work in works:
             ended = bench.ended(work)
             assert (ended.code, ended.signal) == (None, None)
-            assert "exit status was lost" in str(ended.error)
+            assert "exit status was lost" in str(ended.cause)
             assert processes.session_members(bench.pid(work)) == []
         assert bench.run("exit 4").code == 4
     finally:
@@ -716,8 +716,8 @@ def test_it_dies_before_it_has_told_of_a_start(tmp_path: Path) -> None:
         first = bench.submit("echo up; exec sleep 60")
         spawner = spawner_of(bench, first)
         work = bench.submit(f"kill -9 {spawner}; sleep 60", env={**os.environ, "MARKED_BY": str(spawner)})
-        assert "exit status was lost" in str(bench.ended(work).error)
-        assert "exit status was lost" in str(bench.ended(first).error)
+        assert "exit status was lost" in str(bench.ended(work).cause)
+        assert "exit status was lost" in str(bench.ended(first).cause)
         assert not processes.marked("MARKED_BY", str(spawner))
     finally:
         bench.executor.close()
