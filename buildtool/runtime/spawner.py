@@ -18,6 +18,7 @@ It ends when the other end of the socket is closed; what runs then goes on.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import marshal
 import os
@@ -80,7 +81,11 @@ class _Spawner:
         if len(what) == 2:
             number, sent = what
             if number in self._pids:
-                os.killpg(self._pids[number], sent)
+                with contextlib.suppress(OSError):  # it may run as somebody else by now
+                    os.killpg(self._pids[number], sent)
+            return
+        if not ancillary:
+            self._news.append((what[0], 0, errno.EMFILE, 0))
             return
         output = int.from_bytes(ancillary[0][2], "little")
         try:
