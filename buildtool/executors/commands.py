@@ -14,12 +14,15 @@ import signal
 import time
 from collections import deque
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from buildtool.executors import processes
 from buildtool.executors.direct import direct, seen
 from buildtool.executors.output import Log, Mask
 from buildtool.executors.protocol import Ended, Event, Held, Output, Started, Work
-from buildtool.executors.spawning import Spawner, SpawnerLostError, Told
+
+if TYPE_CHECKING:
+    from buildtool.executors.spawning import Spawner, Told
 
 _PIECE = 65_536  # bytes in one read, and at most in one Output
 _READS = 4  # of one work in one call of `events`: a chatty job must not starve others
@@ -124,6 +127,8 @@ class Commands:
             self._try(work)
 
     def _get_spawner(self, *, wait: bool = False) -> None:
+        from buildtool.executors.spawning import Spawner  # few builds run so many
+
         with contextlib.suppress(OSError):
             self._spawner = Spawner(wait=wait)
             self._selector.register(self._spawner, selectors.EVENT_READ)
@@ -224,10 +229,10 @@ class Commands:
     def _hear_spawner(self) -> None:
         if self._spawner is None:
             return
-        try:
-            for told in self._spawner.told():
+        if (news := self._spawner.told()) is not None:
+            for told in news:
                 self._take(told)
-        except SpawnerLostError:
+        else:
             self._selector.unregister(self._spawner)
             self._spawner.close()
             self._spawner = None

@@ -27,10 +27,6 @@ class Told(NamedTuple):
     peak_memory: int
 
 
-class SpawnerLostError(Exception):
-    """The process that starts programs is gone."""
-
-
 class Spawner:
     """Starts programs beside what this process does. Raises OSError if it cannot be had.
 
@@ -93,8 +89,8 @@ class Spawner:
             return False
         return True
 
-    def told(self) -> list[Told]:
-        """What was not told yet. Raises SpawnerLostError."""
+    def told(self) -> list[Told] | None:
+        """What was not told yet; None: it is gone."""
         found: list[Told] = []
         for _ in range(_MANY if self._control.gettimeout() == 0 else 1):
             try:
@@ -104,9 +100,7 @@ class Spawner:
             except OSError:
                 data = b""
             if not data:
-                if found:  # it is asked again
-                    break
-                raise SpawnerLostError
+                return found or None  # it is asked again
             self.ready = True
             found += [Told(*what) for what in marshal.loads(data)]  # noqa: S302 - from a process of our own
         return found

@@ -30,7 +30,7 @@ def hook(event, given):
     if event == "open" and isinstance(given[0], (str, bytes)):
         path = os.path.abspath(os.fsdecode(given[0]))
         counts["opened"] += path.startswith(here) and not path.startswith(os.path.join(here, ".bt"))
-    elif event in ("os.posix_spawn", "os.fork", "os.forkpty", "subprocess.Popen"):
+    elif event in ("os.posix_spawn", "os.fork", "os.forkpty", "subprocess.Popen", "socket.sendmsg"):
         counts["spawned"] += 1
 
 import sqlite3
@@ -69,7 +69,7 @@ class Counts(NamedTuple):
 
     looks: int  # calls of stat, lstat and fstat
     opened: int  # files of the project opened, those of the state left out
-    spawned: int  # processes started
+    spawned: int  # processes started, also those that another process is asked to start
     statements: int  # SQL statements, those by which SQLite begins and ends a transaction included
 
     def without(self, each: Counts, jobs: int) -> Counts:
