@@ -155,7 +155,7 @@ class Checker:
         inputs = self._input_items(job, record, absent, causes)
         found = self._found_items(record, absent, causes) if record is not None else ()
         outputs = tuple(Item("output", path, "") for path in self.output_paths(job))
-        items = (*inputs, *found, *base, *outputs)
+        items = (*inputs, *found, *base, *self._beside(record), *outputs)
         reasons: list[Reason] = []
         lost = False
         edited: tuple[str, ...] = ()
@@ -464,6 +464,12 @@ class Checker:
                 absent[maker] = None
                 value = left
             yield Item("found", path, value)
+
+    def _beside(self, record: JobRecord | None) -> Iterable[Item]:
+        """People's files that lay among the outputs, with `keep`, when the job last ran: it may have used them."""
+        for item in record.fingerprint.items if record is not None else ():
+            if item.kind == "beside":
+                yield item._replace(digest=self._present(item.name))
 
     def _maker(self, path: str) -> JobId | None:
         """The job that makes a found input; headers that nothing makes are looked up once."""

@@ -106,7 +106,7 @@ def _change(was: Item, item: Item) -> Change:
     return modes.get(was.digest[:1] + item.digest[:1], Change.CHANGED)
 
 
-FILE_KINDS = frozenset({"input", "need", "found", "track.file"})
+FILE_KINDS = frozenset({"input", "need", "found", "beside", "track.file"})
 
 # What a word in `ignore` leaves out: kinds of items.
 IGNORABLE = {

@@ -506,6 +506,7 @@ class Build:
             if known is not None:
                 attempt.repeats, attempt.lost, attempt.alone = known.repeats, known.lost, known.alone
                 attempt.restarts, attempt.must_run = known.restarts, known.must_run
+                attempt.left = known.left
         else:
             self._remember(job, look.record.outputs if look.record is not None else ())
             if isinstance(look.verdict, Fresh) and look.verdict.absent:
@@ -772,8 +773,7 @@ class Build:
         job = attempt.job
         self.performer.put_back(attempt)
         self.state.stop(job.key)
-        if self.project.renderer.task(job).spec.keep and attempt.look.record is not None:
-            self.performer.record_failure(attempt, seconds)
+        self.performer.record_break(attempt, seconds)
         self._commits.touch()
         # What an interrupted build leaves undone is counted; it is told of as far as it had begun.
         self.counts[Status.SKIPPED.value] += 1 + len(self.plan.handle(Finished(job.id, Status.SKIPPED)))

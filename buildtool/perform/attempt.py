@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from buildtool.restoring import Hit
 
 
+class Stranger(NamedTuple):
+    """A person's file among the outputs, as it was when the job began."""
+
+    digest: str
+    place: str  # of its copy
+    written: tuple[int, int]  # inode, and nanoseconds of its time: they tell that it was written anew
+
+
 @dataclass(slots=True)
 class Attempt:
     """A job on its way: judged stale, then prepared, then running."""
@@ -42,8 +50,10 @@ class Attempt:
         default_factory=dict
     )  # digest and copy of others' files
     began: int = 0  # how many jobs had run by then
-    # With `keep`: digest and copy of people's files among the outputs.
-    strangers: dict[str, tuple[str, str]] = field(default_factory=dict)
+    strangers: dict[str, Stranger] = field(default_factory=dict)  # with `keep`: people's files among outputs
+    left: dict[str, str] = field(
+        default_factory=dict
+    )  # digests of what bad runs left of patterns, with `keep`
 
     @property
     def is_fetch(self) -> bool:

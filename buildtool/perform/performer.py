@@ -418,16 +418,17 @@ class Performer:
 
     def _made(self, attempt: Attempt) -> tuple[Made, ...]:
         """Every output with its digest; a glob as the files that appeared."""
-        paths: list[str] = []
-        for number in attempt.job.output_files():
-            file = self.project.expander.graph.files[number]
-            paths += self.owners.in_the_way(attempt.job, file.path) if file.form is Form.GLOB else [file.path]
-        found = []
-        for path in dict.fromkeys(p for p in paths if p not in attempt.strangers):
-            value = self.disk.digest(path)
-            if value is not None:
-                found.append(Made(path, value))
-        return tuple(found)
+        files = [self.project.expander.graph.files[number] for number in attempt.job.output_files()]
+        named = [(file.path, self.disk.digest(file.path)) for file in files if file.form is not Form.GLOB]
+        found = dict([*named, *self._in_patterns(attempt)])
+        return tuple(Made(path, value) for path, value in found.items() if value is not None)
+
+    def _in_patterns(self, attempt: Attempt) -> list[tuple[str, str | None]]:
+        """The files of the job's own that its patterns of outputs match now, with their digests."""
+        files = [self.project.expander.graph.files[number] for number in attempt.job.output_files()]
+        texts = [file.path for file in files if file.form is Form.GLOB]
+        paths = [path for text in texts for path in self.owners.in_the_way(attempt.job, text)]
+        return [(path, self.disk.digest(path)) for path in paths if path not in attempt.strangers]
 
     def _record(
         self,
@@ -439,7 +440,8 @@ class Performer:
     ) -> None:
         """Note what a good run left, with the seconds and bytes that it took, and how many there were."""
         job = attempt.job
-        items = [i for i in attempt.look.items if i.kind not in ("found", "output")]
+        items = [i for i in attempt.look.items if i.kind not in ("found", "beside", "output")]
+        beside = [Item("beside", path, self.disk.digest(path)) for path in self._beside(attempt)]
         outputs = [i for i in attempt.look.items if i.kind == "output"]
         self.state.record(
             JobRecord(
@@ -447,7 +449,7 @@ class Performer:
                 job.task,
                 job.wildcards,
                 "ok",
-                Fingerprint((*items, *found, *outputs)),
+                Fingerprint((*items, *found, *beside, *outputs)),
                 made,
                 tuple(item.name for item in found),
                 self.build,
@@ -461,6 +463,14 @@ class Performer:
         )
         self.texts.keep((*items, *found), self._is_source)
 
+    def _beside(self, attempt: Attempt) -> Iterable[str]:
+        """With `keep`: people's files that its patterns match, which the job may have used, and left as they are."""
+        if not self.project.renderer.task(attempt.job).spec.keep:
+            return ()
+        whole = tuple(path for path in self._written(attempt.job) if path.endswith("/"))
+        sources = (path for path in self.owners.of_others(attempt.job) if self._is_source(path))
+        return [p for p in dict.fromkeys([*attempt.strangers, *sources]) if not p.startswith(whole)]
+
     def _is_source(self, path: str) -> bool:
         """Whether no job makes it."""
         return self.owners.maker(path) is None
@@ -468,6 +478,12 @@ class Performer:
     def _drift(self, job: Job) -> str:
         differs = self.drifts.get(self.project.executor_of(job))
         return differs.short if differs is not None else ""
+
+    def record_break(self, attempt: Attempt, seconds: float) -> None:
+        """With `keep`: note that a run was broken off, if it left anything, or there is something to keep."""
+        is_kept = self.project.renderer.task(attempt.job).spec.keep
+        if is_kept and (attempt.look.record is not None or self._left(attempt)):
+            self.record_failure(attempt, seconds)
 
     def record_failure(self, attempt: Attempt, seconds: float) -> None:
         """Note that the last run failed; what is known of the last success stays."""
@@ -497,7 +513,7 @@ class Performer:
         return record.runs if record is not None else 0
 
     def _left(self, attempt: Attempt) -> tuple[Made, ...]:
-        """The outputs after a failed run: the earlier ones, or with `keep` what it left in their place."""
+        """The outputs after a bad run: the earlier ones, or with `keep` what it left in their place."""
         before = attempt.look.record.outputs if attempt.look.record is not None else ()
         if not self.project.renderer.task(attempt.job).spec.keep:
             return before
@@ -507,7 +523,7 @@ class Performer:
             file.path for file in files if file.form is Form.FILE and file.path not in attempt.look.foreign
         ]
         there = ((path, self.disk.digest(path)) for path in paths)
-        now = {path: value for path, value in there if value is not None}
+        now = {path: value for path, value in there if value is not None} | attempt.left
         return tuple(Made(path, value) for path, value in {**dict(before), **now}.items())
 
     def failure(self, attempt: Attempt, cause: str) -> Failure:
@@ -528,6 +544,7 @@ class Performer:
                 self.disk.remove(depfile)
             if attempt.strangers:
                 self._strangers.leave(attempt)
+            attempt.left = {path: value for path, value in self._in_patterns(attempt) if value is not None}
             return
         put_back(
             self.disk,

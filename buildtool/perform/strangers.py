@@ -13,7 +13,7 @@ from buildtool.clean import inside, note_inside
 from buildtool.files import NotAFileError
 from buildtool.graph import Form
 from buildtool.paths import parents
-from buildtool.perform.attempt import Attempt
+from buildtool.perform.attempt import Attempt, Stranger
 from buildtool.perform.owners import Owners
 from buildtool.project import Project
 from buildtool.recover import kept_place
@@ -93,6 +93,7 @@ class Strangers:
                 ways = self._owners.in_the_way(attempt.job, file.path)
                 unknown = {path for path in ways if self._state.owner(path) is None}
                 paths = [p for p in ways if p in unknown or (p not in before and not self._is_intact(p, p))]
+                paths = [p for p in paths if not self._is_same(p, attempt.left.get(p, ""))]
             elif file.form is Form.DIRECTORY:
                 own = self._own_inside(attempt, file.path)
                 paths = [p for p in self._disk.below(file.path) if own.get(p) != self._disk.digest(p)]
@@ -103,7 +104,11 @@ class Strangers:
                     attempt.notes.append(self._note(attempt, path, place))
                 elif value is not None:
                     self._disk.copy(path, place)
-                    attempt.strangers[path] = (value, place)
+                    attempt.strangers[path] = Stranger(value, place, self._written(path))
+
+    def _written(self, path: str) -> tuple[int, int]:
+        st = os.lstat(self._disk.absolute(path))
+        return st.st_ino, st.st_mtime_ns
 
     def _own_inside(self, attempt: Attempt, folder: str) -> dict[str, str]:
         """What `bt` made inside an output directory that was left in place, as far as it is not all of it."""
@@ -113,14 +118,19 @@ class Strangers:
         return known or {}
 
     def leave(self, attempt: Attempt) -> None:
-        """With `keep`: tell of those that the job changed; the others stay what they are, and need no copy."""
-        for path, (value, place) in list(attempt.strangers.items()):
-            if self._disk.digest(path) == value:
-                self._disk.remove(place)
-                self._disk.remove_empty_parents(place)
+        """With `keep`: tell of those that the job changed; the others stay what they are, and need no copy.
+
+        One that it has written as it was is its own from now on.
+        """
+        for path, stranger in list(attempt.strangers.items()):
+            same = self._disk.digest(path) == stranger.digest
+            if same:
+                self._disk.remove(stranger.place)
+                self._disk.remove_empty_parents(stranger.place)
             else:
+                attempt.notes.append(self._note(attempt, path, stranger.place))
+            if not same or self._written(path) != stranger.written:
                 del attempt.strangers[path]
-                attempt.notes.append(self._note(attempt, path, place))
         graph = self._project.expander.graph
         for file in (graph.files[f] for f in attempt.job.output_files()):
             if file.form is Form.DIRECTORY:

@@ -17,6 +17,7 @@ NOUNS = {
     "input": "input",
     "need": "needed file",
     "found": "found input",
+    "beside": "file among the outputs",
     "output": "output",
     "code": "code of",
     "value": "value of",

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from buildtool.fingerprint import Fresh, Item, Maybe, Reason, Stale, Verdict
+from buildtool.fingerprint import FILE_KINDS, Fresh, Item, Maybe, Reason, Stale, Verdict
 from buildtool.report.layout import fold
 from buildtool.report.paint import Paint
 from buildtool.report.reasons import describe
@@ -192,7 +192,7 @@ def _items(items: Sequence[Item], job: Explained, paint: Paint) -> list[str]:
             lines += _code(job, paint)
         elif item.kind == "output":
             lines += paint.fold(f"  {item.kind:<10} {printable(item.name)}", _BESIDE)
-        elif item.kind in ("input", "need", "found", "track.file"):
+        elif item.kind in FILE_KINDS:
             value = item.digest[:13] if item.digest is not None else "missing"
             lines += paint.fold(f"  {item.kind:<10} {printable(item.name)}  {paint.dim(value)}", _BESIDE)
         else:

@@ -420,13 +420,15 @@ class Interest:
         """
         before = self._found.keys() | self._code.keys() | self._listed
         found = set(jobs)
-        named = {task.name for task in self._expander.tasks.values() if task.depfile is not None}
+        tasks = self._expander.tasks.values()
+        named = {task.name for task in tasks if task.depfile is not None or task.spec.keep}
         if named:
             for known in self._found.values():
                 known.difference_update(found)
             for job in (self._graph.jobs[j] for j in found if self._graph.jobs[j].task in named):
                 record = self._project.reader.job(job.key)
-                for path in record.found if record is not None else ():
+                items = record.fingerprint.items if record is not None else ()
+                for path in (item.name for item in items if item.kind in ("found", "beside")):
                     self._found.setdefault(path, set()).add(job.id)
         self._code = {}
         for task in self._expander.tasks.values():

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
+
 import pytest
 
 from support.project import Project
@@ -166,3 +170,91 @@ def test_a_former_output_that_another_task_reads_by_now(project: Project) -> Non
     project.build()
     assert (project.read("b"), project.read("d")) == ("1\n", "1\n")
     assert project.build().ran == []
+
+
+PATTERN = """
+    [tasks.p]
+    inputs = "s"
+    outputs = "g/*.txt"
+    keep = true
+    run = [
+        "echo a > g/a.txt; [ -e g/b.txt ] || cat s > g/b.txt",
+        "[ ! -p hold ] || read x < hold || true",
+        "if grep -q bad s; then exit 1; fi",
+    ]
+    [tasks.all]
+    inputs = "g/*.txt"
+    outputs = "all"
+    run = "cat {inputs} > all"
+"""
+
+
+def is_the_jobs_own(project: Project, made: str) -> None:
+    """What `PATTERN` left counts as its own: gone or edited, it is made again, and read."""
+    for name in ("g/b.txt", "g/a.txt"):
+        project.remove(name)
+        project.remove("all")
+        assert project.build().ran == ["all", "p"]
+        assert project.read("all") == f"a\n{made}"
+        assert project.build().ran == []
+    project.write("g/a.txt", HAND)
+    assert project.build().reasons["p"] == ["output g/a.txt was edited since"]
+    assert project.read("all") == f"a\n{made}"
+    assert is_there(project)
+    assert project.build().ran == []
+
+
+@pytest.mark.parametrize("retries", [0, 1])
+def test_what_a_failed_first_run_left_of_a_pattern_is_its_own(project: Project, retries: int) -> None:
+    project.taskfile(PATTERN.replace("keep = true", f"keep = true\n    retries = {retries}"))
+    project.write("s", "bad\n")
+    assert project.bt("build").code == 1
+    project.write("s", "good\n")
+    assert project.build().warnings == []
+    assert project.read("all") == "a\nbad\n"
+    is_the_jobs_own(project, "good\n")
+    assert project.bt("clean").code == 0
+    assert project.files()[:2] == ["Taskfile.toml", "s"]
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_what_a_first_run_left_of_a_pattern_that_was_cut_short(project: Project, how: signal.Signals) -> None:
+    project.taskfile(PATTERN)
+    project.write("s", "good\n")
+    os.mkfifo(project.folder / "hold")
+    process = project.start("build")
+    with (project.folder / "hold").open("w"):  # it waits there
+        process.send_signal(how)
+        process.communicate(timeout=60)
+        project.end_leftovers()
+    project.remove("hold")
+    project.build()
+    is_the_jobs_own(project, "good\n")
+
+
+def test_what_lies_at_a_pattern_when_the_state_is_lost(project: Project) -> None:
+    project.taskfile(PATTERN)
+    project.write("s", "good\n")
+    project.build()
+    shutil.rmtree(project.folder / ".bt")
+    project.write("g/c.txt", HAND)
+    project.build()
+    assert project.read("all") == f"a\ngood\n{HAND}"
+    project.remove("g/c.txt")
+    assert project.build().reasons["p"] == ["file among the outputs g/c.txt is gone"]
+    is_the_jobs_own(project, "good\n")
+
+
+def test_a_persons_file_at_a_pattern_stays_a_persons(project: Project) -> None:
+    project.taskfile(PATTERN)
+    project.write("s", "good\n")
+    project.write("g/c.txt", HAND)
+    project.build()
+    project.write("g/c.txt", "another\n")
+    assert "file among the outputs g/c.txt changed" in project.look("why", "p").out
+    run = project.build()
+    assert (run.ran, run.warnings) == (["all", "p"], [])
+    assert project.read("all") == "a\ngood\nanother\n"
+    assert project.build().ran == []
+    project.bt("clean")
+    assert project.read("g/c.txt") == "another\n"
