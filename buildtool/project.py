@@ -18,7 +18,7 @@ from buildtool.expand.render import Renderer, override
 from buildtool.expand.targets import Wanted, cycle_error, missing_files, stood_for, task_cycle, wanted
 from buildtool.expand.tasks import Task, ready_tasks
 from buildtool.expand.variables import Variables
-from buildtool.files import Disk
+from buildtool.files import Disk, NotAFileError
 from buildtool.graph import Job, JobId, Kind
 from buildtool.meaning import Meanings
 from buildtool.state.records import Away
@@ -121,7 +121,7 @@ class Project:
             taskfile.vars, self.disk, self.outside.shell_variable, variables_given, wrong_names
         )
         tasks, errors, wrong = ready_tasks(self.taskfile, self.variables, self.disk)
-        self.expander = Expander(tasks, self.disk, self.owner)
+        self.expander = Expander(tasks, self.disk, self.owner, self._is_changed)
         self.errors: list[BtError] = errors
         self.wrong = wrong  # tasks with a mistake
         self.renderer = Renderer(self.taskfile, self.expander, self.variables, request.args)
@@ -142,6 +142,16 @@ class Project:
         if path not in self._owners:
             self._owners[path] = self.reader.owner(path)
         return self._owners[path]
+
+    def _is_changed(self, path: str) -> bool:
+        """Whether somebody wrote to a path since a job made it; half of what a job wrote is no person's."""
+        record = self.reader.job(self.owner(path) or "")
+        if record is not None and record.status == "interrupted":
+            return False
+        try:
+            return self.disk.digest(path) != self.reader.recorded(path)
+        except NotAFileError:
+            return True
 
     def disown(self, path: str) -> None:
         """From now on nobody made that path."""

@@ -30,11 +30,17 @@ SPARE_DEPTH = 100  # how much longer than the list of tasks a chain of wildcard 
 class Expander:
     """The graph so far, and all that is needed to grow it.
 
-    `owner` tells which paths are recorded as made by `bt` (by the key of their job, else None). What jobs with
-    unknown output names left behind is told by `settle`.
+    `owner` tells which paths are recorded as made by `bt` (by the key of their job, else None), and `is_changed`
+    whether somebody has written there since. What jobs with unknown output names left behind is told by `settle`.
     """
 
-    def __init__(self, tasks: Mapping[str, Task], disk: Disk, owner: Callable[[str], str | None]) -> None:
+    def __init__(
+        self,
+        tasks: Mapping[str, Task],
+        disk: Disk,
+        owner: Callable[[str], str | None],
+        is_changed: Callable[[str], bool],
+    ) -> None:
         self.tasks = tasks
         self.disk = disk
         self.graph = Graph()
@@ -51,6 +57,7 @@ class Expander:
         self._parents: dict[str, JobId] = {}  # directories that hold outputs, with one job that makes some
         self._apart_from: set[str] = set()  # directories that are no output, nor is one above them
         self._owner = owner
+        self._is_changed = is_changed
         self._jobs: dict[tuple[str, tuple[str, ...]], JobId] = {}
         self._groups: dict[str, JobId] = {}
         self._pending: deque[JobId] = deque()
@@ -172,8 +179,8 @@ class Expander:
     def gather(self, pattern: Pattern) -> tuple[list[str], set[JobId]]:
         """The paths that a pattern matches, on the disk and among all that tasks make, sorted.
 
-        Files of which the state says that `bt` made them and that no task makes any more are left out. Second
-        comes what must be settled before the answer is complete.
+        Files of which the state says that `bt` made them and that no task makes any more are left out, unless they
+        were changed since: then they are a person's. Second comes what must be settled before the answer is complete.
         """
         blockers: set[JobId] = set()
         unclear: list[
@@ -208,7 +215,7 @@ class Expander:
                 continue  # made once, and nobody knows yet whether it will be again
             if unclear and any(_holds(p, path) for p in unclear):
                 continue
-            if path not in found and not self._is_orphan(path):
+            if path not in found and not (self._is_orphan(path) and not self._is_changed(path)):
                 found.add(path)
         return sorted(found), blockers
 
@@ -663,12 +670,18 @@ class Expander:
             path = entry.pattern.start(rows[0])
             known = self._possible.get(path)
             if known is None:
-                known = self.disk.exists(path) and self._owner(path) is None
+                known = self._is_source(path)
                 known = known or any(self._makes(c, path, depth + 1) for c in self.index.candidates(path))
                 self._possible[path] = known
             if not known:
                 return False
         return True
+
+    def _is_source(self, path: str) -> bool:
+        """Whether a file is there that a person wrote, as far as is known."""
+        if not self.disk.exists(path):
+            return False
+        return self._owner(path) is None or (not self.index.candidates(path) and self._is_changed(path))
 
     def _endless(self, task: Task, needed_by: JobId | None) -> GraphError:
         entry = next(task.output_entries())

@@ -258,3 +258,67 @@ def test_a_persons_file_at_a_pattern_stays_a_persons(project: Project) -> None:
     assert project.build().ran == []
     project.bt("clean")
     assert project.read("g/c.txt") == "another\n"
+
+
+UPPER = """
+    [tasks.up]
+    inputs = "g/{x}.in"
+    outputs = "h/{x}.out"
+    run = "cp {input} {output}"
+    [tasks.all]
+    inputs = "g/*.in"
+    outputs = "all"
+    run = "cat {inputs} > all"
+"""
+MAKES = """
+    [tasks.m]
+    outputs = "g/m.in"
+    run = "echo made > g/m.in"
+"""
+
+
+@pytest.mark.parametrize("between", [True, False])
+def test_an_orphan_that_a_person_wrote_anew_is_read_by_patterns(project: Project, between: bool) -> None:
+    project.taskfile(MAKES + UPPER)
+    project.write("g/a.in", "a\n")
+    project.build()
+    assert project.read("all") == "a\nmade\n"
+    project.taskfile(UPPER)
+    assert "2 orphans" in str(project.build().warnings)
+    assert project.read("all") == "a\n"
+    if between:
+        project.remove("g/m.in")
+        assert project.build().ran == []
+    project.write("g/m.in", HAND)
+    run = project.build()
+    assert (run.ran, run.warnings) == (["all", "up m"], [])
+    assert project.read("all") == f"a\n{HAND}"
+    assert project.build().ran == []
+    assert "g/m.in" not in project.bt("clean", "--orphans").out
+    project.write("g/m.in", "more\n")
+    assert project.build().ran == ["all", "up m"]
+    project.taskfile(MAKES + UPPER)
+    project.build()
+    assert is_there(project, "more\n")
+    assert project.read("all") == "a\nmade\n"
+
+
+def test_half_of_an_output_whose_task_is_gone_is_no_source(project: Project) -> None:
+    """With `keep` it lies in its place when `bt` was killed."""
+    holding = MAKES.replace("[tasks.m]", '[tasks.m]\n    inputs = "s"\n    keep = true')
+    project.taskfile(holding.replace('> g/m.in"\n', '> g/m.in; [ ! -p hold ] || read x < hold"\n') + UPPER)
+    project.write("g/a.in", "a\n")
+    project.write("s", "1\n")
+    project.build()
+    os.mkfifo(project.folder / "hold")
+    project.write("s", "2\n")
+    project.taskfile(project.read("Taskfile.toml").replace("echo made", "echo half"))
+    process = project.start("build")
+    with (project.folder / "hold").open("w"):
+        process.kill()
+        process.communicate(timeout=60)
+        project.end_leftovers()
+    assert project.read("g/m.in") == "half\n"
+    project.taskfile(UPPER)
+    project.build()
+    assert project.read("all") == "a\n"
