@@ -105,6 +105,7 @@ class Project:
         self.reader = reader
         self.outside = outside or Remembered(reader, taskfile.settings.secrets)
         self._few = few
+        self._reads: tuple[str, set[str]] | None = None  # what the job read that was asked for last
         self._owners: dict[str, str | None] = {}  # where few are asked for: those that were
         self.owned = {} if few else reader.owned()
         self.disk = Disk(taskfile.root, {} if few else reader.stamps(), rehash=request.rehash)
@@ -121,7 +122,7 @@ class Project:
             taskfile.vars, self.disk, self.outside.shell_variable, variables_given, wrong_names
         )
         tasks, errors, wrong = ready_tasks(self.taskfile, self.variables, self.disk)
-        self.expander = Expander(tasks, self.disk, self.owner, self._is_changed)
+        self.expander = Expander(tasks, self.disk, self.owner, self._is_changed, self._was_read)
         self.errors: list[BtError] = errors
         self.wrong = wrong  # tasks with a mistake
         self.renderer = Renderer(self.taskfile, self.expander, self.variables, request.args)
@@ -152,6 +153,14 @@ class Project:
             return self.disk.digest(path) != self.reader.recorded(path)
         except NotAFileError:
             return True
+
+    def _was_read(self, key: str, path: str) -> bool:
+        """Whether a job has read a path when it last ran."""
+        if self._reads is None or self._reads[0] != key:
+            record = self.reader.job(key)
+            items = record.fingerprint.items if record is not None else ()
+            self._reads = (key, {item.name for item in items if item.kind in ("input", "need")})
+        return path in self._reads[1]
 
     def disown(self, path: str) -> None:
         """From now on nobody made that path."""
@@ -225,13 +234,13 @@ class Project:
     def grow(self, job: JobId) -> Job:
         """Fill in what a job reads now that more is known. Raises what is wrong with the jobs that this brings."""
         known = len(self.expander.errors)
-        grown = self.expander.grow(job)
+        self.expander.grow(job)
         self.expander.drain()
         found = self.expander.errors[known:]
         del self.expander.errors[known:]
         if found:
             raise found[0]
-        return grown
+        return self.graph_jobs[job]
 
     def refuse_commands(self, want: Wanted) -> None:
         """Raise what is wrong with the commands of wanted jobs once values are filled in, before any of them runs."""

@@ -31,7 +31,8 @@ class Expander:
     """The graph so far, and all that is needed to grow it.
 
     `owner` tells which paths are recorded as made by `bt` (by the key of their job, else None), and `is_changed`
-    whether somebody has written there since. What jobs with unknown output names left behind is told by `settle`.
+    whether somebody has written there since; `was_read`, whether a job (by its key) has read a path when it last ran.
+    What jobs with unknown output names left behind is told by `settle`.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Expander:
         disk: Disk,
         owner: Callable[[str], str | None],
         is_changed: Callable[[str], bool],
+        was_read: Callable[[str, str], bool],
     ) -> None:
         self.tasks = tasks
         self.disk = disk
@@ -58,9 +60,15 @@ class Expander:
         self._apart_from: set[str] = set()  # directories that are no output, nor is one above them
         self._owner = owner
         self._is_changed = is_changed
+        self._was_read = was_read
         self._jobs: dict[tuple[str, tuple[str, ...]], JobId] = {}
         self._groups: dict[str, JobId] = {}
         self._pending: deque[JobId] = deque()
+        self._doubtful: dict[
+            JobId, None
+        ] = {}  # they read what may turn out to be made: decided behind the others
+        self._deciding = False  # about one of these
+        self._has_late = any(task.rows_from is not None and task.rows is None for task in tasks.values())
         self._depth: dict[JobId, int] = {}
         self._rows: dict[str, tuple[list[Values], set[JobId]]] = {}
         self._row_index: dict[str, dict[tuple[str, ...], list[Values]]] = {}
@@ -296,13 +304,19 @@ class Expander:
     def drain(self) -> list[JobId]:
         """Fill in the inputs of all new jobs, and of those that they bring; the jobs that were filled in."""
         filled = []
-        while self._pending:
-            job = self._pending.popleft()
+        while self._pending or self._doubtful:
+            self._deciding = not self._pending
+            job = self._pending.popleft() if self._pending else next(iter(self._doubtful))
+            if self._deciding:
+                del self._doubtful[job]
+            else:
+                filled.append(job)
             try:
                 self._fill(job)
             except BtError as error:
                 self.errors.append(error)
-            filled.append(job)
+            finally:
+                self._deciding = False
         return filled
 
     def settle(self, job: JobId, left: tuple[str, ...]) -> None:
@@ -320,7 +334,7 @@ class Expander:
                 self.disk.relist(file.path.split("*", maxsplit=1)[0])
 
     def grow(self, job: JobId) -> Job:
-        """Fill in the inputs of a job once more, now that what it required is settled."""
+        """Fill in the inputs of a job once more, now that what it required is settled; `drain` has the last word."""
         spec = self.graph.jobs[job]
         if spec.kind is Kind.GROUP and self.is_task_group(job):
             jobs = [j for j in self.jobs_of(spec.task) if j != job]
@@ -429,8 +443,7 @@ class Expander:
         """Find what a job reads, as far as it can be known now."""
         spec = self.graph.jobs[job]
         task = self.tasks[spec.task]
-        if task.reads_paths:
-            self._fill_paths(spec, task)
+        if task.reads_paths and self._fill_paths(spec, task):
             return
         requires: set[JobId] = set()
         after: set[JobId] = set()
@@ -485,8 +498,8 @@ class Expander:
             )
         )
 
-    def _fill_paths(self, job: Job, task: Task) -> None:
-        """The same for a job that reads nothing but paths which its values give, as most do."""
+    def _fill_paths(self, job: Job, task: Task) -> bool:
+        """The same for a job that reads nothing but paths which its values give, as most do; False if it takes more."""
         values, by_path = self.values[job.id], self.graph.by_path
         parts = []
         for name, entries, many in task.inputs:
@@ -495,11 +508,14 @@ class Expander:
                 path = entry.pattern.start(values)
                 file = by_path.get(path)
                 if file is None:
+                    if self._has_late and self._doubts(path, job.id):
+                        return False
                     file = self.file(path, job.id)
                 self._refuse_own(job, file, entry)
                 files.append(file)
             parts.append(bare(Slice, (name, tuple(files), many)))
         self.graph.set_job(bare(Job, (*job[:5], tuple(parts), job.outputs, (), (), (), False)))
+        return True
 
     def _fill_values(self, job: Job, task: Task) -> set[JobId]:
         """Give a job that was asked for by a path its whole row; what must be settled before that is known."""
@@ -537,6 +553,8 @@ class Expander:
             files += [self.file(p, job.id) for p in paths if not self._is_own(job, p)]
             return blockers - {job.id}
         path = entry.pattern.start(values)
+        if doubts := self._doubts(path, job.id):
+            return doubts
         file = self.file(path, job.id)
         self._refuse_own(job, file, entry)
         producer = self.graph.files[file].producer
@@ -548,7 +566,10 @@ class Expander:
                 return {producer}
             if file not in self.missing:
                 lines = read_lines(self.disk, path, entry.place)
-                listed = [self.file(self._listed(line, entry), job.id) for line in lines]
+                names = [self._listed(line, entry) for line in lines]
+                if doubts := set().union(*(self._doubts(name, job.id) for name in names)):
+                    return doubts
+                listed = [self.file(name, job.id) for name in names]
                 for one in listed:
                     self._refuse_own(job, one, entry)
                 files += listed
@@ -557,6 +578,22 @@ class Expander:
         if path.endswith("/") and producer is None:
             return self._inside(path, requires)
         return set()
+
+    def _doubts(self, path: str, job: JobId) -> set[JobId]:
+        """What must be settled before it is known whether a task makes a file that is there; nobody is known to have.
+
+        Not what waits for the job that reads it: for that one it is a source, and so it is if it was one before.
+        """
+        if not self._has_late or path in self.graph.by_path or self._owner(path) is not None:
+            return set()
+        late = [c.task for c in self.index.candidates(path) if not c.literal and self._is_late(c.task)]
+        if not late or not self.disk.exists(path) or self._was_read(self.graph.jobs[job].key, path):
+            return set()
+        found = set().union(*(self._enumerate(task)[1] for task in late))
+        if self._deciding:
+            return {other for other in found if job not in self.graph.closure([other])}
+        self._doubtful[job] = None
+        return found
 
     def _refuse_own(self, job: Job, file: FileId, entry: Entry) -> None:
         if self.graph.files[file].producer == job.id:

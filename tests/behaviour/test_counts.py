@@ -15,7 +15,7 @@ import pytest
 from support.counting import Counts, counts, modules
 from support.project import Project
 
-FEW, MANY = 10, 30
+FEW, MANY = 30, 60  # both more than those after which another process starts them
 TASKFILE = """
     [tasks.copy]
     inputs = "in/{n}.txt"

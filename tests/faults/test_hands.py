@@ -322,3 +322,65 @@ def test_half_of_an_output_whose_task_is_gone_is_no_source(project: Project) -> 
     project.taskfile(UPPER)
     project.build()
     assert project.read("all") == "a\n"
+
+
+LATE = """
+    [tasks.list]
+    outputs = "list"
+    run = "printf 'out/a.txt\\nout/b.txt\\n' > list"
+    [tasks.table]
+    outputs = "t.csv"
+    after = "list"
+    run = "printf 'name\\na\\nb\\n' > t.csv"
+    [tasks.row]
+    inputs = "s"
+    outputs = "out/{name}.txt"
+    foreach = { from = "t.csv" }
+    run = "cat s > {output}"
+    [tasks.all]
+    inputs = INPUTS
+    outputs = "all"
+    run = "cat {inputs} > all"
+"""
+
+
+@pytest.mark.parametrize("inputs", ['"@list"', '["out/a.txt", "out/b.txt"]', '["s", "out/*.txt"]'])
+def test_what_is_made_is_no_source_when_the_state_is_lost(project: Project, inputs: str) -> None:
+    """Although it is there, and it is known only later that a task makes it."""
+    project.taskfile(LATE.replace("INPUTS", inputs))
+    project.write("s", "1\n")
+    project.build()
+    shutil.rmtree(project.folder / ".bt")
+    project.remove("t.csv")
+    project.write("s", "2\n")
+    project.build()
+    assert project.read("all").endswith("2\n2\n")
+    assert project.build().ran == []
+
+
+def test_a_source_that_looks_like_what_a_table_may_name(project: Project) -> None:
+    """The table is made from it, so that it cannot wait for the table."""
+    project.taskfile("""
+        [tasks.clean]
+        inputs = "out/index.txt"
+        outputs = "clean"
+        run = "cp out/index.txt clean"
+        [tasks.table]
+        inputs = "clean"
+        outputs = "t.csv"
+        run = "cp clean t.csv"
+        [tasks.row]
+        outputs = "out/{name}.txt"
+        foreach = { from = "t.csv" }
+        run = "echo {name} > {output}"
+        [tasks.all]
+        inputs = ["out/index.txt", "out/mine.txt"]
+        outputs = "all"
+        run = "cat {inputs} > all"
+    """)
+    project.write("out/index.txt", "name\na\n")
+    project.write("out/mine.txt", HAND)
+    assert project.build().ran == ["all", "clean", "row a", "table"]
+    assert project.read("all") == f"name\na\n{HAND}"
+    assert project.build().ran == []
+    assert project.look("build", "-n").out.startswith("4 fresh")
