@@ -6,18 +6,21 @@ import time
 from collections.abc import Iterator
 
 from buildtool.expand.targets import Wanted, stood_for
+from buildtool.expand.variables import AbsentError
 from buildtool.failures import glob_paths
 from buildtool.fingerprint import Fingerprint, Fresh
 from buildtool.graph import Form, Job, JobId, Kind
 from buildtool.project import Project
 from buildtool.state.records import JobRecord, Made
 from buildtool.state.store import State
+from buildtool.text import printable
 
 
 def accept(project: Project, state: State) -> tuple[list[str], list[tuple[str, str]]]:
     """Record the present outputs of the stale jobs among the targets (of all jobs without targets).
 
-    Gives the names of the accepted jobs, and for each other stale one its name and an output that is missing.
+    Gives the names of the accepted jobs, and for each other stale one its name and the cause: an output that is
+    missing, or the list or table that tells of it.
     """
     want: Wanted = project.want()
     everything = not project.request.targets
@@ -26,7 +29,7 @@ def accept(project: Project, state: State) -> tuple[list[str], list[tuple[str, s
     accepted: list[str] = []
     lacking: list[tuple[str, str]] = []
     meant = set(want.roots)
-    for number in _each(project, want, meant, done):
+    for number in _each(project, want, meant, done, lacking):
         job = project.graph_jobs[number]
         look = checker.look(job)
         made = look.record.outputs if look.record is not None else ()
@@ -34,7 +37,7 @@ def accept(project: Project, state: State) -> tuple[list[str], list[tuple[str, s
         if chosen and not isinstance(look.verdict, Fresh) and job.kind in (Kind.RULE, Kind.CHECK):
             present, missing = _present(project, job)
             if missing:
-                lacking.append((job.name, missing[0]))
+                lacking.append((job.name, f"{printable(missing[0])} is missing"))
             else:
                 record = look.record
                 found = record.found if record is not None else ()
@@ -68,8 +71,13 @@ def accept(project: Project, state: State) -> tuple[list[str], list[tuple[str, s
     return accepted, lacking
 
 
-def _each(project: Project, want: Wanted, meant: set[JobId], done: set[JobId]) -> Iterator[JobId]:
-    """The jobs in order, each filled in when all before it are done; the jobs of a meant task are `meant`, too."""
+def _each(
+    project: Project, want: Wanted, meant: set[JobId], done: set[JobId], lacking: list[tuple[str, str]]
+) -> Iterator[JobId]:
+    """The jobs in order, each filled in when all before it are done; the jobs of a meant task are `meant`, too.
+
+    One that cannot be filled in, since a list or a table is not there, is `lacking`.
+    """
     grown: set[JobId] = set()
     stale = True  # the order, since a job was filled in
     while stale:
@@ -79,7 +87,13 @@ def _each(project: Project, want: Wanted, meant: set[JobId], done: set[JobId]) -
                 continue
             if project.graph_jobs[number].growing and number not in grown:
                 grown.add(number)
-                job = project.grow(number)
+                try:
+                    job = project.grow(number)
+                except AbsentError as error:
+                    done.add(number)
+                    if number in meant:
+                        lacking.append((project.graph_jobs[number].name, error.summary))
+                    continue
                 if number in meant and job.kind is Kind.GROUP:
                     meant |= stood_for(project.expander, job)
                 stale = True

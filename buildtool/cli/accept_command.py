@@ -24,7 +24,7 @@ def command(context: Context, targets: tuple[str, ...]) -> int:
         accepted, lacking = accept(project, state)
     for name in accepted:
         put([f"accepted {printable(name)}"])
-    for name, path in lacking:
-        put([f"not accepted {printable(name)}: {printable(path)} is missing"])
+    for name, cause in lacking:
+        put([f"not accepted {printable(name)}: {cause}"])
     put([f"{count(len(accepted), 'job')} accepted"])
     return 1 if lacking and targets else 0

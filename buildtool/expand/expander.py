@@ -17,7 +17,7 @@ from buildtool.expand.listing import matches
 from buildtool.expand.made import Made
 from buildtool.expand.rows import Values, joined, late_rows
 from buildtool.expand.tasks import Entries, Entry, Task
-from buildtool.expand.variables import line_place, read_lines
+from buildtool.expand.variables import AbsentError, line_place, read_lines
 from buildtool.files import Disk
 from buildtool.graph import FileId, Form, Graph, Job, JobId, Kind, Slice, bare
 from buildtool.paths import canonical, parents
@@ -228,13 +228,14 @@ class Expander:
         return sorted(found), blockers
 
     def orphans(self, owned: Mapping[str, str]) -> list[str]:
-        """The recorded outputs that no task makes any more."""
+        """The recorded outputs that no task makes any more; not those that one may make whose table is not there."""
         by_path = self.graph.by_path
-        return sorted(
-            path
-            for path in owned
-            if path not in by_path and path not in self._parents and self._is_orphan(path)
-        )
+        found = []
+        for path in owned:
+            with contextlib.suppress(AbsentError):
+                if path not in by_path and path not in self._parents and self._is_orphan(path):
+                    found.append(path)
+        return sorted(found)
 
     def holds_outputs(self, folder: str) -> bool:
         """Whether something that a job makes lies below the directory."""

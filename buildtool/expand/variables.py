@@ -27,6 +27,10 @@ def scalar_text(value: Scalar) -> str:
     return str(value)
 
 
+class AbsentError(GraphError):
+    """A list or a table is not there, so that it is not known which jobs there are, or what they read."""
+
+
 class Variables:
     """`[vars]`, with the values given on the command line in front.
 
@@ -156,13 +160,13 @@ class Variables:
 
 
 def read_text(disk: Disk, path: str, place: Place) -> str:
-    """The text of a file that the Taskfile names. Raises `GraphError` if it is missing, else `TaskfileError`."""
+    """The text of a file that the Taskfile names. Raises `AbsentError` if it is missing, else `TaskfileError`."""
     disk.texts.add(path)
     try:
         with open(disk.absolute(path), "rb") as file:
             return file.read().decode("utf-8-sig")
     except FileNotFoundError:
-        raise GraphError(f"`{printable(path)}`: no such file", place=place) from None
+        raise AbsentError(f"`{printable(path)}`: no such file", place=place) from None
     except OSError as error:
         cause = cause_of(error)
         raise TaskfileError(f"cannot read `{printable(path)}`: {cause}", place=place) from error

@@ -384,3 +384,32 @@ def test_a_source_that_looks_like_what_a_table_may_name(project: Project) -> Non
     assert project.read("all") == f"name\na\n{HAND}"
     assert project.build().ran == []
     assert project.look("build", "-n").out.startswith("4 fresh")
+
+
+def test_a_made_table_that_is_missing_stops_nobody_who_cleans_or_accepts(project: Project) -> None:
+    """What its rows would make is no orphan, and cannot be accepted; all else can."""
+    project.taskfile(
+        LATE.replace("INPUTS", '"out/*.txt"') + '\n[tasks.old]\noutputs = "old"\nrun = "echo > old"'
+    )
+    project.write("s", "1\n")
+    project.build()
+    project.remove("t.csv")
+    project.taskfile(LATE.replace("INPUTS", '"out/*.txt"'))
+    assert project.look("clean", "-n", "--orphans").out == "would remove old\nwould remove 1 output\n"
+    assert project.bt("clean", "--orphans").out == "removed old\nremoved 1 output\n"
+    project.write("list", HAND)
+    project.write("out/a.txt", HAND)
+    run = project.bt("accept")
+    assert (run.code, run.out.splitlines()) == (
+        0,
+        [
+            "accepted list",
+            "not accepted table: t.csv is missing",
+            "not accepted row: `t.csv`: no such file",
+            "not accepted all: `t.csv`: no such file",
+            "1 job accepted",
+        ],
+    )
+    run = project.bt("accept", "row")
+    assert (run.code, run.out) == (1, "not accepted row: `t.csv`: no such file\n0 jobs accepted\n")
+    assert project.read("out/a.txt") == HAND
