@@ -151,9 +151,13 @@ def _elsewhere(name: str, factory: Callable[[int], Pool], workers: int, mask: tu
 def _processes(workers: int) -> Pool:
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import resource_tracker
 
     from buildtool.executors.futures import bare_main
-    from buildtool.runtime.parent import begin_worker
+    from buildtool.runtime.forkserver import PARENT
+    from buildtool.runtime.parent import begin_worker, shielded
+
+    resource_tracker.ensure_running()  # it would lift the shield
 
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["buildtool.runtime.perform", "buildtool.runtime.forkserver"])
@@ -161,9 +165,13 @@ def _processes(workers: int) -> Pool:
     # starts none while one is idle: so none gets past the gate before all are there.
     gate = context.Semaphore(0)
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=begin_worker, initargs=(gate,))
-    with bare_main():
-        for _ in range(workers):
-            pool.submit(int)
+    os.environ[PARENT] = str(os.getpid())
+    try:
+        with bare_main(), shielded():
+            for _ in range(workers):
+                pool.submit(int)
+    finally:
+        del os.environ[PARENT]
     for _ in range(workers):
         gate.release()
     return pool
@@ -177,9 +185,18 @@ def _loky(workers: int) -> Pool:
             "the executor `loky` needs a package that is not installed",
             hint="run `pip install 'buildtool[loky]'`",
         ) from None
-    from buildtool.runtime.parent import begin_worker
+    from multiprocessing import resource_tracker
 
-    found: Pool = ProcessPoolExecutor(workers, initializer=begin_worker)
+    from loky.backend import resource_tracker as theirs  # type: ignore[import-untyped]
+
+    from buildtool.executors.futures import bare_main
+    from buildtool.runtime.parent import begin_worker, shielded
+
+    for tracker in (resource_tracker, theirs):
+        tracker.ensure_running()  # it would lift the shield
+    found: Pool = ProcessPoolExecutor(workers, initializer=begin_worker, initargs=(None, os.getpid()))
+    with bare_main(), shielded():
+        found.submit(int)  # it starts all of its processes with the first job
     return found
 
 

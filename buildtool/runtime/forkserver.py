@@ -5,6 +5,12 @@ By itself it would live as long as any of its children, and these wait for work.
 
 from __future__ import annotations
 
-from buildtool.runtime.parent import end_with_parent
+import os
 
-end_with_parent()
+from buildtool.runtime.parent import end_with
+
+PARENT = "BT_PARENT"  # the variable that tells which process that is
+
+_told = os.environ.pop(PARENT, "")
+if _told:
+    end_with(int(_told))

@@ -5,9 +5,13 @@ Each call gets its turn with `--hypothesis-profile=long`, else some do.
 
 from __future__ import annotations
 
+import ctypes
 import os
+import select
 import signal
 import subprocess
+import time
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 
@@ -192,3 +196,101 @@ def test_a_command_that_gets_no_memory(project: Project) -> None:
     project.write("in", "2000\n")
     assert project.build().ran == ["large", "other"]
     assert project.build().ran == []
+
+
+# -- the processes of pools ----------------------------------------------------------------------------------
+
+POOL = """
+    [tasks.f]
+    foreach = { n = ["1", "2"] }
+    outputs = "{n}.txt"
+    call = "steps:f"
+"""
+STEPS = """
+    def f(output, n):
+        open("begun", "w").close()
+        open("go").readline()
+"""
+# Whoever is started by such a command says so, and waits before it does anything.
+HELD = """
+    import os, sys
+    if any({word!r} in text for text in sys.orig_argv) and os.path.exists("held"):
+        os.unlink("held")
+        open("begun", "w").close()
+        open("go").readline()
+"""
+BEGINS = {"processes": "multiprocessing.forkserver", "loky": "popen_loky_posix"}
+
+
+def in_a_pool(project: Project, executor: str, *, held: bool = False) -> subprocess.Popen[str]:
+    """A build with functions in a pool, in a process group of its own. One process has opened `begun`, and reads `go`.
+
+    `held`: it is the first of the pool, at its very start.
+    """
+    project.taskfile(POOL)
+    project.write("steps.py", STEPS)
+    for name in ("begun", "go"):
+        os.mkfifo(project.folder / name)
+    if held:
+        project.write("sitecustomize.py", HELD.format(word=BEGINS[executor]))
+        project.write("held", "")
+    path = os.pathsep.join([str(project.folder), os.environ.get("PYTHONPATH", "")])
+    process = project.start("build", "-j3", "-e", executor, env={"PYTHONPATH": path}, start_new_session=True)
+    project.read("begun")
+    return process
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    until = time.monotonic() + 30
+    while not is_so() and time.monotonic() < until:
+        time.sleep(0.02)
+    assert is_so()
+
+
+def let_go(project: Project) -> None:
+    """Whoever reads `go`, or will."""
+    go = os.open(project.folder / "go", os.O_RDWR | os.O_NONBLOCK)
+    os.write(go, b"\n")
+    wait_until(lambda: not select.select([go], [], [], 0)[0] or not project.leftovers())
+    os.close(go)
+
+
+def sleeps(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
+
+
+@pytest.mark.parametrize("executor", BEGINS)
+def test_a_build_that_is_killed_as_its_pool_begins_leaves_nobody(project: Project, executor: str) -> None:
+    """Also where it is not the first process of the system that takes in those whose parent has died."""
+    prctl = ctypes.CDLL(None).prctl
+    prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+    try:
+        process = in_a_pool(project, executor, held=True)
+        wait_until(lambda: sleeps(process.pid))  # it has asked for a worker
+        process.kill()
+        process.wait()
+        let_go(project)
+        wait_until(lambda: project.leftovers() == [])
+    finally:
+        prctl(36, 0, 0, 0, 0)
+        project.end_leftovers()
+        process.communicate()
+
+
+@pytest.mark.parametrize("held", [False, True])
+@pytest.mark.parametrize("executor", BEGINS)
+def test_ctrl_c_shows_no_traceback_of_a_pool(project: Project, executor: str, held: bool) -> None:
+    """The terminal sends it to all of them: those that run, that are idle, and that begin."""
+    process = in_a_pool(project, executor, held=held)
+    try:
+        os.killpg(process.pid, signal.SIGINT)
+        if held:
+            let_go(project)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+        project.end_leftovers()
+    assert process.returncode == 130
+    assert "Traceback" not in out + err
+    assert project.leftovers() == []
