@@ -11,7 +11,7 @@ import click
 
 from buildtool.clean import kept_lines, plan_sweep, sweep
 from buildtool.cli.context import Context
-from buildtool.cli.printing import put
+from buildtool.cli.printing import put, remark
 from buildtool.errors import BtError, StateError, UsageError
 from buildtool.expand.targets import stood_for
 from buildtool.failures import LOGS
@@ -19,9 +19,9 @@ from buildtool.files import Disk
 from buildtool.foresee import foresee
 from buildtool.paths import STATE
 from buildtool.project import Project, Request
-from buildtool.recover import recover, rescue
+from buildtool.recover import recover, refuse_links, rescue
 from buildtool.session import writing
-from buildtool.state.lock import acquire
+from buildtool.state.lock import Holder, acquire
 from buildtool.state.store import State, StateReader
 from buildtool.taskfile.specs import Taskfile
 from buildtool.text import count, printable, size
@@ -50,8 +50,8 @@ def command(
         return clean_clusters(taskfile, cluster or None, dry_run=dry_run, yes=yes)
     if whole_state:
         return _clean_state(taskfile, dry_run=dry_run, yes=yes)
-    if whole_cache and dry_run:
-        return _clean_cache(taskfile, None)
+    if whole_cache:
+        return _clean_cache(taskfile, dry_run=dry_run)
     if dry_run:
         reader = StateReader.open(os.path.join(taskfile.root, STATE))
         return _clean(context, taskfile, reader, None, targets, orphans=orphans, logs=logs)
@@ -60,8 +60,6 @@ def command(
         click.echo(text, err=True)
 
     with writing(taskfile.root, "bt clean", wait=True, warn=tell, note=tell) as state:
-        if whole_cache:
-            return _clean_cache(taskfile, state)
         return _clean(context, taskfile, state, state, targets, orphans=orphans, logs=logs)
 
 
@@ -140,17 +138,30 @@ def _clean_logs(taskfile: Taskfile, *, really: bool) -> int:
     return 0
 
 
-def _clean_cache(taskfile: Taskfile, state: State | None) -> int:
+def _clean_cache(taskfile: Taskfile, *, dry_run: bool) -> int:
+    """Empty the cache before the state is opened: on a full disk, that takes the room which it gives."""
     from buildtool.cache.store import clear, kept_size
     from buildtool.restoring import SIZE
 
-    disk = Disk(taskfile.root)
-    bytes_ = kept_size(disk)
-    if state is not None:
+    disk, where = Disk(taskfile.root), os.path.join(taskfile.root, STATE)
+    if dry_run:
+        put([f"would remove {size(kept_size(disk))} of past outputs"])
+        return 0
+    with acquire(where, "bt clean --cache", True, _tell_wait):
+        refuse_links(disk)
+        bytes_ = kept_size(disk)
         clear(disk)
-        state.set_value(SIZE, "0")
-    put([f"{'removed' if state is not None else 'would remove'} {size(bytes_)} of past outputs"])
+        with State.open(where) as state:
+            for text in (*state.warnings, recover(state, disk)):
+                if text is not None:
+                    remark(text)
+            state.set_value(SIZE, "0")
+    put([f"removed {size(bytes_)} of past outputs"])
     return 0
+
+
+def _tell_wait(holder: Holder) -> None:
+    remark(f"waiting for `{printable(holder.command)}` (pid {holder.pid})")
 
 
 def _clean_state(taskfile: Taskfile, *, dry_run: bool, yes: bool) -> int:

@@ -83,6 +83,20 @@ def test_a_disk_that_is_full_when_the_build_begins(copied: Project, tmp_path: Pa
 
 
 @needs_root
+def test_the_cache_of_a_full_disk_can_be_emptied(copied: Project, tmp_path: Path) -> None:
+    copied.write("../save/Taskfile.toml", '[bt.cache]\nsize = "1MB"\n' + RULE)
+    script = f"""
+        cp -r {tmp_path}/save/. . && head -c 300000 /dev/urandom > in && bt build -q
+        cat /dev/zero > filler 2> nothing
+        bt clean --cache; echo "code $?"
+        echo 2 > in; bt build -q; cat out/t
+    """
+    full = mounted(copied, SMALL.format("$PWD", "2m"), script)
+    assert full.stdout.splitlines()[1:] == ["removed 300 kB of past outputs", "code 0", "1 ran in 0.0 s", "2"]
+    assert full.stderr == ""
+
+
+@needs_root
 def test_a_project_that_cannot_be_written(copied: Project) -> None:
     looks = ("list", "status", "build -n", "graph", "check", "why t", "log", "history")
     script = "".join(f"bt {words} > /dev/null; echo $?\n" for words in looks) + "bt build; echo $?; cat out/t"
