@@ -18,6 +18,7 @@ from typing import NamedTuple
 import xxhash
 
 from buildtool.errors import DiskError
+from buildtool.paths import parents
 from buildtool.text import cause_of, printable
 
 SMALL = 1 << 20  # bytes of a file that is read in one piece
@@ -371,6 +372,12 @@ class Disk:
             if not os.path.isdir(where):  # most are there, and to try and fail costs more than to look
                 os.makedirs(where, exist_ok=True)
         except OSError as error:
+            for above in parents(path):
+                if os.path.lexists(self.absolute(above[:-1])) and not os.path.isdir(self.absolute(above)):
+                    raise DiskError(
+                        f"cannot make the directory of `{printable(path)}`: `{printable(above[:-1])}` is none",
+                        hint="move it away",
+                    ) from error
             raise _trouble("cannot make the directory of", path, error) from error
 
     def move(self, source: str, target: str, *, durable: bool = False) -> None:

@@ -30,7 +30,7 @@ from buildtool.recover import ASIDE, keep, note_stuck, put_back
 from buildtool.report.model import Failure
 from buildtool.state.records import Away, JobRecord, Made, Running
 from buildtool.state.store import State
-from buildtool.text import printable
+from buildtool.text import count, printable
 from buildtool.texts import Texts
 
 if TYPE_CHECKING:
@@ -309,6 +309,7 @@ class Performer:
         same = record is not None and {*record.outputs} == {*made} and bool(made)
         attempt.notes += undeclared(self.project, attempt.job, attempt.look.items, ended.opened)
         self._strangers.keep(attempt, made)
+        attempt.notes += self._dropped(attempt)
         cost = (ended.seconds, ended.peak_memory)
         self._record(attempt, made, found, cost, self._runs(attempt) + 1)
         if self._restorer is not None:
@@ -462,6 +463,20 @@ class Performer:
             self._parts,
         )
         self.texts.keep((*items, *found), self._is_source)
+
+    def _dropped(self, attempt: Attempt) -> Iterable[str]:
+        """A word on what the job made when it last ran and that is no output of it any more: it goes."""
+        declared = {*self._written(attempt.job)}
+        record = attempt.look.record
+        own = {path for path, _ in record.outputs} if record is not None else set()
+        takers = self.project.expander.takers
+        gone = [p for p, place in attempt.aside if p in own - declared and place.startswith(ASIDE)]
+        gone = [printable(path) for path in gone if attempt.job.id not in takers(path)]
+        if gone:
+            words = "is no output of it any more, and was removed"
+            if len(gone) > 1:
+                words = f"and {count(len(gone) - 1, 'other path')} are no outputs of it any more, and were removed"
+            yield f"`{gone[0]}` {words}"
 
     def _beside(self, attempt: Attempt) -> Iterable[str]:
         """With `keep`: people's files that its patterns match, which the job may have used, and left as they are."""

@@ -413,3 +413,26 @@ def test_a_made_table_that_is_missing_stops_nobody_who_cleans_or_accepts(project
     run = project.bt("accept", "row")
     assert (run.code, run.out) == (1, "not accepted row: `t.csv`: no such file\n0 jobs accepted\n")
     assert project.read("out/a.txt") == HAND
+
+
+def test_a_persons_file_in_the_way_of_a_folder_is_named(project: Project) -> None:
+    project.taskfile('[tasks.t]\noutputs = "a/b/c"\nrun = "echo > a/b/c"')
+    project.write("a", HAND)
+    run = project.bt("build")
+    assert run.code == 1
+    assert run.finished["t"]["error"] == "cannot make the directory of `a/b/c`: `a` is none"
+    assert project.read("a") == HAND
+
+
+@pytest.mark.parametrize("outputs", ['["x", "y"]', '["x", "g/*"]'])
+def test_an_output_that_a_task_makes_no_more_is_told_when_it_goes(project: Project, outputs: str) -> None:
+    task = '[tasks.t]\noutputs = %s\nrun = "echo > x; mkdir -p g; echo %s > g/%s; echo > y"'
+    project.taskfile(task % (outputs, "1", "one"))
+    project.build()
+    project.taskfile(task % (outputs, "2", "two"))
+    assert project.build().warnings == []
+    project.taskfile('[tasks.t]\noutputs = "x"\nrun = "echo > x"')
+    gone = "y" if "y" in outputs else "g/two"
+    assert project.build().warnings == [f"`t`: `{gone}` is no output of it any more, and was removed"]
+    assert not project.exists(gone)
+    assert project.build().warnings == []
