@@ -17,7 +17,18 @@ from buildtool.expand.functions import Functions
 from buildtool.expand.render import Renderer, param_text
 from buildtool.expand.tasks import Task
 from buildtool.files import NotAFileError
-from buildtool.fingerprint import Change, Fingerprint, Fresh, Item, Maybe, Reason, Stale, Verdict, digest
+from buildtool.fingerprint import (
+    FILE_KINDS,
+    Change,
+    Fingerprint,
+    Fresh,
+    Item,
+    Maybe,
+    Reason,
+    Stale,
+    Verdict,
+    digest,
+)
 from buildtool.graph import FileId, Form, Job, JobId, Kind
 from buildtool.meaning import BYTES, Meanings
 from buildtool.pycode.model import Reach
@@ -170,6 +181,8 @@ class Checker:
             reasons += self._told(Fingerprint(items).diff(record.fingerprint, ignore))
             reasons += self._own_reasons(job, record)
             missing, edited = self._outputs(record)
+            if edited and reasons:  # else that they changed is all that tells of it
+                edited = self._without_followers(edited, record)
             if record.status != "ok" and self.renderer.task(job).spec.keep:
                 reasons.append(
                     Reason("failed")
@@ -555,6 +568,12 @@ class Checker:
             elif present != recorded:
                 edited.append(path)
         return tuple(missing), tuple(edited)
+
+    def _without_followers(self, edited: tuple[str, ...], record: JobRecord) -> tuple[str, ...]:
+        """Without the links to inputs that are as the job left them: what they lead to was edited."""
+        inputs = {item.name: item.digest for item in record.fingerprint.items if item.kind in FILE_KINDS}
+        recorded = dict(record.outputs)
+        return tuple(p for p in edited if self.expander.disk.led_to(p, inputs) != recorded[p])
 
     def _unproven(self, job: Job, record: JobRecord) -> list[str]:
         """Declared files of which the record tells nothing, as where they were given away since."""

@@ -21,7 +21,8 @@ class Sweep:
     kept: list[tuple[str, str]] = field(default_factory=list)  # path, cause
     inside: dict[str, dict[str, str]] = field(
         default_factory=dict
-    )  # of directories that hold others' files, too
+    )  # of directories that hold others' files, too, or did
+    partly: set[str] = field(default_factory=set)  # those that stay, since they hold some
 
 
 def plan_sweep(disk: Disk, reader: StateReader, paths: Iterable[str]) -> Sweep:
@@ -46,6 +47,8 @@ def plan_sweep(disk: Disk, reader: StateReader, paths: Iterable[str]) -> Sweep:
             own = inside(reader, path) if path.endswith("/") else None
             if own is not None:
                 found.inside[path] = own
+                if any(p not in own for p in disk.below(path)):
+                    found.partly.add(path)
     return found
 
 
@@ -92,9 +95,17 @@ def _remove_own(disk: Disk, folder: str, found: Sweep) -> None:
             disk.remove(path)
             disk.remove_empty_parents(path)
     if disk.exists(folder) and not os.path.islink(disk.absolute(folder[:-1])) and any(disk.below(folder)):
-        found.kept.append((folder, "bt did not make all that is in it"))
+        found.partly.add(folder)
     else:
         disk.remove(folder)
+
+
+def gone_lines(found: Sweep, verb: str) -> list[str]:
+    """What was removed, or would be, in words."""
+    return [
+        f"{verb} {'what bt made in ' if path in found.partly else ''}{printable(path)}"
+        for path in found.removable
+    ]
 
 
 def kept_lines(found: Sweep) -> list[str]:

@@ -8,17 +8,18 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import posixpath
 import shutil
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from operator import itemgetter
 from typing import NamedTuple
 
 import xxhash
 
 from buildtool.errors import DiskError
-from buildtool.paths import parents
+from buildtool.paths import canonical, parents
 from buildtool.text import cause_of, printable
 
 SMALL = 1 << 20  # bytes of a file that is read in one piece
@@ -179,10 +180,16 @@ class Disk:
         else:
             # A linked directory counts by its name alone: following it could go round for ever.
             target = "directory" if stat.S_ISDIR(st.st_mode) else self._content_digest(path, where, st)
-        state = xxhash.xxh3_128(b"link:%d:" % len(os.fsencode(text)))
-        state.update(os.fsencode(text))
-        state.update(target.encode())
-        return "l" + state.hexdigest()
+        return _of_link(text, target)
+
+    def led_to(self, path: str, contents: Mapping[str, str | None]) -> str | None:
+        """The digest that a link would have if this, by path, were in its target; None if that is none of these."""
+        try:
+            text = os.readlink(self.absolute(path))
+        except OSError:
+            return None
+        target = contents.get(canonical(posixpath.join(posixpath.dirname(path), text), self.root))
+        return None if target is None else _of_link(text, target)
 
     def _content_digest(self, path: str, where: str, st: os.stat_result) -> str:
         signature = _signature(st)
@@ -615,6 +622,14 @@ def _loops(entry: os.DirEntry[str]) -> bool:
     except OSError as error:
         return error.errno == errno.ELOOP
     return False
+
+
+def _of_link(text: str, target: str) -> str:
+    """The digest of a link, by its text and the digest of what it leads to."""
+    state = xxhash.xxh3_128(b"link:%d:" % len(os.fsencode(text)))
+    state.update(os.fsencode(text))
+    state.update(target.encode())
+    return "l" + state.hexdigest()
 
 
 def _trouble(what: str, path: str, error: OSError) -> DiskError:

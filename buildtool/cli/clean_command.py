@@ -9,7 +9,7 @@ import sys
 
 import click
 
-from buildtool.clean import kept_lines, plan_sweep, sweep
+from buildtool.clean import gone_lines, kept_lines, plan_sweep, sweep
 from buildtool.cli.context import Context
 from buildtool.cli.printing import put, remark
 from buildtool.errors import BtError, StateError, UsageError
@@ -100,10 +100,8 @@ def _clean(
             state.forget_outputs(found.removable)
         state.commit()
     verb = "removed" if state is not None else "would remove"
-    for path in found.removable:
-        put([f"{verb} {printable(path)}"])
-    for line in kept_lines(found):
-        put([line])
+    put(gone_lines(found, verb))
+    put(kept_lines(found))
     put([f"{verb} {count(len(found.removable), 'output')}"])
     return 0
 

@@ -436,3 +436,29 @@ def test_an_output_that_a_task_makes_no_more_is_told_when_it_goes(project: Proje
     assert project.build().warnings == [f"`t`: `{gone}` is no output of it any more, and was removed"]
     assert not project.exists(gone)
     assert project.build().warnings == []
+
+
+def test_a_link_to_an_input_was_not_edited_with_it(project: Project) -> None:
+    project.taskfile('[tasks.t]\ninputs = "in"\noutputs = "o/link"\nrun = "ln -sf ../in o/link"')
+    project.write("in", "1\n")
+    project.build()
+    project.write("in", "2\n")
+    run = project.build()
+    assert (run.reasons["t"], run.warnings) == (["input in changed"], [])
+    assert project.build().ran == []
+    project.write("in", "3\n")
+    project.remove("o/link")
+    project.write("mine", HAND)
+    (project.folder / "o/link").symlink_to("../mine")
+    run = project.build()
+    assert run.reasons["t"] == ["input in changed", "output o/link was edited since"]
+    assert "`o/link` was edited: kept as" in str(run.warnings)
+
+
+def test_clean_says_what_stays_in_a_directory(project: Project) -> None:
+    project.taskfile('[tasks.t]\noutputs = "d/"\nkeep = true\nrun = "mkdir -p d; echo > d/own"')
+    project.write("d/mine", HAND)
+    project.build()
+    assert project.look("clean", "-n").out == "would remove what bt made in d/\nwould remove 1 output\n"
+    assert project.bt("clean").out == "removed what bt made in d/\nremoved 1 output\n"
+    assert project.files() == ["Taskfile.toml", "d/mine"]
