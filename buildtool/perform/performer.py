@@ -466,8 +466,10 @@ class Performer:
 
     def _dropped(self, attempt: Attempt) -> Iterable[str]:
         """A word on what the job made when it last ran and that is no output of it any more: it goes."""
-        declared = {*self._written(attempt.job)}
         record = attempt.look.record
+        if not attempt.aside:
+            return
+        declared = {*self._written(attempt.job)}
         own = {path for path, _ in record.outputs} if record is not None else set()
         takers = self.project.expander.takers
         gone = [p for p, place in attempt.aside if p in own - declared and place.startswith(ASIDE)]

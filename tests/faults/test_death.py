@@ -206,13 +206,13 @@ POOL = """
     outputs = "{n}.txt"
     call = "steps:f"
 """
-STEPS = """
+POOL_STEPS = """
     def f(output, n):
         open("begun", "w").close()
         open("go").readline()
 """
 # Whoever is started by such a command says so, and waits before it does anything.
-HELD = """
+WAITING = """
     import os, sys
     if any({word!r} in text for text in sys.orig_argv) and os.path.exists("held"):
         os.unlink("held")
@@ -228,11 +228,11 @@ def in_a_pool(project: Project, executor: str, *, held: bool = False) -> subproc
     `held`: it is the first of the pool, at its very start.
     """
     project.taskfile(POOL)
-    project.write("steps.py", STEPS)
+    project.write("steps.py", POOL_STEPS)
     for name in ("begun", "go"):
         os.mkfifo(project.folder / name)
     if held:
-        project.write("sitecustomize.py", HELD.format(word=BEGINS[executor]))
+        project.write("sitecustomize.py", WAITING.format(word=BEGINS[executor]))
         project.write("held", "")
     path = os.pathsep.join([str(project.folder), os.environ.get("PYTHONPATH", "")])
     process = project.start("build", "-j3", "-e", executor, env={"PYTHONPATH": path}, start_new_session=True)
