@@ -10,6 +10,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from multiprocessing import forkserver
 from pathlib import Path
 
 from buildtool import door
@@ -31,6 +32,8 @@ def forked(
             code = 70
             try:
                 atexit._clear()
+                # The server that pools of this process are forked from is no child of the copy.
+                vars(forkserver._forkserver).update(vars(type(forkserver._forkserver)()))  # type: ignore[attr-defined]
                 os.chdir(folder)
                 os.dup2(out.fileno(), 1)
                 os.dup2(err.fileno(), 2)
