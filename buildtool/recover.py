@@ -8,16 +8,18 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from buildtool.errors import DiskError
 from buildtool.executors.processes import alive, end_processes, marked
 from buildtool.executors.protocol import MARK
+from buildtool.expand.listing import matches
 from buildtool.files import Disk
 from buildtool.isolation import BOXES
 from buildtool.paths import STATE, parents
 from buildtool.state.records import Running
 from buildtool.state.store import State
+from buildtool.taskfile.pattern import parse_pattern
 from buildtool.text import count, printable
 
 ASIDE = ".bt/aside/"
@@ -41,6 +43,8 @@ def recover(state: State, disk: Disk) -> str | None:
     interrupted = cut_short(running)
     kept_as: dict[str, str] = {}
     discarded, returned = _undo(running, disk, kept_as, died[0].started if died else None)
+    found_as = _keep_unknown(running, disk, state, died[0].number if died else 0)
+    found_as |= _told_copies(running, disk, state)
     is_stuck = _free_stuck(state, disk, kept_as)
     for job in running:
         record = state.job(job.key)
@@ -68,6 +72,8 @@ def recover(state: State, disk: Disk) -> str | None:
         words.append(f"{count(returned, 'earlier output')} put back")
     if stopped:
         words.append(f"{count(stopped, 'leftover process', 'leftover processes')} stopped")
+    if found_as:
+        words.append(f"{count(len(found_as), 'file')} in the way of outputs kept: {_named(found_as)}")
     if kept_as:
         words.append(f"{count(len(kept_as), 'file')} that cannot be put back kept: {_named(kept_as)}")
     if is_stuck:
@@ -233,10 +239,12 @@ def _undo(
 
 def cut_short(running: Iterable[Running]) -> set[str]:
     """The keys of dead jobs of which nothing is put back: checks, and with `keep` what is there is what they left."""
-    return {job.key for job in running if not job.outputs}
+    return {job.key for job in running if not (job.outputs or job.patterns)}
 
 
-def displaced(running: Iterable[Running], disk: Disk) -> dict[str, str | None]:
+def displaced(
+    running: Sequence[Running], disk: Disk, owner: Callable[[str], str | None]
+) -> dict[str, str | None]:
     """The outputs of dead jobs that are not in their place, with where they are; None where there was none before.
 
     What is in their place is half-written.
@@ -248,4 +256,43 @@ def displaced(running: Iterable[Running], disk: Disk) -> dict[str, str | None]:
             moved = aside.get(path)
             if moved is None or disk.exists(moved):  # else it was killed before the move
                 found[path] = moved
+    return found | dict.fromkeys(_unknown(running, disk, owner))
+
+
+def _unknown(running: Sequence[Running], disk: Disk, owner: Callable[[str], str | None]) -> list[str]:
+    """Files that a pattern of a dead job's outputs matches and that are nobody's: most likely half-written."""
+    known = {path for job in running for path in (*job.outputs, *job.spared, *(p for p, _ in job.aside))}
+    found = []
+    for job in running:
+        for text in job.patterns:
+            [pattern] = parse_pattern(text, disk.root)
+            paths = [path for path in matches(Disk(disk.root), pattern) if path not in known]
+            found += [path for path in paths if owner(path) in (None, job.key)]
     return found
+
+
+def _keep_unknown(running: Sequence[Running], disk: Disk, state: State, build: int) -> dict[str, str]:
+    """Move those to `.bt/kept/`, since a person may have written one meanwhile; by path, where they are then."""
+    moved: dict[str, str] = {}
+    began = min((job.began for job in running if job.began is not None), default=None)
+    for path in _unknown(running, disk, state.owner):
+        if path not in moved and disk.way_out(path, began) is None:
+            place = kept_place(disk, build, path)
+            disk.move(path, place, durable=True)
+            moved[path] = place
+    return moved
+
+
+def _told_copies(running: Iterable[Running], disk: Disk, state: State) -> dict[str, str]:
+    """The copies of what dead jobs may have written over. One that nobody needs, since they did not, is removed."""
+    told: dict[str, str] = {}
+    for job in running:
+        for path, place in job.copies:
+            if not disk.exists(place):
+                continue
+            if state.owner(path) is None and disk.digest(path) == disk.digest(place):
+                disk.remove(place)
+                disk.remove_empty_parents(place)
+            else:
+                told[path] = place
+    return told

@@ -213,7 +213,12 @@ class Build:
     def run(self) -> ExitCode:
         """Build everything wanted; what a failing job means for the exit code is decided here."""
         begun = time.monotonic()
-        self._prepare()
+        try:
+            self._prepare()
+        except BtError as error:
+            if self.number:
+                self.state.end_build(self.number, error.exit_code, {})
+            raise
         code = ExitCode.STATE
         try:
             self._loop()
@@ -774,6 +779,8 @@ class Build:
         self.performer.put_back(attempt)
         self.state.stop(job.key)
         self.performer.record_break(attempt, seconds)
+        for note in attempt.notes:  # on what lay in its way, which it may have written over
+            self.reporter.warning(f"`{printable(job.name)}`: {note}")
         self._commits.touch()
         # What an interrupted build leaves undone is counted; it is told of as far as it had begun.
         self.counts[Status.SKIPPED.value] += 1 + len(self.plan.handle(Finished(job.id, Status.SKIPPED)))

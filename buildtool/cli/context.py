@@ -121,7 +121,7 @@ def see_displaced(project: Project) -> None:
         from buildtool.recover import cut_short, displaced
 
         project.reader.take_as_interrupted(cut_short(running))
-        project.disk.displaced = displaced(running, project.disk)
+        project.disk.displaced = displaced(running, project.disk, project.reader.owner)
 
 
 def settings(given: tuple[str, ...]) -> dict[str, Any]:

@@ -32,6 +32,7 @@ _FIRST_LOOK, _LAST_LOOK = 0.002, 0.05  # seconds between two looks at what sends
 _SHORT = 0.005  # seconds in which nobody listens to what such a work prints: many have ended by then
 _MARGIN = 8  # descriptors left free for the rest of `bt` when one more work starts
 _LOST = "its exit status was lost"
+_SPAWNER_LOST = "the process that starts commands has died, or does not answer"
 _FULL = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)  # what passes when other work has ended
 _STUCK = 2.0  # seconds after KILL; leftovers stuck in the kernel for longer are left alone
 
@@ -62,7 +63,8 @@ class _Run:
 
     def due(self) -> float | None:
         """When something is to be done without an event."""
-        times = (self.timeout_at, self.term_at, self.kill_at, self.look_at, self.listen_at)
+        stuck_at = self.stuck_at if self.end is None else None
+        times = (self.timeout_at, self.term_at, self.kill_at, self.look_at, self.listen_at, stuck_at)
         return min((time for time in times if time is not None), default=None)
 
     def is_empty(self) -> bool:
@@ -216,9 +218,7 @@ class Commands:
         while self._runs and time.monotonic() < until:
             self._selector.select(_FIRST_LOOK)
             self.events()
-        for run in list(self._runs.values()):  # stuck in the kernel, or whoever has started it is
-            if run.spawned and run.pid:
-                processes.end_session(run.pid, signal.SIGKILL)
+        for run in list(self._runs.values()):  # stuck in the kernel
             self._finish(run, Ended(run.work.id, None, None, 0.0, 0))
         self._told.clear()
         if self._spawner is not None:
@@ -233,11 +233,15 @@ class Commands:
             for told in news:
                 self._take(told)
         else:
-            self._selector.unregister(self._spawner)
-            self._spawner.close()
-            self._spawner = None
-            for run in [run for run in self._runs.values() if run.spawned and run.end is None]:
-                self._lose(run)
+            self._lose_spawner(self._spawner)
+
+    def _lose_spawner(self, spawner: Spawner) -> None:
+        """Go on without the process that starts works: those that run are ended, and to be done once more."""
+        self._selector.unregister(spawner)
+        spawner.close()
+        self._spawner = None
+        for run in [run for run in self._runs.values() if run.spawned and run.end is None]:
+            self._lose(run)
 
     def _take(self, told: Told) -> None:
         """Note what has become of a work that was to be started elsewhere."""
@@ -258,11 +262,17 @@ class Commands:
         """Nobody can tell any more how this work ends: what runs of it is ended."""
         if not run.pid and run.pipe is not None:
             run.pid = processes.session_of_writer(run.pipe)
+        was_told = run.timed_out or run.cancelled
+        end = Ended(run.work.id, None, None, time.monotonic() - run.began, 0, run.timed_out, run.cancelled)
+        if not was_told:
+            end = end._replace(cause=_LOST, repeat=_SPAWNER_LOST)
         if run.pid:
+            run.stuck_at = run.kill_at = None
             self._note_end(run, processes.Exit(None, None, 0), time.monotonic())
-            run.term_at = run.look_at
+            run.end = end
+            run.term_at = None if was_told else run.look_at
         else:
-            self._finish(run, Ended(run.work.id, None, None, 0.0, 0, cause=_LOST))
+            self._finish(run, end)
 
     def _start(self, run: _Run, *, here: bool) -> None:
         work = run.work
@@ -374,6 +384,9 @@ class Commands:
                 return
             run.look_at = now + run.pause
             run.pause = min(run.pause * 2, _LAST_LOOK)
+        if run.end is None and _due(run.stuck_at, now) and self._spawner is not None:
+            self._lose_spawner(self._spawner)
+            return
         if _due(run.timeout_at, now):
             run.timeout_at = None
             run.timed_out = True
@@ -390,15 +403,17 @@ class Commands:
         run.kill_at = now + self._grace
 
     def _signal(self, run: _Run, number: signal.Signals) -> None:
-        """Signal a work that has not ended; the process that has started it knows whether its pid is still its own."""
-        if run.spawned and self._spawner is not None and self._spawner.signal(run.work.id, number):
-            return
-        if run.pid:
+        """Signal a work that has not ended. Whoever has started it does so if it was not told that it runs."""
+        if not run.spawned or (self._spawner is not None and self._spawner.is_parent(run.pid)):
             processes.signal_job(run.pid, number, group=not run.work.interactive)
+        elif self._spawner is not None:
+            self._spawner.signal(run.work.id, number)
 
     def _kill(self, run: _Run, now: float) -> None:
         if run.end is None:
             self._signal(run, signal.SIGKILL)
+            if run.spawned:
+                run.stuck_at = now + _STUCK
         else:
             ended = processes.end_session(run.pid, signal.SIGKILL)
             if run.term_at is not None:  # not counted yet

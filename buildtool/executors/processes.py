@@ -60,6 +60,12 @@ def alive(pid: int, stamp: str) -> bool:
     return start_stamp(pid) == stamp
 
 
+def parent_of(pid: int) -> int | None:
+    """The process that must wait for this one, or has started it; Linux only."""
+    fields = _read(pid, "stat").rpartition(b")")[2].split()
+    return int(fields[1]) if len(fields) > 1 else None
+
+
 def group_alive(pgid: int) -> bool:
     """Whether any process of this group runs."""
     return _group_exists(pgid) and any(process.group == pgid for process in processes())
@@ -418,6 +424,10 @@ def _too_long(argv: tuple[str, ...], env: Mapping[str, str]) -> str:
         return (
             f"argument list too long ({size(max(lengths))}): one argument takes at most {size(_ONE_ARGUMENT)}"
         )
+    name, value = max(env.items(), key=lambda item: len(os.fsencode("=".join(item))), default=("", ""))
+    longest = len(os.fsencode(f"{name}={value}")) + 1
+    if _LINUX and longest > _ONE_ARGUMENT:
+        return f"environment variable `{name}` too long ({size(longest)}): one takes at most {size(_ONE_ARGUMENT)}"
     surroundings = sum(len(os.fsencode(f"{name}={value}")) + 1 for name, value in env.items())
     limit = size(os.sysconf("SC_ARG_MAX"))
     total = size(sum(lengths) + surroundings)

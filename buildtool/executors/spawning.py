@@ -78,16 +78,14 @@ class Spawner:
             return False
         return True
 
-    def signal(self, number: int, which: signal.Signals) -> bool:
-        """Send a signal to the group of a program, if that runs; whether that was taken on.
-
-        It comes after what was asked before.
-        """
-        try:
+    def signal(self, number: int, which: signal.Signals) -> None:
+        """Have a signal sent to the group of a program, if that runs, after what was asked before."""
+        with contextlib.suppress(OSError):
             self._control.send(marshal.dumps((number, int(which))))
-        except OSError:
-            return False
-        return True
+
+    def is_parent(self, pid: int) -> bool:
+        """Whether a program that was started here has this pid, and was not waited for yet."""
+        return pid > 0 and processes.parent_of(pid) == self._pid
 
     def told(self) -> list[Told] | None:
         """What was not told yet; None: it is gone."""

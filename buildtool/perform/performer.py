@@ -99,7 +99,13 @@ class Performer:
         if not keep:
             there = [path for path in outputs if self.disk.exists(path)]
             attempt.aside = [(p, self._place_aside(n, p)) for n, p in enumerate(there)]
-        return Running(job.key, job.task, () if keep else outputs, tuple(attempt.aside))
+        if keep:
+            return Running(job.key, job.task, (), ())
+        files = [self.project.expander.graph.files[number] for number in job.output_files()]
+        patterns = tuple(file.path for file in files if file.form is Form.GLOB)
+        spared = tuple(self.owners.of_others(job)) if patterns else ()
+        aside = tuple(attempt.aside)
+        return Running(job.key, job.task, outputs, aside, patterns=patterns, spared=spared)
 
     def _place_aside(self, number: int, path: str) -> str:
         """Where an old output lies while its job runs: all in one directory, since making many takes long.

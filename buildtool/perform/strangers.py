@@ -34,13 +34,16 @@ class Strangers:
 
     def copy_named(self, attempt: Attempt) -> None:
         """With `keep`: copy the outputs that `bt` did not make, or that were edited."""
-        for path in (*attempt.look.foreign, *attempt.look.edited):
-            where = self._disk.absolute(path)
-            if os.path.isfile(where):
-                place = self._place(path)
-                self._disk.make_parents(place)
-                shutil.copy2(where, self._disk.absolute(place))
-                attempt.notes.append(self._note(attempt, path, place))
+        found = [
+            (path, self._place(path))
+            for path in dict.fromkeys((*attempt.look.foreign, *attempt.look.edited))
+            if os.path.isfile(self._disk.absolute(path))
+        ]
+        self._announce(attempt, found)
+        for path, place in found:
+            self._disk.make_parents(place)
+            shutil.copy2(self._disk.absolute(path), self._disk.absolute(place))
+            attempt.notes.append(self._note(attempt, path, place))
 
     def clear_links_out(self, attempt: Attempt, outputs: Iterable[str]) -> None:
         """With `keep`: links out of the project, which the job would write through, unless it left them itself."""
@@ -49,6 +52,7 @@ class Strangers:
         for path in outputs:
             if self._disk.is_link_out(path) and not (path in made and self._is_same(path, made[path])):
                 place = self._place(path)
+                self._announce(attempt, [(path, place)])
                 self._disk.move(path, place, durable=True)
                 self._disk.forget(path)
                 text = "is a link out of the project"
@@ -64,6 +68,7 @@ class Strangers:
                 and self._state.owner(old)
             ):
                 place = self._place(old)
+                self._announce(attempt, [(old, place)])
                 self._disk.move(old, place, durable=True)
                 self._disk.forget(old)
                 self._state.forget_outputs([old])
@@ -77,6 +82,7 @@ class Strangers:
             self._disk.remove(path)
             return
         place = self._place(path)
+        self._announce(attempt, [(path, place)])
         self._disk.move(path, place, durable=True)
         self._disk.forget(path)
         attempt.notes.append(self._note(attempt, path, place))
@@ -97,14 +103,21 @@ class Strangers:
             elif file.form is Form.DIRECTORY:
                 own = self._own_inside(attempt, file.path)
                 paths = [p for p in self._disk.below(file.path) if own.get(p) != self._disk.digest(p)]
-            for path in paths:
-                place, value = self._place(path), self._disk.digest(path)
+            found = [(path, self._place(path)) for path in paths]
+            self._announce(attempt, found)
+            for path, place in found:
+                value = self._disk.digest(path)
                 if self._disk.is_link_out(path):  # it would be written through
                     self._disk.move(path, place, durable=True)
                     attempt.notes.append(self._note(attempt, path, place))
                 elif value is not None:
                     self._disk.copy(path, place)
                     attempt.strangers[path] = Stranger(value, place, self._written(path))
+
+    def _announce(self, attempt: Attempt, copies: list[tuple[str, str]]) -> None:
+        """Tell the state what is about to lie in `.bt/kept/`: who finds that the build was killed tells of it."""
+        if copies:
+            self._state.add_copies(attempt.job.key, tuple(copies))
 
     def _written(self, path: str) -> tuple[int, int]:
         st = os.lstat(self._disk.absolute(path))

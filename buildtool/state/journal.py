@@ -16,12 +16,13 @@ from collections.abc import Collection, Iterable
 from buildtool.errors import StateError
 from buildtool.state.directory import sync_directory, unwritable
 from buildtool.state.records import Running
-from buildtool.state.rows import to_json
+from buildtool.state.rows import pack_written, to_json, with_written
 
 FILE = "running"
 LARGE = 1 << 20  # bytes; what is not needed any more is left out then
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 _BEGUN, _PROCESS, _SETTLED, _MARK = "begun", "process", "settled", "journal"
+_COPIED = "copied"  # what a job may write over
 _TIME = "time"  # what follows was begun then
 
 
@@ -50,8 +51,7 @@ class Journal:
         lines: list[list[object]] = [[_TIME, now]]
         for job in jobs:
             self._last += 1
-            key, task, outputs, aside, pid, stamp, _ = job
-            self._open[key] = (self._last, Running(key, task, outputs, aside, pid, stamp, now))
+            self._open[job.key] = (self._last, job._replace(began=now))
             lines.append(_begun(self._last, job))
         self._write(lines)
 
@@ -73,6 +73,12 @@ class Journal:
         self._open[key] = (number, job._replace(pid=pid, stamp=stamp))
         self._write([[_PROCESS, number, pid, stamp]])
         return True
+
+    def add_copies(self, key: str, copies: tuple[tuple[str, str], ...]) -> None:
+        """Note where copies are about to be made of what a job that was begun here may write over."""
+        number, job = self._open[key]
+        self._open[key] = (number, job._replace(copies=job.copies + copies))
+        self._write([[_COPIED, number, copies]])
 
     def settle(self, key: str) -> int | None:
         """The number of what was begun and now is not any more; it is to be kept, and told with `settled`."""
@@ -135,7 +141,7 @@ class Journal:
 
 
 def _begun(number: int, job: Running) -> list[object]:
-    return [_BEGUN, number, job.key, job.task, job.outputs, job.aside, job.pid, job.stamp]
+    return [_BEGUN, number, job.key, job.task, pack_written(job), job.aside, job.pid, job.stamp]
 
 
 def read(directory: str, mark: str, settled: Collection[int]) -> list[Running]:
@@ -157,14 +163,18 @@ def read(directory: str, mark: str, settled: Collection[int]) -> list[Running]:
             elif kind == _TIME:
                 (began,) = values
             elif kind == _BEGUN:
-                number, key, task, outputs, aside, pid, stamp = values
+                number, key, task, written, aside, pid, stamp = values
                 pairs = tuple((path, place) for path, place in aside)
                 found.pop(last.get(key, 0), None)
                 last[key] = number
-                found[number] = Running(key, task, tuple(outputs), pairs, pid, stamp, began)
+                found[number] = with_written(Running(key, task, (), pairs, pid, stamp, began), written)
             elif kind == _PROCESS:
                 number, pid, stamp = values
                 found[number] = found[number]._replace(pid=pid, stamp=stamp)
+            elif kind == _COPIED:
+                number, copies = values
+                more = tuple((path, place) for path, place in copies)
+                found[number] = found[number]._replace(copies=found[number].copies + more)
             elif kind == _SETTLED:
                 for number in values:
                     found.pop(number, None)

@@ -76,6 +76,9 @@ class Running(NamedTuple):
     pid: int | None = None
     stamp: str | None = None
     began: float | None = None  # seconds since the epoch; None: that is not known
+    patterns: tuple[str, ...] = ()  # of files that it may be making
+    spared: tuple[str, ...] = ()  # what these matched when it began and that is not the job's own
+    copies: tuple[tuple[str, str], ...] = ()  # (path, its copy): people's files that it may write over
 
 
 class BuildRecord(NamedTuple):

@@ -239,21 +239,40 @@ RUNNING = "key, task, outputs, aside, pid, stamp"  # that a job began, and not w
 def running_row(job: Running) -> tuple[object, ...]:
     """The columns named in RUNNING."""
     stamp = None if job.stamp is None else to_bytes(job.stamp)
-    return to_bytes(job.key), to_bytes(job.task), to_json(job.outputs), to_json(job.aside), job.pid, stamp
+    written = to_json(pack_written(job))
+    return to_bytes(job.key), to_bytes(job.task), written, to_json(job.aside), job.pid, stamp
+
+
+def pack_written(job: Running) -> list[object]:
+    """Where a running job may write, for JSON: its paths, and after them what few jobs have."""
+    more = {"patterns": job.patterns, "spared": job.spared, "copies": job.copies}
+    found = {name: value for name, value in more.items() if value}
+    return [*job.outputs, found] if found else [*job.outputs]
+
+
+def with_written(job: Running, written: list[Any]) -> Running:
+    """The job with what `pack_written` tells of it."""
+    more = written.pop() if written and isinstance(written[-1], dict) else {}
+    return job._replace(
+        outputs=tuple(written),
+        patterns=tuple(more.get("patterns", ())),
+        spared=tuple(more.get("spared", ())),
+        copies=_pairs(more.get("copies", ())),
+    )
 
 
 def to_running(row: tuple[Any, ...]) -> Running:
     """A running job from the columns named in RUNNING."""
     key, task, outputs, aside, pid, stamp = row
-    made = tuple(json.loads(outputs))
-    return Running(
+    job = Running(
         to_text(key),
         to_text(task),
-        made,
+        (),
         _pairs(json.loads(aside)),
         pid,
         None if stamp is None else to_text(stamp),
     )
+    return with_written(job, json.loads(outputs))
 
 
 BUILD = "number, started, ended, command, exit_code, counts"

@@ -451,6 +451,11 @@ class State(StateReader):
         if self._journal is not None:
             self._journal.set_process(key, pid, stamp)
 
+    def add_copies(self, key: str, copies: tuple[tuple[str, str], ...]) -> None:
+        """Note where copies are about to be made of what a running job may write over; that needs no commit."""
+        if self._journal is not None:
+            self._journal.add_copies(key, copies)
+
     def stop(self, key: str) -> None:
         """Note that a job is not running any more, and nothing else."""
         number = self._journal.settle(key) if self._journal is not None else None

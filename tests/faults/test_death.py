@@ -294,3 +294,110 @@ def test_ctrl_c_shows_no_traceback_of_a_pool(project: Project, executor: str, he
     assert process.returncode == 130
     assert "Traceback" not in out + err
     assert project.leftovers() == []
+
+
+HALF = """
+    [tasks.g]
+    inputs = "names"
+    outputs = "g/*.txt"
+    run = "for n in $(cat names); do echo half > g/$n.txt; test ! -p begun || sh wait; echo $n > g/$n.txt; done"
+
+    [tasks.all]
+    inputs = "g/*.txt"
+    outputs = "all"
+    run = "cat {inputs} > all"
+"""
+
+
+def kill_half_way(project: Project) -> None:
+    """Kill a build once a job of it has said that it is half done."""
+    project.write("wait", "echo > begun; read x < go")
+    for name in ("begun", "go"):
+        os.mkfifo(project.folder / name)
+    process = project.start("build")
+    (project.folder / "begun").read_text()
+    process.kill()
+    process.communicate()
+    for name in ("begun", "go"):
+        project.remove(name)
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_half_written_file_of_a_pattern_is_no_source(project: Project, is_first: bool) -> None:
+    project.taskfile(HALF)
+    project.write("g/mine.log", "mine\n")
+    if not is_first:
+        project.write("names", "a\n")
+        project.build()
+    project.write("names", "c a\n")
+    kill_half_way(project)
+    assert project.read("g/c.txt") == "half\n"
+    assert "g/c.txt" not in project.look("status", "--json").out
+    run = project.bt("build", "--only", "all")
+    assert run.code == (3 if is_first else 0), run.out + run.err
+    [kept] = [path for path in project.files(state=True) if path.startswith(".bt/kept/")]
+    assert kept.endswith("/g/c.txt")
+    assert f"`g/c.txt` as `{kept}`" in run.out + run.err
+    assert project.build().warnings == []
+    assert project.read("all") == "a\nc\n"
+    assert project.build().ran == []
+
+
+def test_a_half_written_file_is_no_source_whatever_becomes_of_its_task(project: Project) -> None:
+    project.taskfile(HALF)
+    project.write("names", "a b\n")
+    kill_half_way(project)
+    project.taskfile(
+        HALF.replace('outputs = "g/*.txt"', 'outputs = "g/b.txt"').replace("cat names", "echo b")
+    )
+    project.build()
+    assert project.read("all") == "b\n"
+    assert project.build().ran == []
+
+
+KEEPS = """
+    [tasks.g]
+    inputs = "in"
+    outputs = %s
+    keep = true
+    run = "echo half > g/a.txt; if [ -p begun ]; then echo > begun; read x < go; fi; cat in > g/a.txt"
+"""
+
+
+@pytest.mark.parametrize("outputs", ['"g/a.txt"', '"g/*.txt"', '"g/"'])
+@pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_what_a_broken_off_run_has_written_over_is_told(
+    project: Project, outputs: str, is_first: bool, number: signal.Signals
+) -> None:
+    project.taskfile(KEEPS % outputs)
+    if not is_first:
+        project.write("in", "1\n")
+        project.build()
+    project.write("in", "2\n")
+    project.write("g/a.txt", "mine\n")
+    for name in ("begun", "go"):
+        os.mkfifo(project.folder / name)
+    process = project.start("build")
+    (project.folder / "begun").read_text()
+    process.send_signal(number)
+    out, err = process.communicate()
+    for name in ("begun", "go"):
+        project.remove(name)
+    run = project.bt("build")
+    kept = [p for p in project.files(state=True) if p.startswith(".bt/kept/")]
+    [place] = [path for path in kept if project.read(path) == "mine\n"]
+    assert place in out + err + run.out + run.err
+    assert project.read("g/a.txt") == "2\n"
+    assert project.build().ran == []
+
+
+def test_what_a_killed_run_did_not_touch_needs_no_copy(project: Project) -> None:
+    project.taskfile(KEEPS % '"g/*.txt"')
+    project.write("in", "2\n")
+    project.write("g/mine.txt", "mine\n")
+    kill_half_way(project)
+    run = project.build()
+    assert not any("mine.txt" in warning for warning in run.warnings)
+    assert not [p for p in project.files(state=True) if p.startswith(".bt/kept/") and "mine" in p]
+    assert project.read("g/mine.txt") == "mine\n"

@@ -72,7 +72,7 @@ def is_ready(pid: int) -> bool:
 def is_right_again(project: Project, *, ran: list[str]) -> None:
     """The next build ends right, and one more runs nothing."""
     for name in ("open", "begun", "go"):
-        project.remove(name)
+        (project.folder / name).unlink(missing_ok=True)
     assert project.build().ran == ran
     assert project.read("held") == "".join(f"{number}\n" for number in range(40))
     assert project.build().ran == []
@@ -102,10 +102,31 @@ def test_it_is_told_to_end(many: Project, number: signal.Signals, code: int) -> 
 
 def test_what_starts_them_is_killed(many: Project) -> None:
     process, spawner = begin(many)
+    for name in ("begun", "go"):
+        many.remove(name)
     os.kill(spawner, signal.SIGKILL)
     out, err = process.communicate()
-    assert process.returncode == 1, out + err
-    assert "its exit status was lost" in out
-    assert not many.leftovers()
+    assert process.returncode == 0, out + err
+    assert "`held` runs once more: the process that starts commands has died" in out
+    is_right_again(many, ran=[])
+
+
+def test_what_starts_them_hangs(many: Project) -> None:
+    process, spawner = begin(many)
+    os.kill(spawner, signal.SIGSTOP)
+    process.send_signal(signal.SIGINT)
+    process.communicate()
+    assert process.returncode == 130
+    assert not Path(f"/proc/{spawner}").exists()
     assert not many.exists("held")
+    is_right_again(many, ran=["held"])
+
+
+def test_what_starts_them_hangs_and_a_job_takes_too_long(many: Project) -> None:
+    many.taskfile(FILE + 'timeout = "1s"\n')
+    process, spawner = begin(many)
+    os.kill(spawner, signal.SIGSTOP)
+    out, err = process.communicate()
+    assert process.returncode == 1, out + err
+    assert not many.leftovers()
     is_right_again(many, ran=["held"])
