@@ -274,6 +274,7 @@ def test_a_chatty_job_does_not_starve_others(bench: Bench) -> None:
     chatty = bench.submit("exec cat /dev/zero")
     quiet = bench.submit("echo hello; exit 6")
     assert bench.ended(quiet).code == 6
+    bench.wait_for(chatty, b"\0")
     for _ in range(20):
         select.select([bench.executor.fileno()], [], [], PATIENCE)
         events = bench.executor.events()
