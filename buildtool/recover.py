@@ -14,7 +14,7 @@ from buildtool.errors import DiskError
 from buildtool.executors.processes import alive, end_processes, marked
 from buildtool.executors.protocol import MARK
 from buildtool.expand.listing import matches
-from buildtool.files import Disk
+from buildtool.files import Disk, NotAFileError
 from buildtool.isolation import BOXES
 from buildtool.paths import STATE, parents
 from buildtool.state.records import Running
@@ -283,6 +283,14 @@ def _keep_unknown(running: Sequence[Running], disk: Disk, state: State, build: i
     return moved
 
 
+def _is_same(disk: Disk, path: str, place: str) -> bool:
+    """Whether both hold the same; a directory or a pipe by now is not what was copied."""
+    try:
+        return disk.digest(path) == disk.digest(place)
+    except NotAFileError:
+        return False
+
+
 def _told_copies(running: Iterable[Running], disk: Disk, state: State) -> dict[str, str]:
     """The copies of what dead jobs may have written over. One that nobody needs, since they did not, is removed."""
     told: dict[str, str] = {}
@@ -290,7 +298,7 @@ def _told_copies(running: Iterable[Running], disk: Disk, state: State) -> dict[s
         for path, place in job.copies:
             if not disk.exists(place):
                 continue
-            if state.owner(path) is None and disk.digest(path) == disk.digest(place):
+            if state.owner(path) is None and _is_same(disk, path, place):
                 disk.remove(place)
                 disk.remove_empty_parents(place)
             else:

@@ -96,11 +96,10 @@ class Performer:
         outputs = self._old_outputs(attempt)
         self._refuse_links_out((*self._written(job), *outputs))
         attempt.aside = []
-        if not keep:
-            there = [path for path in outputs if self.disk.exists(path)]
-            attempt.aside = [(p, self._place_aside(n, p)) for n, p in enumerate(there)]
         if keep:
             return Running(job.key, job.task, (), ())
+        there = [path for path in outputs if self.disk.exists(path)]
+        attempt.aside = [(p, self._place_aside(n, p)) for n, p in enumerate(there)]
         files = [self.project.expander.graph.files[number] for number in job.output_files()]
         patterns = tuple(file.path for file in files if file.form is Form.GLOB)
         spared = tuple(self.owners.of_others(job)) if patterns else ()

@@ -75,7 +75,9 @@ class Journal:
         return True
 
     def add_copies(self, key: str, copies: tuple[tuple[str, str], ...]) -> None:
-        """Note where copies are about to be made of what a job that was begun here may write over."""
+        """Note where copies are about to be made of what a job may write over, if it was begun here."""
+        if key not in self._open:
+            return
         number, job = self._open[key]
         self._open[key] = (number, job._replace(copies=job.copies + copies))
         self._write([[_COPIED, number, copies]])

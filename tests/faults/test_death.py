@@ -401,3 +401,17 @@ def test_what_a_killed_run_did_not_touch_needs_no_copy(project: Project) -> None
     assert not any("mine.txt" in warning for warning in run.warnings)
     assert not [p for p in project.files(state=True) if p.startswith(".bt/kept/") and "mine" in p]
     assert project.read("g/mine.txt") == "mine\n"
+
+
+def test_a_pipe_where_a_killed_run_had_copied_a_file_stops_nobody(project: Project) -> None:
+    project.taskfile(KEEPS % '"g/*.txt"')
+    project.write("in", "2\n")
+    project.write("g/mine.txt", "mine\n")
+    kill_half_way(project)
+    project.remove("g/mine.txt")
+    os.mkfifo(project.folder / "g/mine.txt")
+    assert project.bt("list").code == 0
+    run = project.bt("clean")
+    [kept] = [p for p in project.files(state=True) if p.startswith(".bt/kept/") and "mine" in p]
+    assert (run.code, project.read(kept)) == (0, "mine\n")
+    assert f"`g/mine.txt` as `{kept}`" in run.out + run.err
