@@ -28,9 +28,13 @@ class Keys:
         if not self.is_usable():
             yield []
             return
-        before = termios.tcgetattr(self._descriptor)
         try:
+            before = termios.tcgetattr(self._descriptor)
             tty.setcbreak(self._descriptor, termios.TCSADRAIN)
+        except termios.error:  # it was closed since; the signal that tells so is on its way
+            yield []
+            return
+        try:
             yield [self._descriptor]
         finally:
             with contextlib.suppress(termios.error):  # it was closed

@@ -414,12 +414,12 @@ def test_a_job_that_writes_what_it_reads_does_not_go_round_for_ever(project: Pro
 class Terminal:
     """`bt watch` on a terminal."""
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, bt: list[str] = BT) -> None:
         pid, self.descriptor = pty.fork()
         if not pid:
             os.chdir(project.folder)
             environment = {**clean_environment(), "TERM": "xterm", "NO_COLOR": "1"}
-            os.execve(BT[0], [*BT, "watch"], environment)  # noqa: S606  just what a terminal does
+            os.execve(bt[0], [*bt, "watch"], environment)  # noqa: S606  just what a terminal does
         self.pid = pid
         self.text = ""
 
@@ -470,6 +470,23 @@ def test_keys(project: Project) -> None:
 def test_a_closed_terminal_ends_it(copy: Project) -> None:
     terminal = Terminal(copy)
     terminal.until("waiting")
+    os.close(terminal.descriptor)
+    assert os.waitstatus_to_exitcode(os.waitpid(terminal.pid, 0)[1]) == 143
+
+
+def test_a_terminal_that_closes_just_before_keys_are_listened_to_ends_it(copy: Project) -> None:
+    program = (
+        "import runpy, sys, termios, tty\n"
+        "def gone(*_):\n"
+        "    print('closing')\n"
+        "    raise termios.error(5, 'Input/output error')\n"
+        "tty.setcbreak = gone\n"
+        "sys.argv[0] = 'bt'\n"
+        "runpy.run_module('buildtool', run_name='__main__')\n"
+    )
+    (copy.folder.parent / "gone.py").write_text(program)
+    terminal = Terminal(copy, [sys.executable, str(copy.folder.parent / "gone.py")])
+    terminal.until("closing")
     os.close(terminal.descriptor)
     assert os.waitstatus_to_exitcode(os.waitpid(terminal.pid, 0)[1]) == 143
 
