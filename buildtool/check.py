@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from buildtool.errors import GraphError, TaskfileError
 from buildtool.expand.expander import Expander
@@ -31,10 +31,12 @@ from buildtool.fingerprint import (
 )
 from buildtool.graph import FileId, Form, Job, JobId, Kind
 from buildtool.meaning import BYTES, Meanings
-from buildtool.pycode.model import Reach
 from buildtool.state.records import JobRecord
 from buildtool.taskfile.template import dedent_command
 from buildtool.text import printable
+
+if TYPE_CHECKING:
+    from buildtool.pycode.model import Reach
 
 OURSELVES = ("package", "buildtool")  # scripts import their job from it: a new `bt` is no reason to run them
 

@@ -9,7 +9,6 @@ import contextlib
 import errno
 import os
 import posixpath
-import shutil
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -412,6 +411,8 @@ class Disk:
         """Copy a file or a link; parents of `target` are made."""
         start, end = self.absolute(source), self.absolute(target)
         self.make_parents(target)
+        import shutil  # slow to import, and few copy anything
+
         try:
             shutil.copy2(start, end, follow_symlinks=False)
         except OSError as error:
@@ -479,6 +480,8 @@ class Disk:
 def _remove(where: str) -> None:
     """Remove a file, a link, or a directory with all that is in it."""
     if os.path.isdir(where) and not os.path.islink(where):
+        import shutil
+
         shutil.rmtree(where)
     else:
         os.unlink(where)
@@ -489,6 +492,8 @@ def _move_far(start: str, end: str, *, durable: bool) -> None:
 
     `durable`: after a power cut, too.
     """
+    import shutil
+
     part = os.path.join(os.path.dirname(end), f".bt-{xxhash.xxh3_64_hexdigest(os.fsencode(end))}")
     try:
         with contextlib.suppress(FileNotFoundError):

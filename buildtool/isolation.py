@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-import shutil
 from collections.abc import Iterable
 
 from buildtool.errors import DiskError
@@ -111,6 +110,8 @@ class Box:
 
     def remove(self) -> None:
         """Take it away, with all that is left in it; links are not followed."""
+        import shutil  # slow to import
+
         shutil.rmtree(self._project.absolute(self.path), ignore_errors=True)
 
     def is_bare(self) -> bool:

@@ -5,7 +5,7 @@ Does not know what the values are for.
 
 from __future__ import annotations
 
-import subprocess
+from typing import TYPE_CHECKING
 
 import xxhash
 
@@ -13,6 +13,9 @@ from buildtool.errors import TaskfileError
 from buildtool.project import Remembered
 from buildtool.state.store import State
 from buildtool.text import cause_of, printable
+
+if TYPE_CHECKING:  # slow to import, and most Taskfiles have no such commands
+    import subprocess
 
 PATIENCE = 60.0  # seconds a command may take that only tells something
 
@@ -57,6 +60,7 @@ class Outside(Remembered):
 
         An exit code of 1 is no failure: so `grep` says that no line is left.
         """
+        import subprocess
         import tempfile  # some milliseconds, and filters are few
 
         state = xxhash.xxh3_128()
@@ -85,6 +89,8 @@ class Outside(Remembered):
         return state.hexdigest()
 
     def _run(self, text: str) -> subprocess.CompletedProcess[str]:
+        import subprocess
+
         try:
             return subprocess.run(
                 [self._shell, "-c", text],

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from buildtool.errors import DiskError
@@ -59,9 +58,10 @@ def recover(state: State, disk: Disk) -> str | None:
     if not state.builds(1):
         return rescue(disk)
     for folder in (BOXES,) if is_stuck else (ASIDE, BOXES):
-        shutil.rmtree(
-            disk.absolute(folder).rstrip("/"), ignore_errors=True
-        )  # a link in its place leads nowhere
+        if os.path.lexists(where := disk.absolute(folder).rstrip("/")):
+            import shutil  # slow to import, and most builds leave nothing there
+
+            shutil.rmtree(where, ignore_errors=True)  # a link in its place leads nowhere
     is_dead = bool(died or running)
     if not is_dead and not kept_as and not is_stuck:
         return None

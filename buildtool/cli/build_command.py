@@ -16,7 +16,6 @@ from buildtool.cli.printing import refused
 from buildtool.errors import BtError, UsageError
 from buildtool.executors.choose import check_executor
 from buildtool.project import Request
-from buildtool.report.jsonl import JsonLines
 from buildtool.report.model import Reporter
 from buildtool.report.plain import Plain
 
@@ -109,6 +108,8 @@ def command(  # one parameter an option
             order = Order(taskfile, request, options, reporter, words, told)
             return build(order, context.glimpse, wait=not no_wait)
     except (BtError, OSError) as error:
+        from buildtool.report.jsonl import JsonLines
+
         if isinstance(error, BrokenPipeError) or not isinstance(reporter, JsonLines):
             raise
         cause = error if isinstance(error, BtError) else refused(error)
@@ -131,6 +132,8 @@ def traced(path: str | None) -> AbstractContextManager[Trace | None]:
 def reporter_for(context: Context, *, as_json: bool, quiet: bool, verbose: bool) -> Reporter:
     """Who tells of the build: to programs, to GitHub Actions, or to a person."""
     if as_json:
+        from buildtool.report.jsonl import JsonLines
+
         return JsonLines(own_stdout())
     if os.environ.get("GITHUB_ACTIONS") == "true":
         from buildtool.report.github import Github

@@ -6,7 +6,6 @@ Does not know which task goes where.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -114,6 +113,8 @@ def _coiled(spec: ExecutorSpec, root: str, mask: tuple[bytes, ...]) -> Executor:
 
 def _decorated(taskfile: Taskfile, mask: tuple[bytes, ...]) -> Executor:
     """Where functions with `@coiled.function` run: each says itself on which cluster."""
+    import threading
+
     from buildtool.executors.kinds import ByKind
     from buildtool.executors.wish import wish_of
     from buildtool.runtime import modules

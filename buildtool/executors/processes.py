@@ -10,9 +10,7 @@ import errno
 import os
 import resource
 import signal
-import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
@@ -139,6 +137,8 @@ def _from_proc(pid: int) -> Process | None:
 
 
 def _from_ps(*which: str) -> Iterator[Process]:
+    import subprocess
+
     command = ["ps", *which, "-o", "pid=,ppid=,pgid=,stat=,lstart="]
     found = subprocess.run(command, capture_output=True, check=False, env={**os.environ, "LC_ALL": "C"})
     for line in found.stdout.decode("ascii", "replace").splitlines():
@@ -335,6 +335,8 @@ def _start_elsewhere(
     output: int | None,
     source: int | None,
 ) -> int:
+    import subprocess  # slow to import, and most are started without it
+
     stdin = source if source is not None or output is None else subprocess.DEVNULL
     with _caught_signals():
         process = subprocess.Popen(
@@ -369,6 +371,8 @@ def _caught_signals() -> Iterator[None]:
 
 
 def _in_main_thread() -> bool:
+    import threading
+
     return threading.current_thread() is threading.main_thread()
 
 

@@ -6,11 +6,13 @@ out the events when asked. A failing job is an event, never an exception.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from buildtool.state.records import ClusterRecord
+if TYPE_CHECKING:
+    import threading
+
+    from buildtool.state.records import ClusterRecord
 
 MARK = "BT_RUN"  # the environment variable by which the processes of a run are known
 Signature = tuple[int, int, int, int]  # of a file: size, mtime_ns, ctime_ns, inode

@@ -6,9 +6,11 @@ Does not know where values come from.
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # slow to import, and most tasks call nothing
+    import ast
 
 _LISTS = frozenset(
     {"list", "List", "Sequence", "Iterable", "Collection", "MutableSequence", "Container", "Reversible"}
@@ -43,6 +45,8 @@ def kind_of(value: Any) -> str:
 
 def fits(annotation: str, kind: str) -> bool:
     """Whether a value of this kind may be given where the annotation stands; True where nobody can tell."""
+    import ast
+
     try:
         tree = ast.parse(annotation.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError):
@@ -53,6 +57,8 @@ def fits(annotation: str, kind: str) -> bool:
 
 def _alternatives(node: ast.expr) -> Iterator[str]:
     """The plain names among which a union chooses; something that is none of them for all else."""
+    import ast
+
     match node:
         case ast.Name(id=name) | ast.Attribute(attr=name):
             yield name

@@ -18,12 +18,12 @@ from buildtool.expand.render import Renderer
 from buildtool.expand.tasks import Entries, Task
 from buildtool.expand.variables import scalar_text
 from buildtool.graph import Job, JobId, Slice
-from buildtool.pycode.model import Function, Parameter, Reach
 from buildtool.taskfile.specs import DECORATED, ExecutorSpec, Taskfile
 from buildtool.text import did_you_mean, listing, printable
 
 if TYPE_CHECKING:
     from buildtool.pycode.code import Code
+    from buildtool.pycode.model import Function, Parameter, Reach
 
 Signature = tuple[int, int, int, int]  # of a file: size, mtime_ns, ctime_ns, inode
 Slot = tuple[str | None, tuple[str, ...], bool]  # name, paths, whether it is a list

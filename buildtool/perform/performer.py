@@ -8,9 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from buildtool.audit import undeclared
 from buildtool.check import Checker
-from buildtool.depfile import parse_depfile
 from buildtool.errors import BtError, DiskError, StateError, TaskfileError
 from buildtool.executors.protocol import Differs, Ended
 from buildtool.failures import Failures
@@ -312,7 +310,10 @@ class Performer:
         made = self._made(attempt)
         record = attempt.look.record
         same = record is not None and {*record.outputs} == {*made} and bool(made)
-        attempt.notes += undeclared(self.project, attempt.job, attempt.look.items, ended.opened)
+        if ended.opened:
+            from buildtool.audit import undeclared  # few ask for it
+
+            attempt.notes += undeclared(self.project, attempt.job, attempt.look.items, ended.opened)
         self._strangers.keep(attempt, made)
         attempt.notes += self._dropped(attempt)
         cost = (ended.seconds, ended.peak_memory)
@@ -367,6 +368,8 @@ class Performer:
         path = self.project.renderer.depfile(attempt.job)
         if path is None or not self.disk.exists(path):
             return ()
+        from buildtool.depfile import parse_depfile  # few jobs have one
+
         where = self.disk.absolute(path)
         with open(where, "rb") as file:
             text = file.read().decode("utf-8", "surrogateescape")

@@ -6,7 +6,6 @@ Does not know how the run comes out.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterable
 
 from buildtool.clean import inside, note_inside
@@ -41,6 +40,8 @@ class Strangers:
         ]
         self._announce(attempt, found)
         for path, place in found:
+            import shutil  # slow to import, and few files are edited
+
             self._disk.make_parents(place)
             shutil.copy2(self._disk.absolute(path), self._disk.absolute(place))
             attempt.notes.append(self._note(attempt, path, place))

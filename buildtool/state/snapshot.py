@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import sqlite3
 from typing import Any
 
@@ -106,7 +105,8 @@ class Snapshot:
 
     def _open_copy(self) -> sqlite3.Connection:
         """What a dead writer left can be recovered only by writing: so in a copy elsewhere."""
-        import tempfile  # some milliseconds, and seldom needed
+        import shutil  # some milliseconds, and seldom needed
+        import tempfile
 
         self._copy.close()
         folder = self._copy.enter_context(tempfile.TemporaryDirectory(prefix="bt-"))

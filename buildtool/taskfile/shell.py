@@ -12,6 +12,7 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 Value = str | list[str]  # a list becomes several words
+MARK = "\0"  # stands for one value; cannot occur in a command
 
 
 class Refused(ValueError):  # noqa: N818  (a verdict on a value, not a fault)

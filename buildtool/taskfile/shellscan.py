@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import re
 
-from buildtool.taskfile.shell import Body, Kind, Spot
+from buildtool.taskfile.shell import MARK, Body, Kind, Spot
 from buildtool.taskfile.shelltext import (
     ARGUMENT,
     BACKSLASH,
     DOLLAR,
-    MARK,
     MAYBE,
     START,
     Frame,

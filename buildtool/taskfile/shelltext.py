@@ -10,9 +10,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from buildtool.taskfile.shell import Body, Kind, Spot
+from buildtool.taskfile.shell import MARK, Body, Kind, Spot
 
-MARK = "\0"  # stands for one value; cannot occur in a command
 START, MAYBE, ARGUMENT = "start", "maybe", "argument"  # can a reserved word stand here?
 _IN_DOUBLE = re.compile(r"""[^\0\\"$`]+""")
 _IN_PARAMETER = re.compile(r"""[^\0\\"'$`}<>]+""")

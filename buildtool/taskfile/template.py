@@ -7,13 +7,10 @@ the names mean: the caller looks values up.
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from buildtool.taskfile.shell import Body, Kind, Refused, Value, check_body, quoter, takes_anything
-from buildtool.taskfile.shellscan import scan
-from buildtool.taskfile.shelltext import MARK
+from buildtool.taskfile.shell import MARK, Body, Kind, Refused, Value, check_body, quoter, takes_anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +106,10 @@ def parse_command(text: str) -> ShellTemplate:
     if MARK in text:
         raise TemplateError("a command cannot hold a NUL", text.index(MARK), 1)
     placeholders, literals = _split(text)
+    if not placeholders:
+        return ShellTemplate(text, (), literals, (), (), is_open=True)
+    from buildtool.taskfile.shellscan import scan  # of no use where no value goes
+
     spots, bodies = scan(MARK.join(literals))
     quoters: list[Callable[[Value], str]] = []
     for placeholder, spot in zip(placeholders, spots, strict=True):
@@ -123,6 +124,8 @@ def dedent_command(text: str) -> str:
     """The command without common indentation, trailing blanks and blank lines around it: for fingerprints."""
     if "\n" not in text and text.strip(" \t") == text:
         return text  # as most are
+    import textwrap  # slow to import
+
     lines = textwrap.dedent(text).split("\n")
     return "\n".join(map(_trimmed, lines)).strip("\n")
 
