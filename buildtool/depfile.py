@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from buildtool.regex import Regex
+
 # A run of backslashes counts only before blanks, `#` and `:`; elsewhere it is part of the name.
-_ESCAPE = re.compile(r"(\\+)([ \t#:]|\Z)|\$\$|[ \t]+|\\+|[^\\$ \t]+|\$")
+_ESCAPE = Regex(r"(\\+)([ \t#:]|\Z)|\$\$|[ \t]+|\\+|[^\\$ \t]+|\$")
 # A colon with a blank or nothing behind it ends the targets. Failing that, any colon does.
-_COLON = re.compile(r"(?<!\\)::?(?=[ \t]|\Z)")
-_TIGHT_COLON = re.compile(r"(?<!\\)::?")
-_COMMENT = re.compile(r"(?:^|(?<=[ \t]))(?<!\\[ \t])#.*", re.DOTALL)
+_COLON = Regex(r"(?<!\\)::?(?=[ \t]|\Z)")
+_TIGHT_COLON = Regex(r"(?<!\\)::?")
+_COMMENT = Regex(r"(?:^|(?<=[ \t]))(?<!\\[ \t])#.*", re.DOTALL)
 
 
 def parse_depfile(text: str) -> list[str]:

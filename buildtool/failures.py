@@ -21,6 +21,7 @@ from buildtool.graph import Form, Job
 from buildtool.isolation import Box
 from buildtool.paths import canonical
 from buildtool.project import Project
+from buildtool.regex import Regex
 from buildtool.report.model import Failure
 from buildtool.taskfile.pattern import parse_pattern
 from buildtool.text import count, duration, nearest, printable
@@ -29,7 +30,7 @@ LOGS = ".bt/log/"
 _LOOKED_AT = 200  # lines of output in which files are looked for that an isolated job did not find
 TAIL = 20  # lines of output shown of a failed job
 WIDEST = 400  # characters shown of one of them
-_ODD = re.compile(r"[^\w.-]")  # what does not stand in the name of a log
+_ODD = Regex(r"[^\w.-]")  # what does not stand in the name of a log
 SLACK = 0.01  # seconds by which file times may lag behind the clock
 
 

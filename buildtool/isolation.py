@@ -14,13 +14,14 @@ from buildtool.errors import DiskError
 from buildtool.expand.listing import matches
 from buildtool.files import Disk
 from buildtool.paths import canonical, is_outside
+from buildtool.regex import Regex
 from buildtool.taskfile.pattern import Pattern, parse_pattern
 from buildtool.text import cause_of, printable
 
 Output = tuple[str, bool]  # a path, or with True a pattern
 BOXES = ".bt/isolated/"
-_LOST = re.compile(r"no such file|not found|cannot (?:open|stat|access|find)|does not exist", re.IGNORECASE)
-_WORD = re.compile(r"[^\s'\"`:,;()\[\]<>=]+")
+_LOST = Regex(r"no such file|not found|cannot (?:open|stat|access|find)|does not exist", re.IGNORECASE)
+_WORD = Regex(r"[^\s'\"`:,;()\[\]<>=]+")
 _BARE = 64  # directories that are kept for later
 _SHOWN = 3  # files named in a message
 

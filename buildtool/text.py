@@ -5,13 +5,12 @@ Knows nothing of terminals or of the project.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
+from buildtool.regex import Regex
+
 # Every escape sequence that is no colour (`CSI … m`): cursor movements, titles, links.
-_OTHER_ESCAPES = re.compile(
-    r"\x1b(?!\[[0-9;:]*m)(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.?)|\r"
-)
+_OTHER_ESCAPES = Regex(r"\x1b(?!\[[0-9;:]*m)(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.?)|\r")
 
 
 def cause_of(error: OSError) -> str:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import stat
 from collections.abc import Mapping
 from functools import cache
 from typing import NamedTuple
 
+from buildtool.regex import Regex
+
 _SHELLS = ("bash", "dash", "sh")
 _WORD = r"[A-Za-z0-9_./,:=+@%^-]+"  # nothing in it that a shell reads
-_PLAIN = re.compile(
+_PLAIN = Regex(
     rf"(?P<words>[A-Za-z0-9_./][A-Za-z0-9_./+-]*(?: +{_WORD})*)"
     rf"(?: +< *(?P<source>{_WORD}))?(?: +> *(?P<target>{_WORD}))?[ \n]*"
 )

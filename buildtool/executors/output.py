@@ -12,7 +12,6 @@ import re
 from buildtool.text import cause_of
 
 _FRESH = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-_NOTHING = re.compile(b"")  # most jobs have no secrets
 
 
 class Mask:
@@ -20,7 +19,7 @@ class Mask:
 
     def __init__(self, secrets: tuple[bytes, ...]) -> None:
         self._secrets = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
-        self._pattern = re.compile(b"|".join(map(re.escape, self._secrets))) if self._secrets else _NOTHING
+        self._pattern = re.compile(b"|".join(map(re.escape, self._secrets)))
         self._held = b""
 
     def feed(self, data: bytes) -> bytes:

@@ -5,9 +5,9 @@ The checks and the JSON Schema both come from here. Does not read files, and doe
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
+from buildtool.regex import Regex
 from buildtool.taskfile import rules
 from buildtool.taskfile.kinds import (
     DURATION,
@@ -35,14 +35,14 @@ from buildtool.text import did_you_mean, listing, printable
 
 _WORD = "write letters, digits and `_`, and no digit first"
 _DASHED = "write letters, digits, `_` and `-`, and a letter or `_` first"
-SLOT = Names("the name of an input or output", re.compile(r"[A-Za-z_][A-Za-z0-9_]*"), _WORD)
+SLOT = Names("the name of an input or output", Regex(r"[A-Za-z_][A-Za-z0-9_]*"), _WORD)
 WILDCARD = Names("the name of a wildcard", SLOT.pattern, _WORD, RESERVED)
-NAME = Names("a name here", re.compile(r"[A-Za-z_][A-Za-z0-9_-]*"), _DASHED)
-VARIABLE = Names("the name of an environment variable", re.compile(r"[^=\0]+"), "write it without `=`")
-PARAMETER = Names("the name of a parameter", re.compile(r"[^\0]+"), "write a name")
+NAME = Names("a name here", Regex(r"[A-Za-z_][A-Za-z0-9_-]*"), _DASHED)
+VARIABLE = Names("the name of an environment variable", Regex(r"[^=\0]+"), "write it without `=`")
+PARAMETER = Names("the name of a parameter", Regex(r"[^\0]+"), "write a name")
 TASK_NAME = Names(
     "the name of a task",
-    re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*"),
+    Regex(r"[A-Za-z_][A-Za-z0-9_.-]*"),
     "write letters, digits, `_`, `.` and `-`, and a letter or `_` first",
 )
 
@@ -109,7 +109,7 @@ _OPTIONS = Table(
     rule=rules.left_to_us,
     rules={"propertyNames": {"not": {"enum": list(rules.OURS)}}},
 )
-_CLUSTER = Names("the name of a cluster", re.compile(r"[A-Za-z0-9_-]+"), "write letters, digits, `_` and `-`")
+_CLUSTER = Names("the name of a cluster", Regex(r"[A-Za-z0-9_-]+"), "write letters, digits, `_` and `-`")
 
 
 class _ClusterName(Text):
@@ -129,7 +129,7 @@ class _ClusterName(Text):
 class _Address(Text):
     """Where a dask scheduler listens: without a port nobody answers, and only after a while that is seen."""
 
-    form = re.compile(r"(?:(?:tcp|tls|ucx|ws|wss)://)?[^/\s]+:\d{1,5}")
+    form = Regex(r"(?:(?:tcp|tls|ucx|ws|wss)://)?[^/\s]+:\d{1,5}")
 
     def check(self, value: Any, spot: Spot) -> Any:
         text = super().check(value, spot)

@@ -8,12 +8,12 @@ Knows values and their places; does not know which keys there are.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable
 from datetime import date, time
 from typing import Any, NamedTuple, Protocol
 
 from buildtool.errors import BtError, Place, TaskfileError
+from buildtool.regex import Regex
 from buildtool.taskfile.places import Path, Places
 from buildtool.text import did_you_mean, listing, printable
 
@@ -21,8 +21,8 @@ Schema = dict[str, Any]
 
 INVALID: Any = type("Invalid", (), {"__repr__": lambda _: "INVALID"})()  # what a check gives after reporting
 
-DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(ms|s|m|h|d|w)")
-SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kKMGTP]?[bB]|[kKMGTP]i[bB])")
+DURATION = Regex(r"([0-9]+(?:\.[0-9]+)?) ?(ms|s|m|h|d|w)")
+SIZE = Regex(r"([0-9]+(?:\.[0-9]+)?) ?([kKMGTP]?[bB]|[kKMGTP]i[bB])")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _POWERS = {letter: power for power, letter in enumerate("BKMGTP")}
 _LARGEST = 2**63
@@ -200,7 +200,7 @@ class Number(NamedTuple):
     whole: bool = False
     positive: bool = False  # not zero either
     parse: Callable[[str], float | None] | None = None
-    pattern: re.Pattern[str] | None = None  # of the texts that `parse` takes
+    pattern: Regex | None = None  # of the texts that `parse` takes
     what: str = ""  # what such a text is
     hint: str | None = None
 

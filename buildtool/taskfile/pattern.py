@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from buildtool.paths import canonical
+from buildtool.regex import Regex
 
 RESERVED = frozenset(
     {"input", "inputs", "output", "outputs", "params", "vars", "cpus", "args", "depfile", "job"}
@@ -19,9 +20,9 @@ RESERVED = frozenset(
 
 SEGMENT = "[^/]+"  # what a wildcard without a regular expression of its own matches
 
-_NAME = re.compile(r"[A-Za-z_]\w*\Z", re.ASCII)
-_VARIABLE = re.compile(r"vars\.([A-Za-z_][\w-]*)\Z", re.ASCII)
-_SPECIAL = re.compile(r"[*?\[{]|\}\}?")
+_NAME = Regex(r"[A-Za-z_]\w*\Z", re.ASCII)
+_VARIABLE = Regex(r"vars\.([A-Za-z_][\w-]*)\Z", re.ASCII)
+_SPECIAL = Regex(r"[*?\[{]|\}\}?")
 
 
 class PatternError(ValueError):

@@ -13,23 +13,24 @@ from itertools import accumulate
 import tomli
 
 from buildtool.errors import Place
+from buildtool.regex import Regex
 
 Path = tuple[str | int, ...]  # names of tables and keys; a number is an index into a list
 
-_SPACE = re.compile(r"[ \t]*")
-_BLANK = re.compile(r"(?:[ \t\n]+|#[^\n]*)*")
-_BARE = re.compile(r"[A-Za-z0-9_-]+")
-_PLAIN = re.compile(r"[^,\]}#\n]*")  # numbers, dates, true and false
-_WRITTEN = re.compile(  # one character of a basic string as it is written, or a break of a line that is none
+_SPACE = Regex(r"[ \t]*")
+_BLANK = Regex(r"(?:[ \t\n]+|#[^\n]*)*")
+_BARE = Regex(r"[A-Za-z0-9_-]+")
+_PLAIN = Regex(r"[^,\]}#\n]*")  # numbers, dates, true and false
+_WRITTEN = Regex(  # one character of a basic string as it is written, or a break of a line that is none
     r"\\(?:u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|x[0-9A-Fa-f]{2}|(?P<none>[ \t]*\n[ \t\n]*)|.)|.", re.DOTALL
 )
 _STRINGS = {  # to the end of a string of one line
-    '"': re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"'),
-    "'": re.compile(r"'[^'\n]*'"),
+    '"': Regex(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"'),
+    "'": Regex(r"'[^'\n]*'"),
 }
 _BLOCKS = {  # to the end of a string of many lines; two more quotes may belong to it
-    '"""': re.compile(r'"""[^"\\]*(?:(?:\\.|""?(?!"))[^"\\]*)*"{3,5}', re.DOTALL),
-    "'''": re.compile(r"'''[^']*(?:''?(?!')[^']*)*'{3,5}"),
+    '"""': Regex(r'"""[^"\\]*(?:(?:\\.|""?(?!"))[^"\\]*)*"{3,5}', re.DOTALL),
+    "'''": Regex(r"'''[^']*(?:''?(?!')[^']*)*'{3,5}"),
 }
 
 
@@ -166,7 +167,7 @@ class _Scanner:
                 self._pair(table)
         return self.root
 
-    def _skip(self, pattern: re.Pattern[str]) -> str:
+    def _skip(self, pattern: Regex) -> str:
         """Pass over what matches, and tell the character that comes then; none at the end."""
         match = pattern.match(self.text, self.at)
         self.at = match.end() if match else len(self.text)

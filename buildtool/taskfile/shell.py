@@ -6,10 +6,11 @@ from `shellscan`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from typing import NamedTuple
+
+from buildtool.regex import Regex
 
 Value = str | list[str]  # a list becomes several words
 MARK = "\0"  # stands for one value; cannot occur in a command
@@ -59,13 +60,13 @@ class Body(NamedTuple):
     tabs: bool
 
 
-_BARE = re.compile(r"[A-Za-z0-9_@%+:,./-][A-Za-z0-9_@%+=:,./-]*")
-_SAFE = re.compile(r"[A-Za-z0-9_.:+/-]+")
-_NUMBER = re.compile(r"[+-]?[0-9][A-Za-z0-9_.]*")
-_ASCII_DIGITS = re.compile(r"[0-9]+")
-_LIVE = re.compile(r"[\\$`]")
-_COUNTED = re.compile(r"[\\$`'\"()#]")
-_NOT_IN_COMMENT = re.compile(r"[^\w@%+=:,./ -]")
+_BARE = Regex(r"[A-Za-z0-9_@%+:,./-][A-Za-z0-9_@%+=:,./-]*")
+_SAFE = Regex(r"[A-Za-z0-9_.:+/-]+")
+_NUMBER = Regex(r"[+-]?[0-9][A-Za-z0-9_.]*")
+_ASCII_DIGITS = Regex(r"[0-9]+")
+_LIVE = Regex(r"[\\$`]")
+_COUNTED = Regex(r"[\\$`'\"()#]")
+_NOT_IN_COMMENT = Regex(r"[^\w@%+=:,./ -]")
 RESERVED = frozenset(
     "if then else elif fi do done case esac while until for select in function time coproc".split()  # noqa: SIM905
 )

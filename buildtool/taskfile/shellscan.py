@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from buildtool.regex import Regex
 from buildtool.taskfile.shell import MARK, Body, Kind, Spot
 from buildtool.taskfile.shelltext import (
     ARGUMENT,
@@ -23,20 +24,20 @@ from buildtool.taskfile.shelltext import (
 
 _FOR, _FOR_IN, _FUNCTION = "for", "for in", "function"
 _KEEP = frozenset("if then else elif fi do done while until time -p ! { }".split())  # noqa: SIM905
-_ASSIGNMENT = re.compile(r"[A-Za-z_\0][A-Za-z0-9_\0]*(?:\[[^\]]*\])?\+?=")
-_SUBSCRIPT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\[[^\]]*\Z")
-_FUNCTION_PARENS = re.compile(r"\([ \t]*\)")
-_DESCRIPTOR = re.compile(r"(?:[0-9\0]|\\\n)*[<>]")
-_ORDINARY = re.compile(r"""[^\0 \t\n\\'"$`#;&|<>()]+""")
-_REDIRECTION = re.compile(r"&>>?|<<<|<>|>>|[<>]&|>\||[<>]")
-_HEREDOC = re.compile(
+_ASSIGNMENT = Regex(r"[A-Za-z_\0][A-Za-z0-9_\0]*(?:\[[^\]]*\])?\+?=")
+_SUBSCRIPT = Regex(r"[A-Za-z_][A-Za-z0-9_]*\[[^\]]*\Z")
+_FUNCTION_PARENS = Regex(r"\([ \t]*\)")
+_DESCRIPTOR = Regex(r"(?:[0-9\0]|\\\n)*[<>]")
+_ORDINARY = Regex(r"""[^\0 \t\n\\'"$`#;&|<>()]+""")
+_REDIRECTION = Regex(r"&>>?|<<<|<>|>>|[<>]&|>\||[<>]")
+_HEREDOC = Regex(
     r"""<<(-?)[ \t]*(?:'([^'\n\0]*)'|"([^"\n\0\\$`]*)"|(\\?)([A-Za-z0-9_.]+))(?=[ \t\n;&|<>()]|\Z)"""
 )
-_BODY = re.compile(
+_BODY = Regex(
     r"""\\[\s\S]?|\$\{[^{}`'"\\$\s\0][^{}`'"\\$\n\0]*\}|\$\(\([^()`'"\\\n\0]*\)\)|\$\([^()`'"\\\n\0]*\)"""
     r"""|\$[A-Za-z_][A-Za-z0-9_]*|\$[0-9@*#?$!-]|\$[\0({[\\]|[\0`]"""
 )
-_TEST_ARITHMETIC = re.compile(r"\s-(?:eq|ne|lt|le|gt|ge|v|R)\s")
+_TEST_ARITHMETIC = Regex(r"\s-(?:eq|ne|lt|le|gt|ge|v|R)\s")
 
 
 def scan(text: str) -> tuple[list[Spot], list[Body]]:

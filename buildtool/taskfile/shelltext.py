@@ -10,18 +10,19 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from buildtool.regex import Regex
 from buildtool.taskfile.shell import MARK, Body, Kind, Spot
 
 START, MAYBE, ARGUMENT = "start", "maybe", "argument"  # can a reserved word stand here?
-_IN_DOUBLE = re.compile(r"""[^\0\\"$`]+""")
-_IN_PARAMETER = re.compile(r"""[^\0\\"'$`}<>]+""")
-_IN_ARITHMETIC = re.compile(r"""[^\0\\"'$`#()]+""")
-_PARAMETER = re.compile(r"\$(?:[A-Za-z_][A-Za-z0-9_]*|[0-9])")
-_SPECIAL = re.compile(r"\$[@*#?$!-]")
+_IN_DOUBLE = Regex(r"""[^\0\\"$`]+""")
+_IN_PARAMETER = Regex(r"""[^\0\\"'$`}<>]+""")
+_IN_ARITHMETIC = Regex(r"""[^\0\\"'$`#()]+""")
+_PARAMETER = Regex(r"\$(?:[A-Za-z_][A-Za-z0-9_]*|[0-9])")
+_SPECIAL = Regex(r"\$[@*#?$!-]")
 _NAME = r"(?:[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[@*])"
-_DEFAULT = re.compile(_NAME + r"(?:\[[^\]\0]*\])?(?::?[-+=?]|##?|%%?)")
-_INDEX = re.compile(_NAME + r"(?:\[|:|:[^:-][^:]*:)\Z")
-_LIVE_END = re.compile(r"(?:[\\$~]|\$\w+)(?:\\\n)*\Z")
+_DEFAULT = Regex(_NAME + r"(?:\[[^\]\0]*\])?(?::?[-+=?]|##?|%%?)")
+_INDEX = Regex(_NAME + r"(?:\[|:|:[^:-][^:]*:)\Z")
+_LIVE_END = Regex(r"(?:[\\$~]|\$\w+)(?:\\\n)*\Z")
 _BACKTICKS = "inside backticks: use `$(...)` instead"
 _BRACES = "inside `${...}`: assign it to a shell variable first"
 BACKSLASH = "right behind a backslash: put the placeholder in quotes of its own"
@@ -97,7 +98,7 @@ class TextScanner(ABC):
         self.stack.pop()
         self.at += skip
 
-    def _run(self, ordinary: re.Pattern[str]) -> None:
+    def _run(self, ordinary: Regex) -> None:
         """Step over text that means nothing, or over one character."""
         found = ordinary.match(self.text, self.at)
         end = found.end() if found else self.at + 1

@@ -7,11 +7,11 @@ Knows how a table is checked and what its JSON Schema is; does not know which ta
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from buildtool.regex import Regex
 from buildtool.taskfile.kinds import INVALID, Kind, Schema, Spot
 from buildtool.text import did_you_mean, listing, nearest, printable
 
@@ -46,7 +46,7 @@ class Names(NamedTuple):
     """How the keys of a table may be spelt."""
 
     noun: str  # as in: `a b` cannot be …
-    pattern: re.Pattern[str]
+    pattern: Regex
     hint: str
     reserved: frozenset[str] = frozenset()
 

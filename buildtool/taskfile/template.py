@@ -6,10 +6,10 @@ the names mean: the caller looks values up.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from buildtool.regex import Regex
 from buildtool.taskfile.shell import MARK, Body, Kind, Refused, Value, check_body, quoter, takes_anything
 
 
@@ -143,7 +143,7 @@ def _at(placeholder: Placeholder, message: str) -> TemplateError:
     return TemplateError(message, placeholder.offset, placeholder.length)
 
 
-_TOKEN = re.compile(
+_TOKEN = Regex(
     r"\$\$|\$\{(?!\{)|\{\{"
     r"|\{(?P<name>[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*)(?:\[(?P<index>[0-9]+)\])?(?P<raw>!r)?\}"
     r"|[{}]"

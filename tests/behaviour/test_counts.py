@@ -114,6 +114,7 @@ WORDS = DOOR | {
     "buildtool.errors",
     "buildtool.paths",
     "buildtool.report",
+    "buildtool.regex",
     "buildtool.report.paint",
     "buildtool.taskfile",
     "buildtool.taskfile.find",
