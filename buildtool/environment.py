@@ -5,7 +5,6 @@ Does not know which of them decide whether it runs.
 
 from __future__ import annotations
 
-import fnmatch
 import os
 from collections.abc import Iterable, Mapping
 
@@ -15,20 +14,12 @@ from buildtool.graph import Job, Kind
 # What every job is given of the environment of `bt`: where things are and who the user is, not what to do.
 PASSED = (
     *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "HOSTNAME", "TMPDIR", "TMP", "TEMP", "TERM", "COLORTERM"),
-    *("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "XDG_*", "SSH_AUTH_SOCK", "SSH_AGENT_PID"),
-    *("DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "*_proxy", "*_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"),
-    *(
-        "REQUESTS_CA_BUNDLE",
-        "VIRTUAL_ENV",
-        "CONDA_*",
-        "MAMBA_*",
-        "PYENV_*",
-        "NVM_*",
-        "LD_LIBRARY_PATH",
-        "DYLD_*",
-    ),
-    *("PYTHONPATH", "PYTHONHOME", "MANPATH", "PKG_CONFIG_PATH", "CUDA_*", "SLURM_*", "CI"),
+    *("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "SSH_AUTH_SOCK", "SSH_AGENT_PID"),
+    *("DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"),
+    *("VIRTUAL_ENV", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME", "MANPATH", "PKG_CONFIG_PATH", "CI"),
 )
+_BEGINNINGS = ("XDG_", "CONDA_", "MAMBA_", "PYENV_", "NVM_", "DYLD_", "CUDA_", "SLURM_")  # of more such names
+_ENDINGS = ("_proxy", "_PROXY")
 LOCALE = {"LANG": "C.UTF-8"}  # the same everywhere, unless `[env]` says otherwise: `sort` depends on it
 
 
@@ -37,13 +28,16 @@ class Environment:
 
     def __init__(self, renderer: Renderer, more: Iterable[str]) -> None:
         self._renderer = renderer
-        patterns = [*PASSED, *more]
-        names = {p for p in patterns if "*" not in p}
-        globs = [p for p in patterns if "*" in p]
+        asked = [*more]
+        names = {*PASSED, *asked}
+        globs = [pattern for pattern in asked if "*" in pattern]
         self._scrubbed = LOCALE | {
             name: value
             for name, value in os.environ.items()
-            if name in names or any(fnmatch.fnmatchcase(name, g) for g in globs)
+            if name in names
+            or name.startswith(_BEGINNINGS)
+            or name.endswith(_ENDINGS)
+            or (globs and _matches(name, globs))
         }
 
     def of(self, job: Job) -> Mapping[str, str]:
@@ -61,3 +55,9 @@ class Environment:
             if name in os.environ:
                 found[name] = os.environ[name]
         return found | self._renderer.environment(job)
+
+
+def _matches(name: str, globs: Iterable[str]) -> bool:
+    import fnmatch  # few projects ask for more variables by a pattern
+
+    return any(fnmatch.fnmatchcase(name, glob) for glob in globs)
