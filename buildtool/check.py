@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
@@ -90,60 +89,80 @@ class NotMadeError(GraphError):
     """A job that came out well did not make what another one reads."""
 
 
-@dataclass(slots=True)
 class Look:
     """What one look at a job found."""
 
-    verdict: Verdict
-    items: tuple[Item, ...] = ()
-    record: JobRecord | None = None
-    absent: tuple[JobId, ...] = ()  # what made files that must be there if the job runs, and are not
-    requires: frozenset[JobId] = frozenset()  # must be settled before the job can be looked at
-    edited: tuple[str, ...] = ()  # outputs that are not as the job left them
-    foreign: tuple[str, ...] = ()  # outputs that are there and that `bt` did not make
+    __slots__ = ("absent", "edited", "foreign", "items", "record", "requires", "verdict")
+
+    def __init__(
+        self,
+        verdict: Verdict,
+        *,
+        record: JobRecord | None = None,
+        absent: tuple[JobId, ...] = (),
+        requires: frozenset[JobId] = frozenset(),
+    ) -> None:
+        self.verdict = verdict
+        self.items: tuple[Item, ...] = ()
+        self.record = record
+        self.absent = absent  # what made files that must be there if the job runs, and are not
+        self.requires = requires  # must be settled before the job can be looked at
+        self.edited: tuple[str, ...] = ()  # outputs that are not as the job left them
+        self.foreign: tuple[str, ...] = ()  # outputs that are there and that `bt` did not make
 
 
-@dataclass(slots=True)
 class Checker:
     """Looks at one job at a time. `asked`: jobs whose outputs must exist; `forced`: jobs that run in any case.
 
-    `brief`: of a job that has never run nothing is worked out but that; its look has no items.
+    `reaches` tells whether a job finds a file where it runs. `brief`: of a job that has never run nothing is worked out
+    but that; its look has no items.
     """
 
-    expander: Expander
-    renderer: Renderer
-    memory: Memory
-    tracker: Tracker
-    functions: Functions
-    meanings: Meanings
-    settled: Callable[[JobId], bool]
-    asked: Collection[JobId] = ()
-    forced: Collection[JobId] = ()
-    secrets: tuple[str, ...] = ()
-    salt: str = ""
-    reaches: Callable[[Job, str], bool] = lambda _job, _path: True  # whether a job finds a file where it runs
-    brief: bool = False
-    now: float = field(default_factory=time.time)
-    codes: dict[str, tuple[Item, ...]] = field(
-        default_factory=dict
-    )  # parts of the code of jobs, by its digest
-    _filtered: bool = field(init=False)  # some outputs count by something else than their bytes
-    _code: dict[int, tuple[Reach, Item]] = field(default_factory=dict)  # by id of what was reached
-    made: dict[JobId, dict[str, str]] = field(default_factory=dict)  # what settled jobs left: path, digest
-    uncertain: dict[JobId, str] = field(
-        default_factory=dict
-    )  # in a dry run: jobs that may make something else
-    circular: dict[JobId, str] = field(
-        default_factory=dict
-    )  # what jobs read that is made from what they make
-    _recent: tuple[Job, JobRecord | None] | None = None  # what `makers` read, for the look that follows
-    _shells: dict[str, Item] = field(default_factory=dict)
-    _parameters: dict[str, tuple[Item, ...]] = field(default_factory=dict)  # by task
-    _waiting: dict[JobId, frozenset[JobId]] = field(default_factory=dict)  # for what makes their found inputs
-    _sources: set[str] = field(default_factory=set)  # found inputs that no task makes
-
-    def __post_init__(self) -> None:
-        self._filtered = any(task.spec.hash != BYTES for task in self.expander.tasks.values())
+    def __init__(
+        self,
+        expander: Expander,
+        renderer: Renderer,
+        memory: Memory,
+        tracker: Tracker,
+        functions: Functions,
+        meanings: Meanings,
+        settled: Callable[[JobId], bool],
+        asked: Collection[JobId] = (),
+        forced: Collection[JobId] = (),
+        secrets: tuple[str, ...] = (),
+        salt: str = "",
+        reaches: Callable[[Job, str], bool] = lambda _job, _path: True,
+        *,
+        brief: bool = False,
+    ) -> None:
+        self.expander = expander
+        self.renderer = renderer
+        self.memory = memory
+        self.tracker = tracker
+        self.functions = functions
+        self.meanings = meanings
+        self.settled = settled
+        self.asked = asked
+        self.forced = forced
+        self.secrets = secrets
+        self.salt = salt
+        self.reaches = reaches
+        self.brief = brief
+        self.now = time.time()
+        self.codes: dict[str, tuple[Item, ...]] = {}  # parts of the code of jobs, by its digest
+        self.made: dict[JobId, dict[str, str]] = {}  # what settled jobs left: path, digest
+        self.uncertain: dict[JobId, str] = {}  # in a dry run: jobs that may make something else
+        self.circular: dict[JobId, str] = {}  # what jobs read that is made from what they make
+        self._code: dict[int, tuple[Reach, Item]] = {}  # by id of what was reached
+        self._recent: tuple[Job, JobRecord | None] | None = (
+            None  # what `makers` read, for the look that follows
+        )
+        self._shells: dict[str, Item] = {}
+        self._parameters: dict[str, tuple[Item, ...]] = {}  # by task
+        self._waiting: dict[JobId, frozenset[JobId]] = {}  # for what makes their found inputs
+        self._sources: set[str] = set()  # found inputs that no task makes
+        # Whether some outputs count by something else than their bytes.
+        self._filtered = any(task.spec.hash != BYTES for task in expander.tasks.values())
 
     def look(self, job: Job, *, demanded: bool = False) -> Look:
         """Judge a job whose producers are settled.

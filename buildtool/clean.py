@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from buildtool.errors import DiskError, StateError
 from buildtool.files import Disk
@@ -13,16 +12,14 @@ from buildtool.state.store import State, StateReader
 from buildtool.text import printable
 
 
-@dataclass(slots=True)
 class Sweep:
     """What can be removed, and what is left alone and why."""
 
-    removable: list[str] = field(default_factory=list)
-    kept: list[tuple[str, str]] = field(default_factory=list)  # path, cause
-    inside: dict[str, dict[str, str]] = field(
-        default_factory=dict
-    )  # of directories that hold others' files, too, or did
-    partly: set[str] = field(default_factory=set)  # those that stay, since they hold some
+    def __init__(self) -> None:
+        self.removable: list[str] = []
+        self.kept: list[tuple[str, str]] = []  # path, cause
+        self.inside: dict[str, dict[str, str]] = {}  # of directories that hold others' files, too, or did
+        self.partly: set[str] = set()  # those that stay, since they hold some
 
 
 def plan_sweep(disk: Disk, reader: StateReader, paths: Iterable[str]) -> Sweep:

@@ -6,7 +6,6 @@ Does not know where fingerprints are kept, nor how a difference looks on a scree
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
@@ -66,8 +65,7 @@ class Reason(NamedTuple):
     new: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
+class Fingerprint(NamedTuple):
     """Everything that decides about one job, in a fixed order."""
 
     items: tuple[Item, ...]

@@ -6,7 +6,6 @@ except that the graph grows: whatever else changes is kept in side tables, by id
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple, NewType
 
@@ -85,14 +84,14 @@ def _files(parts: tuple[Slice, ...]) -> tuple[FileId, ...]:
     return tuple([f for part in parts for f in part.files])
 
 
-@dataclass(slots=True)
 class Graph:
     """All jobs and files known so far. Ids are positions; jobs are replaced only by growing."""
 
-    jobs: list[Job] = field(default_factory=list)
-    files: list[File] = field(default_factory=list)
-    by_path: dict[str, FileId] = field(default_factory=dict)
-    consumers: dict[FileId, list[JobId]] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+        self.files: list[File] = []
+        self.by_path: dict[str, FileId] = {}
+        self.consumers: dict[FileId, list[JobId]] = {}
 
     def prerequisites(self, job: Job) -> set[JobId]:
         """The jobs that must be settled before `job` can be looked at."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, assert_never
 
@@ -108,14 +107,16 @@ class State(Enum):
     SETTLED = "settled"
 
 
-@dataclass(slots=True)
 class _Entry:
-    state: State = State.WAITING
-    remaining: int = 0  # unsettled jobs it waits for
-    status: Status | None = None  # once settled
-    demanded: bool = False
-    remade: int = 0  # how often it was opened again
-    patient: bool = False  # it waits until others are done, however they come out
+    __slots__ = ("demanded", "patient", "remade", "remaining", "state", "status")
+
+    def __init__(self) -> None:
+        self.state = State.WAITING
+        self.remaining = 0  # unsettled jobs it waits for
+        self.status: Status | None = None  # once settled
+        self.demanded = False
+        self.remade = 0  # how often it was opened again
+        self.patient = False  # it waits until others are done, however they come out
 
 
 class Plan:

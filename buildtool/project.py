@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from buildtool.check import Checker
 from buildtool.errors import BtError, raise_all
@@ -26,8 +25,7 @@ from buildtool.state.store import StateReader
 from buildtool.taskfile.specs import DECORATED, Taskfile, TaskSpec
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What the command line asks of any command that opens a project."""
 
     targets: tuple[str, ...] = ()

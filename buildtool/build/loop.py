@@ -13,7 +13,6 @@ import select
 import time
 from collections import Counter, deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from buildtool.build.commits import Commits
@@ -139,64 +138,78 @@ class AllBut:
         self._looked.update(jobs)
 
 
-@dataclass(slots=True)
 class Again:
     """What builds of one process, one after the other, have in common; the executor stays open between them."""
 
-    attendant: Attendant
-    run: str = field(default_factory=lambda: os.urandom(8).hex())  # the mark of all their processes
-    works: int = 0  # the number of the last work
-    made: dict[JobId, dict[str, str]] = field(default_factory=dict)  # what settled jobs of this graph left
-    cone: set[JobId] | None = None  # look at these alone: all others are as the last build left them
-    forced: set[JobId] = field(default_factory=set)  # these run in any case
-    serving: frozenset[JobId] = frozenset()  # these are not run, but looked at
-    looks: dict[JobId, Look] = field(default_factory=dict)  # and this was seen
-    rooms: dict[str, float] = field(default_factory=dict)  # how many jobs executors can use
-    drifts: dict[str, Differs] = field(
-        default_factory=dict
-    )  # by executor: how its machines differ from this one
+    def __init__(self, attendant: Attendant) -> None:
+        self.attendant = attendant
+        self.run = os.urandom(8).hex()  # the mark of all their processes
+        self.works = 0  # the number of the last work
+        self.rooms: dict[str, float] = {}  # how many jobs executors can use
+        self.drifts: dict[str, Differs] = {}  # by executor: how its machines differ from this one
+        self.start_over()
+
+    def start_over(self, serving: frozenset[JobId] = frozenset()) -> None:
+        """What follows is for another graph. `serving`: these of its jobs are not run, but looked at."""
+        self.made: dict[JobId, dict[str, str]] = {}  # what settled jobs of this graph left
+        self.cone: set[JobId] | None = None  # look at these alone: all others are as the last build left them
+        self.forced: set[JobId] = set()  # these run in any case
+        self.serving = serving
+        self.looks: dict[JobId, Look] = {}  # what was seen of those that serve
 
 
-@dataclass(slots=True)
 class Build:
     """One build of some wanted jobs. The lock is held, and what dead builds left is put right already.
 
     The closing word is the caller's, who may have more to say before it: `counts` and `seconds` are for that.
+    `trace` is told when the build did what.
     """
 
-    project: Project
-    want: Wanted
-    state: State
-    executor: Executor
-    reporter: Reporter
-    signals: Signals
-    options: Options
-    again: Again | None = None
-    trace: Trace | None = None  # what is told when it did what
-    left: Left | None = None  # where not all are looked at: those that are not
-    counts: Counter[str] = field(default_factory=Counter)
-    bad: dict[JobId, JobReport] = field(
-        default_factory=dict
-    )  # what failed, or could not run since others failed
-    checker: Checker = field(init=False)
-    plan: Plan = field(init=False)
-    performer: Performer = field(init=False)
-    _demand: Demand = field(init=False)
-    _commits: Commits = field(init=False)
-    _temporary: Temporary = field(init=False)
-    number: int = 0
-    seconds: float = 0.0  # that it took, once it has ended
-    _todo: deque[Instruction] = field(default_factory=deque)
-    _attempts: dict[JobId, Attempt] = field(default_factory=dict)
-    _running: dict[int, Attempt] = field(default_factory=dict)
-    _absent: dict[JobId, Look] = field(default_factory=dict)
-    _estimate_at: float = 0.0  # when to work out next how long it will take
-    _begun: dict[JobId, Attempt] = field(default_factory=dict)  # told as started, and not yet how it came out
-    _broken: StateError | None = None
-    _patience: int = 0  # signals that break off what is being read; 0: none does
-    _as_is: set[JobId] = field(default_factory=set)  # with `--only`: the jobs that are not built
-    _forced: set[JobId] = field(default_factory=set)
-    _faults: set[ExitCode] = field(default_factory=set)  # what the jobs failed of
+    checker: Checker
+    plan: Plan
+    performer: Performer
+    _demand: Demand
+    _commits: Commits
+    _temporary: Temporary
+
+    def __init__(
+        self,
+        project: Project,
+        want: Wanted,
+        state: State,
+        executor: Executor,
+        reporter: Reporter,
+        signals: Signals,
+        options: Options,
+        again: Again | None = None,
+        *,
+        trace: Trace | None = None,
+    ) -> None:
+        self.project = project
+        self.want = want
+        self.state = state
+        self.executor = executor
+        self.reporter = reporter
+        self.signals = signals
+        self.options = options
+        self.again = again
+        self.trace = trace
+        self.left: Left | None = None  # where not all are looked at: those that are not
+        self.counts: Counter[str] = Counter()
+        self.bad: dict[JobId, JobReport] = {}  # what failed, or could not run since others failed
+        self.number = 0
+        self.seconds = 0.0  # that it took, once it has ended
+        self._todo: deque[Instruction] = deque()
+        self._attempts: dict[JobId, Attempt] = {}
+        self._running: dict[int, Attempt] = {}
+        self._absent: dict[JobId, Look] = {}
+        self._estimate_at = 0.0  # when to work out next how long it will take
+        self._begun: dict[JobId, Attempt] = {}  # told as started, and not yet how it came out
+        self._broken: StateError | None = None
+        self._patience = 0  # signals that break off what is being read; 0: none does
+        self._as_is: set[JobId] = set()  # with `--only`: the jobs that are not built
+        self._forced: set[JobId] = set()
+        self._faults: set[ExitCode] = set()  # what the jobs failed of
 
     def rests(self) -> int | None:
         """How many jobs the same build would find fresh now; None if some must run each time, or that is not sure.

@@ -7,8 +7,7 @@ import gc
 import os
 import time
 from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from buildtool.build.loop import Build, Options
 from buildtool.cone import Cone
@@ -35,8 +34,7 @@ if TYPE_CHECKING:
 FEW = 2000  # jobs that are asked for one by one; of more all that is known is read at once
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """What is to be built, and how. `words`: the command, if it may be answered at the door next time."""
 
     taskfile: Taskfile

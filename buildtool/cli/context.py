@@ -8,8 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from buildtool.cli.printing import remark
 from buildtool.errors import UsageError
@@ -24,8 +23,7 @@ if TYPE_CHECKING:  # help and completion need none of it
     from buildtool.taskfile.specs import Taskfile
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(NamedTuple):
     """The options that stand before the command."""
 
     directory: str | None

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from buildtool.cli.context import Context
@@ -177,8 +177,7 @@ class _View:
         """What the build was asked for, unless something else is asked for here."""
         if self.request.targets:
             return self.request
-        return replace(
-            self.request,
+        return self.request._replace(
             targets=tuple(asked.get("targets", ())),
             folder=asked.get("folder", ""),
             given=asked.get("given", {}),

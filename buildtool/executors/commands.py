@@ -13,7 +13,6 @@ import selectors
 import signal
 import time
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from buildtool.executors import processes
@@ -37,29 +36,47 @@ _FULL = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)  # what passes 
 _STUCK = 2.0  # seconds after KILL; leftovers stuck in the kernel for longer are left alone
 
 
-@dataclass(slots=True, eq=False)
 class _Run:
     """A work whose process runs, or has left others behind that are being ended."""
 
-    work: Work
-    log: Log
-    mask: Mask
-    began: float
-    pid: int = 0
-    pipe: int | None = None  # None when it is at its end, or for interactive work
-    pidfd: int | None = None  # None where the system has none: then it is looked at again and again
-    spawned: bool = False  # the process that starts programs was asked to start it, and will tell how it ends
-    end: Ended | None = None  # how its process ended, once it has
-    timed_out: bool = False
-    cancelled: bool = False
-    leftovers: int = 0
-    timeout_at: float | None = None
-    term_at: float | None = None  # when leftovers have had the time to end by themselves
-    kill_at: float | None = None  # when TERM has had the time to work
-    stuck_at: float | None = None
-    look_at: float | None = None
-    listen_at: float | None = None
-    pause: float = _FIRST_LOOK
+    __slots__ = (
+        *(
+            "began",
+            "cancelled",
+            "end",
+            "kill_at",
+            "leftovers",
+            "listen_at",
+            "log",
+            "look_at",
+            "mask",
+            "pause",
+        ),
+        *("pid", "pidfd", "pipe", "spawned", "stuck_at", "term_at", "timed_out", "timeout_at", "work"),
+    )
+
+    def __init__(self, work: Work, log: Log, mask: Mask, began: float) -> None:
+        self.work = work
+        self.log = log
+        self.mask = mask
+        self.began = began
+        self.pid = 0
+        self.pipe: int | None = None  # None when it is at its end, or for interactive work
+        self.pidfd: int | None = None  # None where the system has none: then it is looked at again and again
+        self.spawned = (
+            False  # the process that starts programs was asked to start it, and will tell how it ends
+        )
+        self.end: Ended | None = None  # how its process ended, once it has
+        self.timed_out = False
+        self.cancelled = False
+        self.leftovers = 0
+        self.timeout_at: float | None = None
+        self.term_at: float | None = None  # when leftovers have had the time to end by themselves
+        self.kill_at: float | None = None  # when TERM has had the time to work
+        self.stuck_at: float | None = None
+        self.look_at: float | None = None
+        self.listen_at: float | None = None
+        self.pause = _FIRST_LOOK
 
     def due(self) -> float | None:
         """When something is to be done without an event."""

@@ -64,7 +64,7 @@ class Renderer:
         return template is None or (
             template.is_open
             and task.rows_from is None
-            and all(p.index is None and p.head not in ("params", "vars") for p in template.placeholders)
+            and all(p.item is None and p.head not in ("params", "vars") for p in template.placeholders)
         )
 
     def cwd(self, job: Job) -> str:
@@ -143,16 +143,16 @@ class Renderer:
             if head not in values:  # a column of a table that was not there before
                 raise TemplateError(f"unknown `{{{head}}}`", placeholder.offset, placeholder.length)
             value = values[head]
-        if placeholder.index is None:
+        if placeholder.item is None:
             return value
         items = value if isinstance(value, list) else [value]
-        if placeholder.index >= len(items):
+        if placeholder.item >= len(items):
             raise TemplateError(
-                f"`{{{placeholder.name}[{placeholder.index}]}}`: {_only(len(items))}",
+                f"`{{{placeholder.name}[{placeholder.item}]}}`: {_only(len(items))}",
                 placeholder.offset,
                 placeholder.length,
             )
-        return items[placeholder.index]
+        return items[placeholder.item]
 
     def _files(self, parts: tuple[Any, ...], name: str, folder: str) -> Value:
         if len(parts) == 1 and len(parts[0].files) == 1 and not parts[0].many and name in ("", parts[0].name):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Container, Sequence
-from dataclasses import dataclass, field
 
 from buildtool.errors import BtError, GraphError, Place, UsageError, raise_all
 from buildtool.expand.expander import Expander
@@ -18,13 +17,13 @@ from buildtool.text import meant, nearest, printable
 LIKELY = 5000  # paths that a misspelt one is compared with
 
 
-@dataclass(slots=True)
 class Wanted:
     """The jobs asked for, and those among them (and among what groups need) whose outputs must exist."""
 
-    roots: list[JobId] = field(default_factory=list)
-    asked: set[JobId] = field(default_factory=set)
-    paths: list[str] = field(default_factory=list)  # files asked for that an output glob may or may not bring
+    def __init__(self) -> None:
+        self.roots: list[JobId] = []
+        self.asked: set[JobId] = set()
+        self.paths: list[str] = []  # files asked for that an output glob may or may not bring
 
 
 def wanted(taskfile: Taskfile, expander: Expander, words: Sequence[str], folder: str = "") -> Wanted:

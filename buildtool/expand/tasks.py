@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -42,25 +41,41 @@ class Entries(NamedTuple):
     many: bool
 
 
-@dataclass(frozen=True)
 class Task:
     """A task whose patterns are known and whose wildcards are still open."""
 
-    spec: TaskSpec
-    kind: Kind
-    inputs: tuple[Entries, ...] = ()
-    outputs: tuple[Entries, ...] = ()
-    needs: tuple[Entry | str, ...] = ()  # a text is the name of a task
-    after: tuple[Entry | str, ...] = ()
-    track_files: tuple[Entry, ...] = ()
-    depfile: Pattern | None = None
-    cwd: Pattern | None = None
-    dotenv: tuple[str, ...] = ()
-    command: ShellTemplate | None = None
-    env: Mapping[str, Template] = field(default_factory=dict)
-    rows: tuple[Mapping[str, str], ...] | None = None  # of `foreach`; None where there is none
-    rows_from: Entry | None = None  # the file that the rows stand in, read when it is up to date
-    names: tuple[str, ...] = ()  # the wildcards that tell its jobs apart
+    def __init__(
+        self,
+        spec: TaskSpec,
+        kind: Kind,
+        inputs: tuple[Entries, ...],
+        outputs: tuple[Entries, ...],
+        *,
+        needs: tuple[Entry | str, ...],
+        after: tuple[Entry | str, ...],
+        track_files: tuple[Entry, ...],
+        depfile: Pattern | None,
+        cwd: Pattern | None,
+        dotenv: tuple[str, ...],
+        rows: tuple[Mapping[str, str], ...] | None,
+        rows_from: Entry | None,
+        names: tuple[str, ...],
+    ) -> None:
+        self.spec = spec
+        self.kind = kind
+        self.inputs = inputs
+        self.outputs = outputs
+        self.needs = needs  # a text is the name of a task
+        self.after = after
+        self.track_files = track_files
+        self.depfile = depfile
+        self.cwd = cwd
+        self.dotenv = dotenv
+        self.rows = rows  # of `foreach`; None where there is none
+        self.rows_from = rows_from  # the file that the rows stand in, read when it is up to date
+        self.names = names  # the wildcards that tell its jobs apart
+        self.command: ShellTemplate | None = None
+        self.env: Mapping[str, Template] = {}
 
     @property
     def name(self) -> str:
@@ -246,11 +261,10 @@ class _Maker:
         self.is_sound = len(self.errors) == before and spec.wrong.isdisjoint(SHAPE)
         self.check_resources()
         self.check_ignore(task)
-        return replace(
-            task,
-            command=None if spec.run is None else self.command(spec.run, known, inputs, outputs, anything),
-            env=self.environment(known, anything),
-        )
+        if spec.run is not None:
+            task.command = self.command(spec.run, known, inputs, outputs, anything)
+        task.env = self.environment(known, anything)
+        return task
 
     def slots(self, slots: tuple[Slot, ...], key: str) -> tuple[Entries, ...]:
         """Parse `inputs` or `outputs`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildtool.check import Look
@@ -25,35 +24,49 @@ class Stranger(NamedTuple):
     written: tuple[int, int]  # inode, and nanoseconds of its time: they tell that it was written anew
 
 
-@dataclass(slots=True)
 class Attempt:
     """A job on its way: judged stale, then prepared, then running."""
 
-    job: Job
-    look: Look
-    tries: int = 0  # runs that failed so far
-    repeats: int = 0  # runs that did not count, because an input changed meanwhile
-    lost: int = 0  # runs that did not count, because of what happened where they ran
-    anew: bool = False  # what it reads has changed, so that it was told to end and will run again
-    restarts: int = 0  # how often it was, in this build
-    alone: bool = False  # to be run where it can hurt no other job
-    hit: Hit | None = None  # what comes back from the cache, so that nothing is run
-    must_run: bool = False  # what came back from there was damaged
-    work: Work | None = None
-    report: JobReport | None = None  # how people are told of it while it runs
-    command: str = ""  # nothing for a call, which is put into words where it is told
-    aside: list[tuple[str, str]] = field(default_factory=list)
-    started: float = 0.0  # seconds since the epoch
-    notes: list[str] = field(default_factory=list)
-    box: Box | None = None  # where it runs, if it is isolated
-    guarded: dict[str, tuple[str | None, str]] = field(
-        default_factory=dict
-    )  # digest and copy of others' files
-    began: int = 0  # how many jobs had run by then
-    strangers: dict[str, Stranger] = field(default_factory=dict)  # with `keep`: people's files among outputs
-    left: dict[str, str] = field(
-        default_factory=dict
-    )  # digests of what bad runs left of patterns, with `keep`
+    __slots__ = (
+        *(
+            "alone",
+            "anew",
+            "aside",
+            "began",
+            "box",
+            "command",
+            "guarded",
+            "hit",
+            "job",
+            "left",
+            "look",
+            "lost",
+        ),
+        *("must_run", "notes", "repeats", "report", "restarts", "started", "strangers", "tries", "work"),
+    )
+
+    def __init__(self, job: Job, look: Look) -> None:
+        self.job = job
+        self.look = look
+        self.tries = 0  # runs that failed so far
+        self.repeats = 0  # runs that did not count, because an input changed meanwhile
+        self.lost = 0  # runs that did not count, because of what happened where they ran
+        self.anew = False  # what it reads has changed, so that it was told to end and will run again
+        self.restarts = 0  # how often it was, in this build
+        self.alone = False  # to be run where it can hurt no other job
+        self.hit: Hit | None = None  # what comes back from the cache, so that nothing is run
+        self.must_run = False  # what came back from there was damaged
+        self.work: Work | None = None
+        self.report: JobReport | None = None  # how people are told of it while it runs
+        self.command = ""  # nothing for a call, which is put into words where it is told
+        self.aside: list[tuple[str, str]] = []
+        self.started = 0.0  # seconds since the epoch
+        self.notes: list[str] = []
+        self.box: Box | None = None  # where it runs, if it is isolated
+        self.guarded: dict[str, tuple[str | None, str]] = {}  # digest and copy of others' files
+        self.began = 0  # how many jobs had run by then
+        self.strangers: dict[str, Stranger] = {}  # with `keep`: people's files among outputs
+        self.left: dict[str, str] = {}  # digests of what bad runs left of patterns, with `keep`
 
     @property
     def is_fetch(self) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import tomli
@@ -36,14 +35,12 @@ _SYNTAX_HINTS = (
 )
 
 
-@dataclass(slots=True)
 class Looked:
     """What was looked at for a Taskfile."""
 
-    includes: dict[str, bool] = field(default_factory=dict)  # items of `include`; whether something was there
-    stamps: dict[str, Look | None] = field(
-        default_factory=dict
-    )  # files that were read, as they looked before
+    def __init__(self) -> None:
+        self.includes: dict[str, bool] = {}  # items of `include`; whether something was there
+        self.stamps: dict[str, Look | None] = {}  # files that were read, as they looked before
 
 
 def stamp(path: str) -> Look | None:

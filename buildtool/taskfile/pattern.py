@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 from buildtool.paths import canonical
@@ -29,12 +28,20 @@ class PatternError(ValueError):
     """A pattern cannot be read; the message names the cause."""
 
 
-@dataclass(frozen=True, slots=True)
 class Wild:
     """`{name}`, `{name:**}` or `{name:regex}`."""
 
-    name: str
-    regex: str
+    __slots__ = ("name", "regex")
+
+    def __init__(self, name: str, regex: str) -> None:
+        self.name = name
+        self.regex = regex
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Wild) and self.name == other.name and self.regex == other.regex
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.regex))
 
     @property
     def text(self) -> str:
@@ -47,12 +54,20 @@ class Wild:
         return "/" in self.regex.replace("[^/]", "") or self.regex == ".+"
 
 
-@dataclass(frozen=True, slots=True)
 class Glob:
     """`*`, `**`, `**/`, `?` or `[…]`, as a regular expression."""
 
-    text: str
-    regex: str
+    __slots__ = ("regex", "text")
+
+    def __init__(self, text: str, regex: str) -> None:
+        self.text = text
+        self.regex = regex
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Glob) and self.text == other.text and self.regex == other.regex
+
+    def __hash__(self) -> int:
+        return hash((self.text, self.regex))
 
     @property
     def deep(self) -> bool:
@@ -63,11 +78,17 @@ class Glob:
 Part = str | Wild | Glob
 
 
-@dataclass(frozen=True)
 class Pattern:
     """One parsed pattern. Equal texts give equal patterns."""
 
-    parts: tuple[Part, ...]
+    def __init__(self, parts: tuple[Part, ...]) -> None:
+        self.parts = parts
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Pattern) and self.parts == other.parts
+
+    def __hash__(self) -> int:
+        return hash(self.parts)
 
     @cached_property
     def names(self) -> tuple[str, ...]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from buildtool.regex import Regex
@@ -42,17 +41,19 @@ class Heredoc(NamedTuple):
     depth: int
 
 
-@dataclass(slots=True)
 class Frame:
     """Something open, and how far its words have come."""
 
-    kind: str  # command, test, array, glob: made of words; double, parameter, arithmetic: of text
-    start: int
-    place: str = START
-    word: int = -1  # where the word at hand began
-    target: bool = False  # the next word is where a redirection goes
-    depth: int = 0  # parentheses
-    cases: list[str] = field(default_factory=list)  # of each open `case`: word, in, pattern or body
+    __slots__ = ("cases", "depth", "kind", "place", "start", "target", "word")
+
+    def __init__(self, kind: str, start: int, place: str = START) -> None:
+        self.kind = kind  # command, test, array, glob: made of words; double, parameter, arithmetic: of text
+        self.start = start
+        self.place = place
+        self.word = -1  # where the word at hand began
+        self.target = False  # the next word is where a redirection goes
+        self.depth = 0  # parentheses
+        self.cases: list[str] = []  # of each open `case`: word, in, pattern or body
 
 
 class TextScanner(ABC):

@@ -7,18 +7,17 @@ the names mean: the caller looks values up.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from buildtool.regex import Regex
 from buildtool.taskfile.shell import MARK, Body, Kind, Refused, Value, check_body, quoter, takes_anything
 
 
-@dataclass(frozen=True, slots=True)
-class Placeholder:
+class Placeholder(NamedTuple):
     """One place of a text where a value goes."""
 
     name: str  # `input`, `input.ref`, `sample`, `params.k`
-    index: int | None  # {input[0]}
+    item: int | None  # 0 of `input[0]`
     raw: bool  # {x!r}: put in as it is
     offset: int  # of its `{` in the text
     length: int
@@ -36,13 +35,13 @@ class TemplateError(ValueError):
         self.length = length
 
 
-@dataclass(frozen=True, slots=True)
 class Template:
-    """A text with placeholders."""
+    """A text with placeholders. `literals`: what stands before, between and behind them."""
 
-    text: str
-    placeholders: tuple[Placeholder, ...]
-    literals: tuple[str, ...]  # what stands before, between and behind the placeholders
+    def __init__(self, text: str, placeholders: tuple[Placeholder, ...], literals: tuple[str, ...]) -> None:
+        self.text = text
+        self.placeholders = placeholders
+        self.literals = literals
 
     def render(self, value: Callable[[Placeholder], Value]) -> str:
         """The text with every value put in as it is; the words of a list are joined with a space."""
@@ -52,13 +51,23 @@ class Template:
         return "".join(parts)
 
 
-@dataclass(frozen=True, slots=True)
 class ShellTemplate(Template):
-    """A shell command with placeholders."""
+    """A shell command with placeholders. `bodies`: here-documents that hold some."""
 
-    quoters: tuple[Callable[[Value], str], ...]
-    bodies: tuple[Body, ...]  # here-documents that hold placeholders
-    is_open: bool  # no value is refused, but one with a NUL
+    def __init__(
+        self,
+        text: str,
+        placeholders: tuple[Placeholder, ...],
+        literals: tuple[str, ...],
+        quoters: tuple[Callable[[Value], str], ...],
+        bodies: tuple[Body, ...],
+        *,
+        is_open: bool,
+    ) -> None:
+        super().__init__(text, placeholders, literals)
+        self.quoters = quoters
+        self.bodies = bodies
+        self.is_open = is_open  # no value is refused, but one with a NUL
 
     def render(self, value: Callable[[Placeholder], Value]) -> str:
         """The command with every value quoted for its place, so that it is data to sh, dash and bash.
@@ -117,7 +126,7 @@ def parse_command(text: str) -> ShellTemplate:
             raise _at(placeholder, f"a value cannot stand {spot.why}")
         quoters.append(_plain if placeholder.raw else quoter(spot))
     is_open = not bodies and all(p.raw or takes_anything(s) for p, s in zip(placeholders, spots, strict=True))
-    return ShellTemplate(text, placeholders, literals, tuple(quoters), tuple(bodies), is_open)
+    return ShellTemplate(text, placeholders, literals, tuple(quoters), tuple(bodies), is_open=is_open)
 
 
 def dedent_command(text: str) -> str:

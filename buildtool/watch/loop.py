@@ -12,7 +12,7 @@ import os
 import select
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from buildtool.build.loop import Again, Build, Options
@@ -199,9 +199,7 @@ class Watch:
                 serving = frozenset(
                     job for job in want.roots if project.renderer.task(project.graph_jobs[job]).spec.serve
                 )
-                self._again = replace(
-                    self._again, made={}, cone=None, forced=set(), serving=serving, looks={}
-                )
+                self._again.start_over(serving)
                 self._want, self._unplanned, self._outdated = want, False, False
                 self._wanted = set(project.expander.graph.closure(want.roots))
                 gc.collect()
