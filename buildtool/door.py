@@ -32,9 +32,11 @@ DATABASE = "state.db"
 BEGUN = time.time_ns()
 PARTS = ("files", "signatures", "followed", "targets", "makers", "starts", "readers", "heads", "waiters")
 _FORMAT = 2  # of a note: one that was written in another counts as damaged
-_IDLE = ("-q", "--quiet", "-k", "--keep-going")  # options of `bt build` that matter to jobs that run
+# Options of `bt build` that matter to jobs that run.
+_IDLE = {"-q": "quiet", "--quiet": "quiet", "-k": "keep_going", "--keep-going": "keep_going"}
 _MANY = 20_000  # files that are worth a process of their own, which costs 1 to 2 ms
 _HANDS = 4  # processes: more would not be faster
+_DIGITS = 9  # of a number of jobs; Python does not read any number of them
 _LONGEST = 9.95  # seconds; more are told in another way
 
 
@@ -68,24 +70,36 @@ def words(root: str, here: str, arguments: list[str]) -> tuple[Any, ...]:
 
 def meant(arguments: Sequence[str]) -> tuple[str, ...]:
     """The words without those that make no difference if there is nothing to do."""
+    return understood(arguments)[0]
+
+
+def understood(arguments: Sequence[str]) -> tuple[tuple[str, ...], dict[str, int]]:
+    """The words of a build without the options that make no difference if there is nothing to do; these by name."""
+    options: dict[str, int] = {}
     if "--" in arguments:
-        return tuple(arguments)
+        return tuple(arguments), options
     found = []
     rest = iter(arguments)
     for word in rest:
-        if word in ("-j", "--jobs"):
+        name = "-j" if word.startswith("-j") else "--jobs="
+        if word in _IDLE:
+            options[_IDLE[word]] = True
+        elif word in ("-j", "--jobs"):
             number = next(rest, "")
-            found += [] if _is_number(number) else [word, number]
-        elif word not in _IDLE and not any(
-            word.startswith(option) and _is_number(word[len(option) :]) for option in ("-j", "--jobs=")
-        ):
+            if _is_number(number):
+                options["jobs"] = int(number)
+            else:
+                found += [word, number]
+        elif word.startswith(name) and _is_number(word[len(name) :]):
+            options["jobs"] = int(word[len(name) :])
+        else:
             found.append(word)
-    return tuple(found)
+    return tuple(found), options
 
 
 def _is_number(word: str) -> bool:
     """Whether it can be a number of jobs; what cannot is told as wrong use by who reads the command line in full."""
-    return word.isascii() and word.isdecimal() and word.strip("0") != ""
+    return word.isascii() and word.isdecimal() and word.strip("0") != "" and len(word) <= _DIGITS
 
 
 def read() -> dict[str, Any] | None:

@@ -108,6 +108,7 @@ def test_what_each_job_costs(tmp_path: Path, build: Callable[[Path, int], Counts
 DOOR = {"buildtool", "buildtool.__main__", "buildtool.door"}
 WORDS = DOOR | {
     "buildtool.cli",
+    "buildtool.cli.commands",
     "buildtool.cli.context",
     "buildtool.cli.main",
     "buildtool.cli.printing",

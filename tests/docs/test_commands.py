@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from buildtool.cli.main import COMMANDS, bt
+from buildtool.cli.commands import COMMANDS, bt
 from buildtool.errors import ExitCode
 from buildtool.report.jsonl import JsonLines
 from support.project import Project
