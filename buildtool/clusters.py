@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from buildtool.errors import Place, UsageError
 from buildtool.executors.processes import alive
@@ -16,6 +16,7 @@ from buildtool.state.records import ClusterRecord
 from buildtool.state.store import StateReader
 from buildtool.taskfile.specs import ExecutorSpec, Taskfile
 from buildtool.text import did_you_mean, printable
+from buildtool.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from buildtool.executors.account import Account, Live

@@ -6,7 +6,8 @@ Knows no other room. How an error looks on a screen is decided in `report`.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import NamedTuple
+
+from buildtool.tuples import NamedTuple
 
 
 class ExitCode(IntEnum):

@@ -13,13 +13,13 @@ import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from operator import itemgetter
-from typing import NamedTuple
 
 import xxhash
 
 from buildtool.errors import DiskError
 from buildtool.paths import canonical, parents
 from buildtool.text import cause_of, printable
+from buildtool.tuples import NamedTuple
 
 SMALL = 1 << 20  # bytes of a file that is read in one piece
 PIECE = 1 << 19  # and of a larger one at once: they stay near the processor until they are hashed

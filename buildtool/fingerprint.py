@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from enum import Enum
-from typing import NamedTuple
 
 import xxhash
+
+from buildtool.tuples import NamedTuple
 
 
 def digest(kind: str, *parts: str | bytes | None) -> str:

@@ -7,7 +7,9 @@ except that the graph grows: whatever else changes is kept in side tables, by id
 from __future__ import annotations
 
 from enum import Enum
-from typing import NamedTuple, NewType
+from typing import NewType
+
+from buildtool.tuples import NamedTuple
 
 # Makes a named tuple of all its values in half the time: for what is made by the hundred thousand.
 bare = tuple.__new__

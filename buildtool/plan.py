@@ -10,10 +10,11 @@ import heapq
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
-from typing import NamedTuple, assert_never
+from typing import assert_never
 
 from buildtool.fingerprint import Fresh, Maybe, Stale, Verdict
 from buildtool.graph import JobId
+from buildtool.tuples import NamedTuple
 
 
 class Status(Enum):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from buildtool.check import Checker
 from buildtool.errors import BtError, raise_all
@@ -23,6 +23,7 @@ from buildtool.meaning import Meanings
 from buildtool.state.records import Away
 from buildtool.state.store import StateReader
 from buildtool.taskfile.specs import DECORATED, Taskfile, TaskSpec
+from buildtool.tuples import NamedTuple
 
 
 class Request(NamedTuple):

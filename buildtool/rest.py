@@ -14,7 +14,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import buildtool.door as front
 from buildtool.cone import noted
@@ -26,6 +26,7 @@ from buildtool.mounts import silent_kind
 from buildtool.project import Project
 from buildtool.state.directory import overwrite
 from buildtool.state.store import StateReader
+from buildtool.tuples import NamedTuple
 
 YOUNG = (-1, 0, 0, 0)  # how no file looks: what is noted of one that may change and look the same
 MANY = 1000  # files of which less is read than of all

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from buildtool.cache.entry import Kept, Part, key_of
 from buildtool.cache.store import Cache
@@ -19,6 +18,7 @@ from buildtool.graph import Form, Job, Kind
 from buildtool.project import Project
 from buildtool.state.records import Made
 from buildtool.state.store import State
+from buildtool.tuples import NamedTuple
 
 SIZE = "cache"  # the value that tells how much is kept, while no build is at work
 

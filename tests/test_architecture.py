@@ -12,8 +12,8 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "buildtool"
 
 FLOORS: tuple[set[str], ...] = (
-    {"errors", "regex", "runtime"},
-    {"paths", "door", "mounts", "text"},
+    {"regex", "runtime", "tuples"},
+    {"errors", "paths", "door", "mounts", "text"},
     {"graph", "files", "depfile", "signals"},
     {"taskfile", "fingerprint", "pycode"},
     {"cache", "expand", "state", "plan", "meaning"},

@@ -13,7 +13,7 @@ import select
 import time
 from collections import Counter, deque
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from buildtool.build.commits import Commits
 from buildtool.build.demand import Demand
@@ -62,6 +62,7 @@ from buildtool.signals import Signals
 from buildtool.state.records import HistoryRecord, Made
 from buildtool.state.store import State
 from buildtool.text import count, printable
+from buildtool.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from buildtool.report.trace import Trace

@@ -9,12 +9,12 @@ import json
 import os
 import posixpath
 from collections.abc import Iterable
-from typing import NamedTuple
 
 import xxhash
 
 from buildtool.fingerprint import Item, digest
 from buildtool.paths import parents
+from buildtool.tuples import NamedTuple
 
 FORM = 1  # of an entry; others are not read
 _LONG, _LARGE = 1e9, 1 << 62  # seconds and bytes of memory that no run takes

@@ -7,7 +7,7 @@ import gc
 import os
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from buildtool.build.loop import Build, Options
 from buildtool.cone import Cone
@@ -26,6 +26,7 @@ from buildtool.signals import Signals
 from buildtool.state.store import State, StateReader
 from buildtool.taskfile.specs import Taskfile
 from buildtool.text import count, printable
+from buildtool.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from buildtool.door import Glimpse

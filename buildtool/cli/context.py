@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from buildtool.cli.printing import remark
 from buildtool.errors import UsageError
@@ -16,6 +16,7 @@ from buildtool.paths import STATE
 from buildtool.report.paint import Paint, wants_colour, width_of
 from buildtool.taskfile.find import find_taskfile
 from buildtool.text import printable
+from buildtool.tuples import NamedTuple
 
 if TYPE_CHECKING:  # help and completion need none of it
     from buildtool.door import Glimpse

@@ -10,9 +10,10 @@ import contextlib
 import json
 import os
 import sys
-from typing import Any, NamedTuple
+from typing import Any
 
 from buildtool import __version__, door
+from buildtool.tuples import NamedTuple
 
 NOTE = "names"  # in the state folder
 _FORM = 1

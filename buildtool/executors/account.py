@@ -8,10 +8,11 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from buildtool.errors import ExecutorError, Place
 from buildtool.executors.messages import LeavingError
+from buildtool.tuples import NamedTuple
 
 OVER = ("stopping", "stopped", "error")  # states of a cluster that cannot be used any more
 _PATIENCE = 30.0  # seconds for the first answer

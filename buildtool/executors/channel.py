@@ -11,7 +11,8 @@ import selectors
 import shutil
 import socket
 import tempfile
-from typing import NamedTuple
+
+from buildtool.tuples import NamedTuple
 
 _PIECE = 65_536  # bytes in one read
 _READS = 16  # of one connection in one call: a chatty job must not starve others

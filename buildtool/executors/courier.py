@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any
 
 import buildtool.executors.drift as drifts
 from buildtool.errors import BtError, ExecutorError
@@ -42,6 +42,7 @@ from buildtool.executors.protocol import Differs, Transfer, Work
 from buildtool.runtime.child import AT_START
 from buildtool.runtime.job import Data
 from buildtool.text import cause_of
+from buildtool.tuples import NamedTuple
 
 _TICK = 1.0  # seconds between two looks at the cluster
 _PATIENCE = 10.0  # seconds without a machine, or one with the resources, before that is said

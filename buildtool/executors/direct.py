@@ -11,9 +11,9 @@ import os
 import stat
 from collections.abc import Mapping
 from functools import cache
-from typing import NamedTuple
 
 from buildtool.regex import Regex
+from buildtool.tuples import NamedTuple
 
 _SHELLS = ("bash", "dash", "sh")
 _WORD = r"[A-Za-z0-9_./,:=+@%^-]+"  # nothing in it that a shell reads

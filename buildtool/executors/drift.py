@@ -9,12 +9,13 @@ import json
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import xxhash
 
 from buildtool.runtime.environs import environs
+from buildtool.tuples import NamedTuple
 
 _LOCK_FILES = re.compile(
     r"uv\.lock|poetry\.lock|pdm\.lock|Pipfile\.lock|pixi\.lock|pylock(\..+)?\.toml|requirements.*\.txt"

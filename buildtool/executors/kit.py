@@ -10,9 +10,10 @@ import os
 import time
 import zipfile
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 import xxhash
+
+from buildtool.tuples import NamedTuple
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _RUNTIME = "buildtool/runtime/remote.py"

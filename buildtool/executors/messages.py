@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from buildtool.errors import BtError
 from buildtool.executors.protocol import Event, Work
 from buildtool.runtime.job import Data
+from buildtool.tuples import NamedTuple
 
 
 class LeavingError(Exception):

@@ -13,7 +13,7 @@ import secrets
 import threading
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Executor, Future
-from typing import Any, NamedTuple
+from typing import Any
 
 from buildtool.errors import BtError
 from buildtool.executors.contents import Carried, ChangedError
@@ -23,6 +23,7 @@ from buildtool.executors.parcels import described, luggage, put
 from buildtool.executors.protocol import Work
 from buildtool.runtime.child import AT_START
 from buildtool.runtime.job import Data
+from buildtool.tuples import NamedTuple
 
 
 class _Done(NamedTuple):

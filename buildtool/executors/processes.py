@@ -13,9 +13,9 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple
 
 from buildtool.text import size
+from buildtool.tuples import NamedTuple
 
 _LINUX = sys.platform.startswith("linux")
 _UNKILLABLE = 2.0  # seconds after KILL; a process stuck in the kernel for longer is left alone

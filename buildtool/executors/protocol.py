@@ -7,7 +7,9 @@ out the events when asked. A failing job is an event, never an exception.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+from buildtool.tuples import NamedTuple
 
 if TYPE_CHECKING:
     import threading

@@ -9,10 +9,10 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from buildtool.executors import processes
 from buildtool.runtime import SPAWNER
+from buildtool.tuples import NamedTuple
 
 _MESSAGE = 180_000  # bytes that surely fit into the buffer of a socket
 _MANY = 64  # messages read in one call of `told`

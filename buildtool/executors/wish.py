@@ -10,10 +10,11 @@ import os
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from buildtool.errors import ExecutorError, Place
 from buildtool.taskfile.specs import DECORATED, ExecutorSpec
+from buildtool.tuples import NamedTuple
 
 IDLE = 20 * 60.0  # seconds without work, after which a cluster stops
 KEEPALIVE = 30.0  # the same for serverless functions

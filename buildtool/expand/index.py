@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import NamedTuple
 
 from buildtool.errors import TaskfileError
 from buildtool.expand.tasks import Entry, Task
 from buildtool.paths import parents
 from buildtool.taskfile.pattern import Pattern
 from buildtool.text import printable
+from buildtool.tuples import NamedTuple
 
 
 class Candidate(NamedTuple):

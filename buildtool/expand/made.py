@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from buildtool.errors import TaskfileError
 from buildtool.expand.index import clash
@@ -12,6 +11,7 @@ from buildtool.expand.tasks import Entry, Task
 from buildtool.graph import bare
 from buildtool.taskfile.pattern import Pattern
 from buildtool.text import printable
+from buildtool.tuples import NamedTuple
 
 
 class Maker(NamedTuple):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import NamedTuple
 
 from buildtool.errors import BtError, Place, ReportedError, TaskfileError
 from buildtool.expand.variables import Variables, collect, read_table, scalar_text
@@ -23,6 +22,7 @@ from buildtool.taskfile.template import (
     parse_template,
 )
 from buildtool.text import did_you_mean, listing, printable
+from buildtool.tuples import NamedTuple
 
 
 class Entry(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from buildtool.check import Look
 from buildtool.executors.protocol import Work
@@ -11,6 +11,7 @@ from buildtool.isolation import Box
 from buildtool.plan import Status
 from buildtool.report.model import Failure, JobReport
 from buildtool.state.records import Made
+from buildtool.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from buildtool.restoring import Hit

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from buildtool.pycode.encode import children
 from buildtool.pycode.finder import Finder
@@ -19,6 +18,7 @@ from buildtool.pycode.origin import origin, unroll
 from buildtool.pycode.pure import is_pure, known, makes, only_wraps, reads
 from buildtool.pycode.resolve import Resolver
 from buildtool.pycode.scopes import DEFINITIONS, bound_by, defaults, parameters
+from buildtool.tuples import NamedTuple
 
 _FRESH = (
     *(ast.Constant, ast.JoinedStr, ast.List, ast.Dict, ast.Set, ast.BinOp, ast.Compare, ast.UnaryOp),

@@ -13,7 +13,8 @@ import sys
 import sysconfig
 from collections.abc import Iterator, Sequence
 from enum import Enum
-from typing import NamedTuple
+
+from buildtool.tuples import NamedTuple
 
 _COMPILED = (*importlib.machinery.EXTENSION_SUFFIXES, ".pyc")
 

@@ -6,7 +6,8 @@ Knows nothing of where modules lie.
 from __future__ import annotations
 
 import ast
-from typing import NamedTuple
+
+from buildtool.tuples import NamedTuple
 
 
 class Imported(NamedTuple):

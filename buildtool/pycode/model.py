@@ -5,7 +5,7 @@ Knows nothing of syntax trees or of the disk.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from buildtool.tuples import NamedTuple
 
 
 class Piece(NamedTuple):

@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import NamedTuple
 
 from buildtool.pycode.encode import canonical, children, does_nothing
 from buildtool.pycode.imports import Import, parse_import
@@ -17,6 +16,7 @@ from buildtool.pycode.scopes import DEFINITIONS, bound_by
 from buildtool.pycode.source import Source
 from buildtool.pycode.typed import flags, parts, prune
 from buildtool.pycode.uses import Uses, uses_of
+from buildtool.tuples import NamedTuple
 
 # Methods that change what they are called on; `x = TABLE.pop()` is more than a definition of `x`.
 _CHANGING = frozenset(

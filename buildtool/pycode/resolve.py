@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import builtins
-from typing import NamedTuple
 
 from buildtool.paths import canonical
 from buildtool.pycode.docs import OWN
@@ -15,6 +14,7 @@ from buildtool.pycode.finder import Finder, Found, Kind
 from buildtool.pycode.imports import Imported
 from buildtool.pycode.module import Module
 from buildtool.pycode.source import Sources
+from buildtool.tuples import NamedTuple
 
 # Names that need no definition. Those of newer Pythons count for all, so that every Python sees the same.
 _GIVEN = frozenset(

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import ast
 import warnings
-from typing import NamedTuple
 
 from buildtool.errors import TaskfileError
 from buildtool.paths import canonical
 from buildtool.text import cause_of, printable
+from buildtool.tuples import NamedTuple
 
 
 class Source(NamedTuple):

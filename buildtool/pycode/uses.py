@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from buildtool.pycode.docs import ALL, OWN
 from buildtool.pycode.encode import children
@@ -32,6 +31,7 @@ from buildtool.pycode.scopes import (
     parameters,
     results,
 )
+from buildtool.tuples import NamedTuple
 
 VALUE = "used as a value"  # why a module counts as a whole if nothing better is known
 

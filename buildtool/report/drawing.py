@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from buildtool.graph import File, FileId, Graph, Job, JobId, Kind
 from buildtool.report.paint import Paint
 from buildtool.text import count, printable
+from buildtool.tuples import NamedTuple
 
 SHOWN = 3  # outputs of one job that are named
 DEEPEST = 40  # levels of one tree; what lies deeper becomes a tree of its own, or lines would grow with depth

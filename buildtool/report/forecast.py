@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from buildtool.report.paint import Paint
 from buildtool.text import count, duration, printable
+from buildtool.tuples import NamedTuple
 
 WORDS = ("will run", "may run", "fresh")
 MANY = 30  # jobs: more are told by task

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from buildtool.errors import BtError, Place
+from buildtool.tuples import NamedTuple
 
 
 class Failure(NamedTuple):

@@ -10,9 +10,9 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from buildtool.report.data import render_json
+from buildtool.tuples import NamedTuple
 
 SLOWEST = 20  # jobs that are listed
 _TEMPLATE = Path(__file__).with_name("page.html")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import NamedTuple, TextIO
+from typing import TextIO
+
+from buildtool.tuples import NamedTuple
 
 _NARROWEST = 20  # columns: in fewer than that, nothing is laid out
 

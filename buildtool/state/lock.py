@@ -11,11 +11,12 @@ import json
 import os
 import time
 from collections.abc import Callable
-from typing import NamedTuple, Self
+from typing import Self
 
 from buildtool.errors import LockedError, StateError
 from buildtool.state.directory import prepare, shown, unwritable
 from buildtool.text import cause_of, duration, printable
+from buildtool.tuples import NamedTuple
 
 NAME = "lock"
 ATTEMPTS = 5  # a reader that looks who holds the lock gets in the way for some microseconds

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from buildtool.fingerprint import Fingerprint
+from buildtool.tuples import NamedTuple
 
 
 class Made(NamedTuple):

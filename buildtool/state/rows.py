@@ -10,10 +10,11 @@ import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from buildtool.fingerprint import Fingerprint, Item
 from buildtool.state.records import Away, BuildRecord, ClusterRecord, HistoryRecord, JobRecord, Made, Running
+from buildtool.tuples import NamedTuple
 
 LONGEST = 64 * 1024  # characters of an item's text that are kept
 BIGGEST = 2**63  # SQLite's integers are smaller

@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from buildtool.fingerprint import Item
 from buildtool.state import journal
@@ -58,6 +58,7 @@ from buildtool.state.rows import (
 )
 from buildtool.state.snapshot import Snapshot
 from buildtool.text import printable
+from buildtool.tuples import NamedTuple
 
 BUILDS_KEPT = 1000
 CODES_KEPT = 200  # versions of code that are kept without a look at who needs them

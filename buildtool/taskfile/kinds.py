@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from datetime import date, time
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from buildtool.errors import BtError, Place, TaskfileError
 from buildtool.regex import Regex
 from buildtool.taskfile.places import Path, Places
 from buildtool.text import did_you_mean, listing, printable
+from buildtool.tuples import NamedTuple
 
 Schema = dict[str, Any]
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import Enum, auto
-from typing import NamedTuple
 
 from buildtool.regex import Regex
+from buildtool.tuples import NamedTuple
 
 Value = str | list[str]  # a list becomes several words
 MARK = "\0"  # stands for one value; cannot occur in a command

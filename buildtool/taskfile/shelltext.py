@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from typing import NamedTuple
 
 from buildtool.regex import Regex
 from buildtool.taskfile.shell import MARK, Body, Kind, Spot
+from buildtool.tuples import NamedTuple
 
 START, MAYBE, ARGUMENT = "start", "maybe", "argument"  # can a reserved word stand here?
 _IN_DOUBLE = Regex(r"""[^\0\\"$`]+""")

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from buildtool.errors import Place
+from buildtool.tuples import NamedTuple
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 

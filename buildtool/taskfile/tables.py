@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from buildtool.regex import Regex
 from buildtool.taskfile.kinds import INVALID, Kind, Schema, Spot
 from buildtool.text import did_you_mean, listing, nearest, printable
+from buildtool.tuples import NamedTuple
 
 
 class Partial(dict[str, Any]):

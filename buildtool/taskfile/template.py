@@ -7,10 +7,10 @@ the names mean: the caller looks values up.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from buildtool.regex import Regex
 from buildtool.taskfile.shell import MARK, Body, Kind, Refused, Value, check_body, quoter, takes_anything
+from buildtool.tuples import NamedTuple
 
 
 class Placeholder(NamedTuple):

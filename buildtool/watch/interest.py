@@ -12,7 +12,6 @@ import re
 import stat
 from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property
-from typing import NamedTuple
 
 from buildtool.files import Disk
 from buildtool.graph import FileId, Form, JobId
@@ -20,6 +19,7 @@ from buildtool.paths import STATE, parents
 from buildtool.project import Project
 from buildtool.taskfile.load import Look, Looked, included, stamp
 from buildtool.taskfile.pattern import Pattern, PatternError, parse_pattern
+from buildtool.tuples import NamedTuple
 from buildtool.watch.watches import ANYTHING
 
 _LINKS = 40  # links in a row; the system follows no more

@@ -120,6 +120,7 @@ WORDS = DOOR | {
     "buildtool.taskfile",
     "buildtool.taskfile.find",
     "buildtool.text",
+    "buildtool.tuples",
 }
 COMPLETION = WORDS | {"buildtool.cli.complete", "buildtool.cli.names", "buildtool.cli.words"}
 HELP = {"buildtool.cli.layout"}
