@@ -59,7 +59,7 @@ def _run(arguments: list[str], glimpse: Glimpse | None) -> int:
             from buildtool.cli.commands import complete
 
             return complete(COMPLETION, instruction)
-        if (asked := _plain_build(arguments)) is not None:
+        if (asked := plain_build(arguments)) is not None:
             return _build(*asked, glimpse)
         from buildtool.cli.commands import call
 
@@ -71,7 +71,7 @@ def _run(arguments: list[str], glimpse: Glimpse | None) -> int:
         return int(ExitCode.INTERRUPTED)
 
 
-def _plain_build(arguments: list[str]) -> tuple[tuple[str, ...], dict[str, Any]] | None:
+def plain_build(arguments: list[str]) -> tuple[tuple[str, ...], dict[str, Any]] | None:
     """The targets and the options of a build that names no others than `understood` knows; None: click reads them.
 
     To import click, and what it needs to read the words, takes longer than many builds of one job.

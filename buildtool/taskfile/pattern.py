@@ -19,7 +19,6 @@ RESERVED = frozenset(
 
 SEGMENT = "[^/]+"  # what a wildcard without a regular expression of its own matches
 
-_NAME = Regex(r"[A-Za-z_]\w*\Z", re.ASCII)
 _VARIABLE = Regex(r"vars\.([A-Za-z_][\w-]*)\Z", re.ASCII)
 _SPECIAL = Regex(r"[*?\[{]|\}\}?")
 
@@ -319,15 +318,15 @@ def _wildcard(text: str, start: int) -> tuple[int, Part | tuple[str, str]]:
     if depth:
         raise PatternError("a `{` without its `}` (write `{{` for a brace)")
     name, colon, regex = text[start + 1 : end].partition(":")
-    if variable := _VARIABLE.match(name):
+    if name.startswith("vars.") and (variable := _VARIABLE.match(name)):
         return end + 1, ("vars", variable[1])
-    if not _NAME.match(name):
+    if not (name.isascii() and name.isidentifier()):
         raise PatternError(f"`{{{name}}}` is no wildcard: a name is letters, digits and `_`")
     if name in RESERVED:
         raise PatternError(f"`{{{name}}}` cannot be a wildcard: the name has a meaning of its own")
     if not colon:
-        regex = SEGMENT
-    elif regex == "**":
+        return end + 1, Wild(name, SEGMENT)
+    if regex == "**":
         regex = ".+"
     try:
         groups = re.compile(regex).groupindex
