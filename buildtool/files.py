@@ -409,10 +409,10 @@ class Disk:
 
     def copy(self, source: str, target: str) -> None:
         """Copy a file or a link; parents of `target` are made."""
+        import shutil  # slow to import, and few builds copy anything
+
         start, end = self.absolute(source), self.absolute(target)
         self.make_parents(target)
-        import shutil  # slow to import, and few copy anything
-
         try:
             shutil.copy2(start, end, follow_symlinks=False)
         except OSError as error:

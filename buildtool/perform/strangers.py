@@ -33,6 +33,8 @@ class Strangers:
 
     def copy_named(self, attempt: Attempt) -> None:
         """With `keep`: copy the outputs that `bt` did not make, or that were edited."""
+        import shutil  # slow to import, and few jobs have `keep`
+
         found = [
             (path, self._place(path))
             for path in dict.fromkeys((*attempt.look.foreign, *attempt.look.edited))
@@ -40,8 +42,6 @@ class Strangers:
         ]
         self._announce(attempt, found)
         for path, place in found:
-            import shutil  # slow to import, and few files are edited
-
             self._disk.make_parents(place)
             shutil.copy2(self._disk.absolute(path), self._disk.absolute(place))
             attempt.notes.append(self._note(attempt, path, place))
