@@ -35,7 +35,8 @@ from buildtool.taskfile.template import dedent_command
 from buildtool.text import printable
 
 if TYPE_CHECKING:
-    from buildtool.pycode.model import Reach
+    from buildtool.paths import twin
+from buildtool.pycode.model import Reach
 
 OURSELVES = ("package", "buildtool")  # scripts import their job from it: a new `bt` is no reason to run them
 
@@ -597,10 +598,10 @@ class Checker:
         return tuple(p for p in edited if self.expander.disk.led_to(p, inputs) != recorded[p])
 
     def _unproven(self, job: Job, record: JobRecord) -> list[str]:
-        """Declared files of which the record tells nothing, as where they were given away since."""
+        """Declared outputs of which the record tells nothing, as where they were given away since."""
         recorded = {path for path, _ in record.outputs}
         files = (self.expander.graph.files[f] for f in job.output_files())
-        return [file.path for file in files if file.form is Form.FILE and file.path not in recorded]
+        return [file.path for file in files if file.form is not Form.GLOB and file.path not in recorded]
 
     def _present(self, path: str) -> str | None:
         """What is in the place of an output; anything but a file, or but a directory, is not what a job left there."""
@@ -633,5 +634,8 @@ class Checker:
         )
 
     def _is_intact(self, path: str) -> bool:
-        """Whether what is there is what some job left."""
-        return self.memory.owner(path) is not None and self._present(path) == self.memory.recorded(path)
+        """Whether what is there, be it a file or a directory, is what some job left."""
+        return any(
+            self.memory.owner(name) is not None and self._present(name) == self.memory.recorded(name)
+            for name in (path, twin(path))
+        )

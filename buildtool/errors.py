@@ -88,6 +88,10 @@ class StateError(BtError):
     exit_code = ExitCode.STATE
 
 
+class FullError(StateError):
+    """There is no room on the disk for what the state would hold."""
+
+
 class DiskError(StateError):
     """A file or directory of the project cannot be read, written or moved."""
 

@@ -42,6 +42,8 @@ def again(project: Project, job: Job, masked: Callable[[str], str], *, by_hand: 
         words += ["-e", request.executor]
     if by_hand:
         words.append("--shell")
+    elif request.only:
+        words.append("--only")
     if request.args:
         words += ["--", *request.args]
     return " ".join(shell_word(masked(word)) for word in words)

@@ -33,6 +33,11 @@ def is_outside(path: str) -> bool:
     return path.startswith("/")
 
 
+def twin(path: str) -> str:
+    """The path of a directory where `path` is that of a file, and the other way round: both are one place."""
+    return path[:-1] if path.endswith("/") else path + "/"
+
+
 def parents(path: str) -> list[str]:
     """The directories that hold a canonical path, nearest first, each with its `/`."""
     found = []

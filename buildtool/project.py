@@ -38,6 +38,7 @@ class Request(NamedTuple):
     parallel: bool = True  # not `-j 1`
     where: tuple[str, ...] = ()  # -C and -f, as given
     settings: tuple[str, ...] = ()  # --set, as given
+    only: bool = False  # --only
 
 
 class Remembered:

@@ -64,6 +64,7 @@ def command(  # one parameter an option
             parallel,
             context.where,
             given,
+            only,
         )
         if executor is not None and (hint := check_executor(taskfile, executor)) is not None:
             raise UsageError(f"no executor is called `{executor}`", hint=hint)

@@ -6,13 +6,14 @@ import contextlib
 import os
 import shutil
 import sys
+from contextlib import AbstractContextManager
 
 import click
 
-from buildtool.clean import gone_lines, kept_lines, plan_sweep, sweep
+from buildtool.clean import Sweep, gone_lines, kept_lines, plan_sweep, sweep
 from buildtool.cli.context import Context
 from buildtool.cli.printing import put, remark
-from buildtool.errors import BtError, StateError, UsageError
+from buildtool.errors import BtError, FullError, StateError, UsageError
 from buildtool.expand.targets import stood_for
 from buildtool.failures import LOGS
 from buildtool.files import Disk
@@ -52,58 +53,84 @@ def command(
         return _clean_state(taskfile, dry_run=dry_run, yes=yes)
     if whole_cache:
         return _clean_cache(taskfile, dry_run=dry_run)
-    if dry_run:
-        reader = StateReader.open(os.path.join(taskfile.root, STATE))
-        return _clean(context, taskfile, reader, None, targets, orphans=orphans, logs=logs)
-
-    def tell(text: str) -> None:
-        click.echo(text, err=True)
-
-    with writing(taskfile.root, "bt clean", wait=True, warn=tell, note=tell) as state:
-        return _clean(context, taskfile, state, state, targets, orphans=orphans, logs=logs)
-
-
-def _clean(
-    context: Context,
-    taskfile: Taskfile,
-    reader: StateReader,
-    state: State | None,
-    targets: tuple[str, ...],
-    *,
-    orphans: bool,
-    logs: bool,
-) -> int:
     if logs:
-        return _clean_logs(taskfile, really=state is not None)
-    project = Project(taskfile, reader, Request(targets, context.folder(taskfile)))
-    paths = list(project.owned)
+        return _clean_logs(taskfile, dry_run=dry_run)
+    where = os.path.join(taskfile.root, STATE)
+    request = Request(targets, context.folder(taskfile))
+    if dry_run:
+        project, paths = _meant(taskfile, StateReader.open(where), request, orphans=orphans)
+        found = plan_sweep(project.disk, project.reader, paths)
+        _tell(found, "would remove")
+        return 0
+    try:
+        with _writing(taskfile) as state:
+            project, paths = _meant(taskfile, state, request, orphans=orphans)
+            found = plan_sweep(project.disk, state, paths)
+            sweep(project.disk, found)
+            _forget(state, found, orphans=orphans)
+    except FullError as error:
+        found = _make_room(taskfile, request, error, orphans=orphans)
+    _tell(found, "removed")
+    return 0
+
+
+def _writing(taskfile: Taskfile) -> AbstractContextManager[State]:
+    return writing(taskfile.root, "bt clean", wait=True, warn=remark, note=remark)
+
+
+def _meant(
+    taskfile: Taskfile, reader: StateReader, request: Request, *, orphans: bool
+) -> tuple[Project, list[str]]:
+    """The project, and those of its recorded outputs that are to go."""
+    project = Project(taskfile, reader, request)
     if orphans:
         with contextlib.suppress(BtError):  # then less is known to be an orphan
             foresee(project, project.all_jobs(), lenient=True)  # what the last build left tells what is made
-        paths = project.expander.orphans(project.owned)
-    elif targets:
-        want = project.want(keep_going=True)
-        with contextlib.suppress(BtError):
-            foresee(project, want, lenient=True)
-        groups = [j for j in want.roots if project.expander.is_task_group(j)]
-        roots = {
-            *want.roots,
-            *(j for g in groups for j in stood_for(project.expander, project.graph_jobs[g])),
-        }
-        keys = {project.graph_jobs[job].key for job in roots}
-        paths = [path for path, key in project.owned.items() if key in keys]
-    found = plan_sweep(project.disk, reader, paths)
-    if state is not None:
+        return project, project.expander.orphans(project.owned)
+    if not request.targets:
+        return project, list(project.owned)
+    want = project.want(keep_going=True)
+    with contextlib.suppress(BtError):
+        foresee(project, want, lenient=True)
+    groups = [j for j in want.roots if project.expander.is_task_group(j)]
+    roots = {
+        *want.roots,
+        *(j for g in groups for j in stood_for(project.expander, project.graph_jobs[g])),
+    }
+    keys = {project.graph_jobs[job].key for job in roots}
+    return project, [path for path, key in project.owned.items() if key in keys]
+
+
+def _forget(state: State, found: Sweep, *, orphans: bool) -> None:
+    state.forget_stamps(found.removable)
+    if orphans:
+        state.forget_outputs(found.removable)
+    state.commit()
+
+
+def _make_room(taskfile: Taskfile, request: Request, full: FullError, *, orphans: bool) -> Sweep:
+    """Remove on a full disk what the state knows, and let the state know of it when that has given room.
+
+    Raises `full` if what a dead build left must be put right first, and a FullError if that gave no room.
+    """
+    where = os.path.join(taskfile.root, STATE)
+    with acquire(where, "bt clean", True, _tell_wait):
+        refuse_links(Disk(taskfile.root))
+        with StateReader.open(where) as reader:
+            if reader.running():
+                raise full
+            project, paths = _meant(taskfile, reader, request, orphans=orphans)
+            found = plan_sweep(project.disk, reader, paths)
         sweep(project.disk, found)
-        state.forget_stamps(found.removable)
-        if orphans:
-            state.forget_outputs(found.removable)
-        state.commit()
-    verb = "removed" if state is not None else "would remove"
+    with _writing(taskfile) as state:
+        _forget(state, found, orphans=orphans)
+    return found
+
+
+def _tell(found: Sweep, verb: str) -> None:
     put(gone_lines(found, verb))
     put(kept_lines(found))
     put([f"{verb} {count(len(found.removable), 'output')}"])
-    return 0
 
 
 def remove_outputs(project: Project, state: State, paths: list[str]) -> list[str]:
@@ -127,12 +154,16 @@ def _put_right(taskfile: Taskfile) -> None:
         put([done])
 
 
-def _clean_logs(taskfile: Taskfile, *, really: bool) -> int:
+def _clean_logs(taskfile: Taskfile, *, dry_run: bool) -> int:
+    """Needs no state, so that it makes room on a full disk, too; a build that runs is waited for."""
     where = os.path.join(taskfile.root, LOGS)
     names = sorted(os.listdir(where)) if os.path.isdir(where) else []
-    if really:
-        Disk(taskfile.root).remove(LOGS)
-    put([f"{'removed' if really else 'would remove'} {count(len(names), 'log')}"])
+    if not dry_run:
+        with acquire(os.path.join(taskfile.root, STATE), "bt clean --logs", True, _tell_wait):
+            disk = Disk(taskfile.root)
+            refuse_links(disk)
+            disk.remove(LOGS)
+    put([f"{'would remove' if dry_run else 'removed'} {count(len(names), 'log')}"])
     return 0
 
 

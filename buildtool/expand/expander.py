@@ -20,7 +20,7 @@ from buildtool.expand.tasks import Entries, Entry, Task
 from buildtool.expand.variables import AbsentError, line_place, read_lines
 from buildtool.files import Disk
 from buildtool.graph import FileId, Form, Graph, Job, JobId, Kind, Slice, bare
-from buildtool.paths import canonical, parents
+from buildtool.paths import canonical, parents, twin
 from buildtool.taskfile.pattern import Glob, Pattern
 from buildtool.text import printable
 
@@ -259,7 +259,7 @@ class Expander:
         return any(all(row.get(n, v) == v for n, v in values.items()) for row in task.rows)
 
     def _is_orphan(self, path: str) -> bool:
-        if self._owner(path) is None or path in self.graph.by_path:
+        if self._owner(path) is None or path in self.graph.by_path or twin(path) in self.graph.by_path:
             return False
         if self._made.get(path) is not None:
             return False

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from buildtool.clean import inside, note_inside
 from buildtool.files import NotAFileError
 from buildtool.graph import Form
-from buildtool.paths import parents
+from buildtool.paths import parents, twin
 from buildtool.perform.attempt import Attempt, Stranger
 from buildtool.perform.owners import Owners
 from buildtool.project import Project
@@ -161,6 +161,8 @@ class Strangers:
             where = self._disk.absolute(place)
             is_directory = os.path.isdir(where) and not os.path.islink(where)
             old = place + "/" if is_directory else place
+            if self._was_other(path, place, old):
+                continue
             owned = self._project.owner(path) is not None and not self._holds_strangers(path, place)
             if path not in edited and owned and (path in own or self._is_intact(path, old)):
                 continue
@@ -170,6 +172,16 @@ class Strangers:
             self._disk.move(place, kept, durable=True)
             attempt.aside[at] = (path, kept)
             attempt.notes.append(self._note(attempt, path, kept))
+
+    def _was_other(self, path: str, place: str, old: str) -> bool:
+        """Whether some job left it when the path of a file was that of a directory, or the other way round."""
+        other = twin(path)
+        if self._project.owner(other) is None:
+            return False
+        intact = self._is_intact(other, old) and not self._holds_strangers(other, place)
+        self._state.forget_outputs([other])
+        self._project.disown(other)
+        return intact
 
     def _is_intact(self, path: str, place: str) -> bool:
         """Whether what lies at a place is what some job left at a path."""

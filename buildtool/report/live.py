@@ -171,6 +171,7 @@ class _Screen:
 
         from buildtool.report.footer import render
 
+        console.size = self._outlet.size or console.size
         width, height = console.size
         lines = render(
             self._board,

@@ -31,6 +31,11 @@ class Outlet:
         """The columns of the terminal at this moment; None if it is none."""
         return width_of(self._stream)
 
+    @property
+    def size(self) -> os.terminal_size | None:
+        """The columns and lines of the terminal at this moment, whatever the environment says; None if it is none."""
+        return os.get_terminal_size(self._stream.fileno()) if self.width is not None else None
+
     def write(self, text: str) -> None:
         """Write and flush."""
         if self._closed:

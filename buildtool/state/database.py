@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
 
-from buildtool.errors import StateError
+from buildtool.errors import FullError, StateError
 from buildtool.state import schema
 from buildtool.state import seal as seals
 from buildtool.state.directory import prepare, shown, unwritable
@@ -222,7 +222,7 @@ class Database:
                 self.condemn(str(error))
             self._failed = True
             is_full = _code(error) == sqlite3.SQLITE_FULL or self._is_out_of_space(error)
-            raise StateError(
+            raise (FullError if is_full else StateError)(
                 f"cannot {action} the state database `{shown(self._path)}`",
                 facts=(("cause", os.strerror(errno.ENOSPC).lower() if is_full else str(error)),),
                 hint=_FULL if is_full else _way_out(error),

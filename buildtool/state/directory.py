@@ -6,10 +6,11 @@ Does not know what is kept in it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from typing import BinaryIO
 
-from buildtool.errors import StateError
+from buildtool.errors import FullError, StateError
 from buildtool.text import cause_of
 
 
@@ -43,7 +44,8 @@ def overwrite(path: str) -> BinaryIO:
 
 def unwritable(path: str, error: OSError) -> StateError:
     """The error for a state file or folder that cannot be written."""
-    return StateError(
+    kind = FullError if error.errno in (errno.ENOSPC, errno.EDQUOT) else StateError
+    return kind(
         f"cannot write to `{shown(path)}`",
         facts=(("cause", cause_of(error)),),
         hint="make the project folder writable and check the space left on its disk; "

@@ -258,3 +258,19 @@ def test_jobs_that_do_not_run_are_not_looked_at(project: Project) -> None:
     project.taskfile('[tasks.t]\nforeach = { n = [1, 2] }\ninputs = "in{n}"\nrun = "true"\n')
     project.write("in1", "")
     assert project.build("t 1").ran == ["t 1"]
+
+
+def test_what_stands_before_it_is_left_alone_again(project: Project) -> None:
+    project.taskfile("""
+        [tasks.before]
+        inputs = "in"
+        outputs = "middle"
+        run = "cp {input} {output}"
+        [tasks.t]
+        inputs = "middle"
+        outputs = "out"
+        run = "exit 3"
+    """)
+    project.write("in", "")
+    project.write("middle", "")
+    assert told(plainly(project, "--only", "out").out) == "bt build out --only"

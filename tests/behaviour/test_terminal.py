@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from support.project import Project
+from support.project import BT, Project
 from support.terminal import Terminal
 
 WAITING = """
@@ -71,6 +71,19 @@ def test_it_follows_the_size_of_the_window(project: Project) -> None:
             project.write(f"go{n}", "")
         terminal.end()
         assert terminal.code == 0
+
+
+def test_the_size_of_the_window_is_its_own(project: Project) -> None:
+    """Whatever the environment says."""
+    project.taskfile(WAITING)
+    wide = ("env", "COLUMNS=200", "LINES=9", *BT)
+    with Terminal(project, "build", "-j3", columns=60, program=wide) as terminal:
+        lines = terminal.until(lambda lines: "words of 3" in "\n".join(lines))
+        assert lines[0].startswith("0 of 3 jobs, 3 running")
+        assert lines[1].startswith("  wait 1")
+        for n in (1, 2, 3):
+            project.write(f"go{n}", "")
+        assert len(terminal.end()) == 4
 
 
 def test_many_jobs_are_told_by_task(project: Project) -> None:

@@ -97,6 +97,32 @@ def test_the_cache_of_a_full_disk_can_be_emptied(copied: Project, tmp_path: Path
 
 
 @needs_root
+@pytest.mark.parametrize("words", ["", "t", "--orphans", "--logs"])
+def test_what_lies_on_a_full_disk_can_be_removed(copied: Project, tmp_path: Path, words: str) -> None:
+    copied.write("../save/Taskfile.toml", RULE)
+    copied.write(
+        "../other/Taskfile.toml", RULE.replace("tasks.t", "tasks.other").replace("out/t", "out/other")
+    )
+    taskfile = "other" if words == "--orphans" else "save"
+    script = f"""
+        cp {tmp_path}/save/Taskfile.toml . && head -c 300000 /dev/urandom > in && bt build -q
+        cp {tmp_path}/{taskfile}/Taskfile.toml .
+        cat /dev/zero > filler 2> nothing
+        bt clean {words}; echo "code $?"; ls out
+        bt clean {words}; rm filler
+        cp {tmp_path}/save/Taskfile.toml . && echo 2 > in; bt build -q; cat out/t; bt build
+    """
+    full = mounted(copied, SMALL.format("$PWD", "1m"), script)
+    last = ["1 ran in 0.0 s", "2", "1 fresh in 0.0 s"]
+    if words == "--logs":
+        assert full.stdout.splitlines()[1:] == ["removed 1 log", "code 0", "t", "removed 0 logs", *last]
+    else:
+        gone = ["removed out/t", "removed 1 output", "code 0"]
+        assert full.stdout.splitlines()[1:] == [*gone, "removed 0 outputs", *last]
+        assert full.stderr == "ls: cannot access 'out': No such file or directory\n"
+
+
+@needs_root
 def test_a_project_that_cannot_be_written(copied: Project) -> None:
     looks = ("list", "status", "build -n", "graph", "check", "why t", "log", "history")
     script = "".join(f"bt {words} > /dev/null; echo $?\n" for words in looks) + "bt build; echo $?; cat out/t"

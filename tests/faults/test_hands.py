@@ -462,3 +462,40 @@ def test_clean_says_what_stays_in_a_directory(project: Project) -> None:
     assert project.look("clean", "-n").out == "would remove what bt made in d/\nwould remove 1 output\n"
     assert project.bt("clean").out == "removed what bt made in d/\nremoved 1 output\n"
     assert project.files() == ["Taskfile.toml", "d/mine"]
+
+
+def test_an_output_that_was_a_file_is_a_directory_by_now_and_back(project: Project) -> None:
+    """All of it is `bt`'s own: nothing is kept aside, and nothing is an orphan."""
+    file = '[tasks.t]\ninputs = "in"\noutputs = "out"\nrun = "cp {input} {output}"\n'
+    folder = '[tasks.t]\ninputs = "in"\noutputs = "out/"\nrun = "mkdir -p out; cp {input} out/a"\n'
+    project.write("in", "1\n")
+    for text, made in ((file, "out"), (folder, "out/a"), (file, "out"), (folder, "out/a")):
+        project.taskfile(text)
+        run = project.build()
+        assert list(run.finished) == ["t"]
+        assert run.warnings == []
+        assert project.read(made) == "1\n"
+        assert project.build().ran == []
+    assert not (project.folder / ".bt" / "kept").exists()
+    project.write("out/a", "a person's\n")
+    project.taskfile(file)
+    [warning] = project.build().warnings
+    assert "kept as `.bt/kept/" in warning
+    assert project.build().ran == []
+
+
+def test_an_orphan_directory_that_was_removed_and_that_a_person_made_is_not_what_its_task_made(
+    project: Project,
+) -> None:
+    text = '[tasks.t]\ninputs = "in"\noutputs = "out/"\nrun = "mkdir -p out; cp {input} out/a"\n'
+    project.write("in", "1\n")
+    project.taskfile(text)
+    project.build()
+    project.taskfile('[tasks.u]\nrun = "true"\n')
+    project.bt("clean", "--orphans")
+    project.write("out/a", "a person's\n")
+    project.taskfile(text)
+    run = project.build()
+    assert list(run.finished) == ["t"]
+    assert "kept as `.bt/kept/" in run.warnings[0]
+    assert project.read("out/a") == "1\n"
