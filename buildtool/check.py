@@ -30,13 +30,13 @@ from buildtool.fingerprint import (
 )
 from buildtool.graph import FileId, Form, Job, JobId, Kind
 from buildtool.meaning import BYTES, Meanings
+from buildtool.paths import twin
 from buildtool.state.records import JobRecord
 from buildtool.taskfile.template import dedent_command
 from buildtool.text import printable
 
 if TYPE_CHECKING:
-    from buildtool.paths import twin
-from buildtool.pycode.model import Reach
+    from buildtool.pycode.model import Reach
 
 OURSELVES = ("package", "buildtool")  # scripts import their job from it: a new `bt` is no reason to run them
 
