@@ -19,7 +19,10 @@ from buildtool.state import seal as seals
 from buildtool.state.directory import prepare, shown, unwritable
 from buildtool.state.snapshot import FILE, SEAL, SIDES, connect, connect_beside_writer, is_unmerged
 
-_FULL = "free some space on the disk of the project (`bt clean --cache` and `bt clean` do, too), then run `bt build` again"
+_FULL = (
+    "free some space on the disk of the project (`bt clean --cache` and `bt clean` do, too), "
+    "then run `bt build` again"
+)
 PATIENCE = 5000  # milliseconds that SQLite waits for a lock of somebody else's program
 
 
