@@ -68,7 +68,7 @@ HISTORY_KEPT = 500_000  # entries; the last build keeps all of its own
 MAKER = "coalesce(job, path)"  # of an output: the key of its job
 MADE_BY = "(job=? OR (path=? AND job IS NULL))"  # of outputs: those of one job
 _MARK = "journal"  # in `vars`: which journal tells of running jobs beside the table
-_SETTLED = "settled"  # in `vars`: what it may tell of although it was settled in the last transaction
+_SETTLED = "settled"  # in `vars`: what it may tell of although it was settled in the last transactions
 _PUT_JOB = f"INSERT OR REPLACE INTO jobs ({JOB}) VALUES ({', '.join('?' * len(JOB.split(',')))})"
 _PUT_RUNNING = (
     f"INSERT OR REPLACE INTO running ({RUNNING}) VALUES ({', '.join('?' * len(RUNNING.split(',')))})"
@@ -369,6 +369,7 @@ class State(StateReader):
         self._durable = durable
         self._journal: Journal | None = None
         self._settled: list[int] = []  # of the journal, since the last commit
+        self._told: list[int] = []  # and what it was told of these, as far as that is not on the disk for sure
         self._is_noted = True  # there may be running jobs in the table
         self._coded: set[str] = set()  # codes that were written by this process
         self._is_sure = durable  # which journal counts stands on the disk
@@ -401,10 +402,12 @@ class State(StateReader):
     def commit(self) -> None:
         """Make everything written so far durable, as one."""
         if self._settled:
-            self._database.write_later(_PUT_VALUE, (to_bytes(_SETTLED), to_json(self._settled)))
+            self._database.write_later(_PUT_VALUE, (to_bytes(_SETTLED), to_json(self._told + self._settled)))
         self._database.commit()
         if self._settled and self._journal is not None:
             self._journal.settled(self._settled)
+            if self._durable:  # else a power cut may cost commits in any case
+                self._told += self._settled
             self._settled.clear()
 
     def is_in_place(self) -> bool:
@@ -442,6 +445,7 @@ class State(StateReader):
         self._journal.begin(jobs)
         if durable or self._durable:
             self._journal.sync()
+            self._told.clear()
         if durable and not self._is_sure:
             self.commit()
             self._database.sync()  # it tells which journal counts
@@ -581,6 +585,7 @@ class State(StateReader):
         self._database.write_many("DELETE FROM vars WHERE name=?", names)
         self._database.write_many(_PUT_RUNNING, map(running_row, jobs))
         self._settled.clear()
+        self._told.clear()
         self._is_noted = True
         if commit:
             self._database.commit()

@@ -63,6 +63,22 @@ def test_what_is_settled_counts_although_the_journal_could_not_say_so(tmp_path: 
         assert keys(directory) == ["b"]
 
 
+def test_all_that_is_settled_since_the_journal_was_synced_counts_after_a_power_cut(tmp_path: Path) -> None:
+    directory = tmp_path / ".bt"
+    with State.open(str(directory), durable=True) as state:
+        state.start([running("a", "a"), running("b", "b"), running("c", "c")])
+        synced = (directory / journal.FILE).read_bytes()
+        for key in ("a", "b"):
+            state.record(job(key, key))
+            state.commit()
+        written = (directory / journal.FILE).read_bytes()
+        (directory / journal.FILE).write_bytes(synced)
+        assert keys(directory) == ["c"]
+        (directory / journal.FILE).write_bytes(written)
+        state.start([running("a", "a")])  # once more
+        assert keys(directory) == ["a", "c"]
+
+
 def test_a_job_that_is_begun_again_is_what_it_was_begun_as_last(tmp_path: Path) -> None:
     with State.open(str(tmp_path)) as state:
         state.start([running("a", "a")])
