@@ -369,7 +369,7 @@ class State(StateReader):
         self._durable = durable
         self._journal: Journal | None = None
         self._settled: list[int] = []  # of the journal, since the last commit
-        self._told: list[int] = []  # and what it was told of these, as far as that is not on the disk for sure
+        self._told: list[int] = []  # and what it was told of these, if that may not be on the disk
         self._is_noted = True  # there may be running jobs in the table
         self._coded: set[str] = set()  # codes that were written by this process
         self._is_sure = durable  # which journal counts stands on the disk
