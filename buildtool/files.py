@@ -407,16 +407,36 @@ class Disk:
         if durable or self.durable:
             self.note_due(target)
 
-    def copy(self, source: str, target: str) -> None:
-        """Copy a file or a link; parents of `target` are made."""
-        import shutil  # slow to import, and few builds copy anything
+    def copy(self, source: str, target: str, *, follow: bool = False, durable: bool = False) -> None:
+        """Copy a file or a link; parents of `target` are made, and there is all of it or nothing at any time.
 
+        `follow`: of a link, what it leads to. `durable`: the next `sync` brings it to the disk, in any case. The
+        `watcher` is told how far a large one is.
+        """
         start, end = self.absolute(source), self.absolute(target)
         self.make_parents(target)
+        part = _part(end)
         try:
-            shutil.copy2(start, end, follow_symlinks=False)
+            try:
+                with contextlib.suppress(FileNotFoundError):
+                    _remove(part)
+                _copy(start, part, follow, self._watched(source, os.lstat(start).st_size))
+                if durable:
+                    _sync(part)
+                os.rename(part, end)
+            except BaseException:
+                self.remove_part(target)
+                self.remove_empty_parents(target)
+                raise
         except OSError as error:
             raise _trouble("cannot copy", source, error) from error
+        if durable:
+            self.note_due(target)
+
+    def remove_part(self, target: str) -> None:
+        """Remove what a copy or a move that was killed has left beside `target`, if it did."""
+        with contextlib.suppress(OSError):
+            _remove(_part(self.absolute(target).rstrip("/")))
 
     def remove(self, path: str) -> None:
         """Remove a file, a link, or a directory with all that is in it; links are not followed."""
@@ -487,6 +507,28 @@ def _remove(where: str) -> None:
         os.unlink(where)
 
 
+def _part(end: str) -> str:
+    """Where that lies which is on its way to `end`, and not whole yet."""
+    return os.path.join(os.path.dirname(end), f".bt-{xxhash.xxh3_64_hexdigest(os.fsencode(end))}")
+
+
+def _copy(start: str, end: str, follow: bool, watcher: Callable[[int], None] | None) -> None:
+    """Copy a file or a link, with times and rights. Raises OSError."""
+    import shutil  # slow to import, and few builds copy anything
+
+    if os.path.islink(start) and not follow:
+        os.symlink(os.readlink(start), end)
+    else:
+        with open(start, "rb") as source, open(end, "xb") as target:
+            done = 0
+            while data := source.read(PIECE):
+                target.write(data)
+                done += len(data)
+                if watcher is not None:
+                    watcher(done)
+    shutil.copystat(start, end, follow_symlinks=follow)
+
+
 def _move_far(start: str, end: str, *, durable: bool) -> None:
     """Move to another file system. At `end` is all of it or nothing, and until it is all at `start`.
 
@@ -494,7 +536,7 @@ def _move_far(start: str, end: str, *, durable: bool) -> None:
     """
     import shutil
 
-    part = os.path.join(os.path.dirname(end), f".bt-{xxhash.xxh3_64_hexdigest(os.fsencode(end))}")
+    part = _part(end)
     try:
         with contextlib.suppress(FileNotFoundError):
             _remove(part)  # of who was killed while he did this

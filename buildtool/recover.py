@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from buildtool.errors import DiskError
 from buildtool.executors.processes import alive, end_processes, marked
@@ -17,7 +17,7 @@ from buildtool.files import Disk, NotAFileError
 from buildtool.isolation import BOXES
 from buildtool.paths import STATE, parents
 from buildtool.state.records import Running
-from buildtool.state.store import State
+from buildtool.state.store import PLACE, RUN, State
 from buildtool.taskfile.pattern import parse_pattern
 from buildtool.text import count, printable
 
@@ -26,24 +26,37 @@ KEPT = ".bt/kept/"
 GRACE = 2.0  # seconds between TERM and KILL
 _FOLDERS = ("log", "kept", "aside", "isolated", "cache")  # of the state: what is in them is written by many
 _STUCK = "stuck"  # the value that names what lies aside and could be moved nowhere
-_PLACE = "place"  # and the one that names the folder of the state, and what is allowed outside the project
 _SHOWN = 5  # files named in a sentence
 
 
 def recover(state: State, disk: Disk) -> str | None:
     """Undo what dead builds had begun; a sentence that says what was done, or None if there was nothing."""
     refuse_links(disk)
-    place, *allowed = (state.value(_PLACE) or "").split("\0")
+    place, *allowed = (state.value(PLACE) or "").split("\0")
     disk.allowed = tuple(allowed)
     died = [build for build in state.builds(1) if build.ended is None]
-    running = state.running()
-    ours = place == place_of(disk)  # else the state is a copy, and its processes are not ours
-    stopped = _end_leftovers(running, state.value("run")) if ours and (running or died) else 0
+    running, lost = state.running(), state.lost
+    torn, moved = state.left_behind() if died or running else (False, ())
+    here, stopped = place_of(disk), 0  # of a state that is a copy, the processes are not ours
+    if place == here and (running or died):
+        stopped += _end_leftovers(running, state.value(RUN))
+    if lost is not None and lost.jobs and lost.place == here:
+        stopped += _end_leftovers(lost.jobs, lost.run)
     interrupted = cut_short(running)
-    kept_as: dict[str, str] = {}
-    discarded, returned = _undo(running, disk, kept_as, died[0].started if died else None)
-    found_as = _keep_unknown(running, disk, state, died[0].number if died else 0)
+    kept_as: dict[str, str] = {}  # paths, by where they are now
+    found_as: dict[str, str] = {}
+    number = died[0].number if died else 0
+    began = died[0].started if died else None
+    discarded, returned = _undo(running, disk, kept_as, found_as, began=began, build=number if torn else None)
+    found_as |= _keep_unknown(running, disk, state, number)
     found_as |= _told_copies(running, disk, state)
+    if lost is not None:
+        found_as |= _told_copies(lost.jobs, disk, state)
+        found_as |= _told([pair for job in lost.jobs for pair in job.aside], disk)
+    found_as |= _told(moved, disk) if died else {}
+    if torn:
+        folder = f"{KEPT}{number}/"
+        found_as |= {place: place.removeprefix(folder) for place in disk.below(folder)} | found_as
     is_stuck = _free_stuck(state, disk, kept_as)
     for job in running:
         record = state.job(job.key)
@@ -54,18 +67,13 @@ def recover(state: State, disk: Disk) -> str | None:
     for build in died:
         state.end_build(build.number, 137, build.counts)
     disk.sync()  # before it is forgotten that there was something to put back
+    if torn or moved or lost is not None:
+        state.forget_left()
     state.commit()
-    if not state.builds(1):
-        return rescue(disk)
-    for folder in (BOXES,) if is_stuck else (ASIDE, BOXES):
-        if os.path.lexists(where := disk.absolute(folder).rstrip("/")):
-            import shutil  # slow to import, and most builds leave nothing there
-
-            shutil.rmtree(where, ignore_errors=True)  # a link in its place leads nowhere
-    is_dead = bool(died or running)
-    if not is_dead and not kept_as and not is_stuck:
-        return None
-    words = [f"{count(kept, 'finished job')} kept"] if is_dead else []
+    rest = None if is_stuck else _clear_aside(disk, {place for _, place in moved})
+    _remove_folder(disk, BOXES)
+    is_dead = bool(died or running or (lost is not None and lost.jobs))
+    words = [f"{count(kept, 'finished job')} kept"] if died or running else []
     if discarded:
         words.append(f"{count(discarded, 'half-written output')} discarded")
     if returned:
@@ -78,12 +86,16 @@ def recover(state: State, disk: Disk) -> str | None:
         words.append(f"{count(len(kept_as), 'file')} that cannot be put back kept: {_named(kept_as)}")
     if is_stuck:
         words.append(f"what cannot be put back nor kept stays in `{ASIDE}`")
+    if rest is not None:
+        words.append(rest)
+    if not words:
+        return None
     return ("recovered from a build that was cut short: " if is_dead else "") + ", ".join(words)
 
 
 def note_place(state: State, disk: Disk) -> None:
     """Tell who may have to recover whose state this is, and where outputs may lie outside the project."""
-    state.set_value(_PLACE, "\0".join((place_of(disk), *disk.allowed)))
+    state.set_value(PLACE, "\0".join((place_of(disk), *disk.allowed)))
 
 
 def note_stuck(state: State, path: str, place: str) -> None:
@@ -102,7 +114,7 @@ def _free_stuck(state: State, disk: Disk, kept_as: dict[str, str]) -> bool:
     for path, place in before:
         try:
             if disk.exists(place):
-                kept_as[path] = keep(disk, path, place)
+                kept_as[keep(disk, path, place)] = path
         except DiskError:
             left.append([path, place])
     if left != before:
@@ -111,7 +123,7 @@ def _free_stuck(state: State, disk: Disk, kept_as: dict[str, str]) -> bool:
 
 
 def _named(kept_as: Mapping[str, str]) -> str:
-    named = [f"`{printable(path)}` as `{printable(kept)}`" for path, kept in kept_as.items()]
+    named = [f"`{printable(path)}` as `{printable(kept)}`" for kept, path in kept_as.items()]
     return ", ".join(named[:_SHOWN]) + (" …" if len(named) > _SHOWN else "")
 
 
@@ -138,7 +150,9 @@ def kept_place(disk: Disk, build: int | str, path: str) -> str:
 
 
 def keep(disk: Disk, path: str, place: str) -> str:
-    """Move what lies aside to `.bt/kept/`; where it is then."""
+    """Move what lies aside to `.bt/kept/`, unless it is there already; where it is then."""
+    if place.startswith(KEPT):
+        return place
     kept = kept_place(disk, place.removeprefix(ASIDE).split("/", 1)[0], path)
     disk.move(place, kept, durable=True)
     disk.remove_empty_parents(place)
@@ -153,11 +167,13 @@ def put_back(
     *,
     began: float | None,
     durable: bool,
+    discard: Callable[[str], None] | None = None,
 ) -> tuple[int, int, list[DiskError]]:
     """Remove what a run left at its outputs, and move back what lies aside; how many of each, and what resisted.
 
     Nothing is touched behind a link out of the project, or one that is there since the run `began` (seconds since the
-    epoch, if that is known). `lost` is told of what cannot go back: its path, where it lies, and why.
+    epoch, if that is known). `lost` is told of what cannot go back: its path, where it lies, and why. `discard` removes
+    what the run left, if it is not simply removed.
     """
     moved = [path for path, place in aside.items() if disk.exists(place)]
     discarded, returned = 0, 0
@@ -167,7 +183,7 @@ def put_back(
             continue  # it was not moved away: what is there is the old output
         if disk.way_out(path, began) is None and disk.exists(path):
             try:
-                disk.remove(path)
+                (discard or disk.remove)(path)
                 discarded += 1
             except DiskError as error:
                 resisted[path] = error
@@ -214,32 +230,60 @@ def _end_leftovers(running: Iterable[Running], run: str | None) -> int:
     return end_processes(pids, groups, grace=GRACE)
 
 
+def lies(aside: Iterable[tuple[str, str]], disk: Disk) -> dict[str, str]:
+    """Where each path lies that was moved aside: of its places, at the first where anything is."""
+    found: dict[str, str] = {}
+    for path, place in aside:
+        if path not in found or (disk.exists(place) and not disk.exists(found[path])):
+            found[path] = place
+    return found
+
+
 def _undo(
-    running: Iterable[Running], disk: Disk, kept_as: dict[str, str], began: float | None
+    running: Iterable[Running],
+    disk: Disk,
+    kept_as: dict[str, str],
+    found_as: dict[str, str],
+    *,
+    began: float | None,
+    build: int | None,
 ) -> tuple[int, int]:
     """Remove what jobs had half written and put their earlier outputs back; how many of each.
 
     What cannot be put back goes to `.bt/kept/`, and into `kept_as`. `began`: when their build did, if that is known.
+    `build`: its number, if it may have settled some: then what is in their place goes there, and into `found_as`.
     """
 
     def lost(path: str, place: str, _: str) -> None:
-        kept_as[path] = keep(disk, path, place)
+        kept_as[keep(disk, path, place)] = path
+
+    def set_aside(path: str) -> None:
+        found_as[_keep_found(disk, build or 0, path)] = path
 
     discarded = returned = 0
     for job in running:
         gone, back, resisted = put_back(
-            disk, job.outputs, dict(job.aside), lost, began=job.began or began, durable=True
+            disk,
+            job.outputs,
+            lies(job.aside, disk),
+            lost,
+            began=job.began or began,
+            durable=True,
+            discard=None if build is None else set_aside,
         )
         if resisted:
             raise resisted[0]
         discarded += gone
         returned += back
-    return discarded, returned
+    return (discarded if build is None else 0), returned
 
 
 def cut_short(running: Iterable[Running]) -> set[str]:
-    """The keys of dead jobs of which nothing is put back: checks, and with `keep` what is there is what they left."""
-    return {job.key for job in running if not (job.outputs or job.patterns)}
+    """The keys of dead jobs of which nothing is put back: checks, and with `keep` what is there is what they left.
+
+    A job that waited for copies was not started.
+    """
+    return {job.key for job in running if not (job.outputs or job.patterns or job.waits)}
 
 
 def displaced(
@@ -251,7 +295,7 @@ def displaced(
     """
     found: dict[str, str | None] = {}
     for job in running:
-        aside = dict(job.aside)
+        aside = lies(job.aside, disk)
         for path in job.outputs:
             moved = aside.get(path)
             if moved is None or disk.exists(moved):  # else it was killed before the move
@@ -272,15 +316,20 @@ def _unknown(running: Sequence[Running], disk: Disk, owner: Callable[[str], str 
 
 
 def _keep_unknown(running: Sequence[Running], disk: Disk, state: State, build: int) -> dict[str, str]:
-    """Move those to `.bt/kept/`, since a person may have written one meanwhile; by path, where they are then."""
+    """Move those to `.bt/kept/`, since a person may have written one meanwhile; by where they are then, their paths."""
     moved: dict[str, str] = {}
     began = min((job.began for job in running if job.began is not None), default=None)
     for path in _unknown(running, disk, state.owner):
-        if path not in moved and disk.way_out(path, began) is None:
-            place = kept_place(disk, build, path)
-            disk.move(path, place, durable=True)
-            moved[path] = place
+        if disk.exists(path) and disk.way_out(path, began) is None:
+            moved[_keep_found(disk, build, path)] = path
     return moved
+
+
+def _keep_found(disk: Disk, build: int, path: str) -> str:
+    """Move what is at a path to `.bt/kept/`; where it is then."""
+    place = kept_place(disk, build, path)
+    disk.move(path, place, durable=True)
+    return place
 
 
 def _is_same(disk: Disk, path: str, place: str) -> bool:
@@ -296,11 +345,54 @@ def _told_copies(running: Iterable[Running], disk: Disk, state: State) -> dict[s
     told: dict[str, str] = {}
     for job in running:
         for path, place in job.copies:
+            disk.remove_part(place)
             if not disk.exists(place):
-                continue
-            if state.owner(path) is None and _is_same(disk, path, place):
+                disk.remove_empty_parents(place)
+            elif job.waits and not disk.exists(path) and disk.way_out(path) is None:
+                disk.move(place, path, durable=True)  # a link, which was moved away
+                disk.remove_empty_parents(place)
+            elif _is_needless(job, path, place, disk, state):
                 disk.remove(place)
                 disk.remove_empty_parents(place)
             else:
-                told[path] = place
+                told[keep(disk, path, place)] = path
     return told
+
+
+def _is_needless(job: Running, path: str, place: str, disk: Disk, state: State) -> bool:
+    """Whether what was copied is there still, or something that can be made again."""
+    is_guard = place.startswith(ASIDE)  # of another job's output, or of a source
+    if is_guard and (made := state.recorded(path)) is not None and disk.digest(path) == made:
+        return True
+    return (is_guard or job.waits or state.owner(path) is None) and _is_same(disk, path, place)
+
+
+def _told(moved: Iterable[tuple[str, str]], disk: Disk) -> dict[str, str]:
+    """Those that are in `.bt/kept/`: whoever put them there may have been killed before he told of it."""
+    return {place: path for path, place in moved if place.startswith(KEPT) and disk.exists(place)}
+
+
+def _clear_aside(disk: Disk, garbage: Collection[str]) -> str | None:
+    """Remove what lies aside and is known to be garbage; what no journal tells of is kept, which is told."""
+    where = disk.absolute(ASIDE)
+    for folder in os.listdir(where) if os.path.isdir(where) else ():
+        if os.path.islink(where + folder) or not os.path.isdir(where + folder):
+            continue
+        for name in os.listdir(where + folder):
+            place = f"{ASIDE}{folder}/{name}"
+            if place in garbage or name.startswith(".bt-"):  # half of what is whole elsewhere
+                disk.remove(place)
+    try:
+        rest = rescue(disk)
+    except DiskError as error:
+        return f"what a killed build had moved aside stays in `{ASIDE}`: {error.summary}"
+    _remove_folder(disk, ASIDE)
+    return rest
+
+
+def _remove_folder(disk: Disk, folder: str) -> None:
+    """Remove a folder with all that is in it, if it is there and can be; a link in its place leads nowhere."""
+    if os.path.lexists(where := disk.absolute(folder).rstrip("/")):
+        import shutil  # slow to import, and most builds leave nothing there
+
+        shutil.rmtree(where, ignore_errors=True)

@@ -60,7 +60,7 @@ from buildtool.report.model import Failure, JobReport, Reporter
 from buildtool.report.reasons import describe
 from buildtool.signals import Signals
 from buildtool.state.records import HistoryRecord, Made
-from buildtool.state.store import State
+from buildtool.state.store import RUN, State
 from buildtool.text import count, printable
 from buildtool.tuples import NamedTuple
 
@@ -253,7 +253,7 @@ class Build:
     def _prepare(self) -> None:
         run = self.again.run if self.again is not None else os.urandom(8).hex()
         self.number = self.state.begin_build(self.options.command)
-        self.state.set_value("run", run)
+        self.state.set_value(RUN, run)
         note_place(self.state, self.project.disk)
         if self.state.value("salt") is None:
             self.state.set_value("salt", os.urandom(16).hex())
@@ -595,12 +595,22 @@ class Build:
             self._commits.write()
         self.state.start(rows, durable=any(attempt.is_precious for attempt in ready))
         for attempt in ready:
+            self._patience = 1
             try:
-                self.performer.begin(attempt)
+                if not self.signals.count:
+                    self.performer.begin(attempt)
+            except _SignalledError:
+                pass
             except BtError as error:
-                self.performer.put_back(attempt)
+                self.performer.withdraw(attempt)
                 self.state.stop(attempt.job.key)
+                self._warn_of(attempt)
                 self._broken_job(attempt.job, error)
+                continue
+            finally:
+                self._patience = 0
+            if self.signals.count:
+                self._withdraw(attempt)
                 continue
             work = attempt.work
             if attempt.hit is not None:
@@ -615,6 +625,15 @@ class Build:
                 if work.call is not None and work.remote is None:
                     self._tell_started(attempt)
                 self._begun[attempt.job.id] = attempt
+
+    def _withdraw(self, attempt: Attempt) -> None:
+        """A signal came before a job was started: nothing of it counts as begun."""
+        self._interrupt()
+        self.performer.withdraw(attempt)
+        self.state.stop(attempt.job.key)
+        if attempt.tries:  # it failed before
+            self.performer.record_break(attempt, 0.0)
+        self._skip_broken_off(attempt)
 
     def _restore(self, attempt: Attempt, hit: Hit) -> None:
         """Take a job's outputs from the cache: nothing is run."""
@@ -793,11 +812,19 @@ class Build:
         self.performer.put_back(attempt)
         self.state.stop(job.key)
         self.performer.record_break(attempt, seconds)
-        for note in attempt.notes:  # on what lay in its way, which it may have written over
-            self.reporter.warning(f"`{printable(job.name)}`: {note}")
+        self._skip_broken_off(attempt)
+
+    def _skip_broken_off(self, attempt: Attempt) -> None:
+        """What an interrupted build leaves undone is counted; it is told of as far as it had begun."""
+        self._warn_of(attempt)
         self._commits.touch()
-        # What an interrupted build leaves undone is counted; it is told of as far as it had begun.
-        self.counts[Status.SKIPPED.value] += 1 + len(self.plan.handle(Finished(job.id, Status.SKIPPED)))
+        skipped = self.plan.handle(Finished(attempt.job.id, Status.SKIPPED))
+        self.counts[Status.SKIPPED.value] += 1 + len(skipped)
+
+    def _warn_of(self, attempt: Attempt) -> None:
+        """Tell what lay in the way of a job, which it may have written over."""
+        for note in attempt.notes:
+            self.reporter.warning(f"`{printable(attempt.job.name)}`: {note}")
 
     def _repeat(self, attempt: Attempt, ended: Ended) -> bool:
         """Do a run once more that did not count, for a reason that is not the job's; whether that is worth it."""

@@ -39,6 +39,7 @@ class Attempt:
             "guarded",
             "hit",
             "job",
+            "kept",
             "left",
             "look",
             "lost",
@@ -67,6 +68,8 @@ class Attempt:
         self.guarded: dict[str, tuple[str | None, str]] = {}  # digest and copy of others' files
         self.began = 0  # how many jobs had run by then
         self.strangers: dict[str, Stranger] = {}  # with `keep`: people's files among outputs
+        # What gave way to it, by place: its path, and what `Stranger.written` is of what was copied.
+        self.kept: dict[str, tuple[str, tuple[int, int] | None]] = {}
         self.left: dict[str, str] = {}  # digests of what bad runs left of patterns, with `keep`
 
     @property

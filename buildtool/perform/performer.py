@@ -95,7 +95,8 @@ class Performer:
         self._refuse_links_out((*self._written(job), *outputs))
         attempt.aside = []
         if keep:
-            return Running(job.key, job.task, (), ())
+            copies = tuple((path, place) for place, (path, _) in attempt.kept.items())  # of runs that failed
+            return Running(job.key, job.task, (), (), copies=copies, waits=True)
         there = [path for path in outputs if self.disk.exists(path)]
         attempt.aside = [(p, self._place_aside(n, p)) for n, p in enumerate(there)]
         files = [self.project.expander.graph.files[number] for number in job.output_files()]
@@ -150,8 +151,11 @@ class Performer:
         """Copy what a glob output of the job might write over although it is not the job's own."""
         attempt.guarded = {}
         run = attempt.work.id if attempt.work is not None else 0
-        for number, path in enumerate(self.owners.of_others(attempt.job)):
-            place = f"{ASIDE}{self.build}/{run}.guarded.{number}"
+        paths = self.owners.of_others(attempt.job)
+        copies = [(path, f"{ASIDE}{self.build}/{run}.guarded.{number}") for number, path in enumerate(paths)]
+        if copies:
+            self.state.add_copies(attempt.job.key, tuple(copies))
+        for path, place in copies:
             self.disk.copy(path, place)
             attempt.guarded[path] = (self.disk.digest(path), place)
 
@@ -220,6 +224,20 @@ class Performer:
         if spec.keep:
             self._strangers.copy_named(attempt)
             self._strangers.copy(attempt)
+            if attempt.kept:
+                self.disk.sync()  # before it can be written over
+            self.state.set_ready(attempt.job.key)
+
+    def withdraw(self, attempt: Attempt) -> None:
+        """Undo `begin`, as far as it came, of a run that is not started after all: it has left nothing."""
+        self._active.discard(attempt.job.id)
+        if attempt.box is not None:
+            attempt.box.remove()
+            attempt.box = None
+        self._garbage += [place for _, place in attempt.guarded.values()]
+        attempt.guarded = {}
+        self._return(attempt, ())
+        self._strangers.withdraw(attempt)
 
     def touched(self, attempt: Attempt, changed: set[str]) -> str | None:
         """The first of these paths that a running job reads and that is not any more as it was when it started."""
@@ -571,9 +589,13 @@ class Performer:
                 self._strangers.leave(attempt)
             attempt.left = {path: value for path, value in self._in_patterns(attempt) if value is not None}
             return
+        self._return(attempt, self._old_outputs(attempt))
+
+    def _return(self, attempt: Attempt, outputs: Iterable[str]) -> None:
+        """Remove these, and put back what lies aside."""
         put_back(
             self.disk,
-            self._old_outputs(attempt),
+            outputs,
             dict(attempt.aside),
             self._cannot_go_back,
             began=attempt.started or None,

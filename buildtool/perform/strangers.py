@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable
 
 from buildtool.clean import inside, note_inside
+from buildtool.errors import DiskError
 from buildtool.files import NotAFileError
 from buildtool.graph import Form
 from buildtool.paths import parents, twin
@@ -33,8 +34,6 @@ class Strangers:
 
     def copy_named(self, attempt: Attempt) -> None:
         """With `keep`: copy the outputs that `bt` did not make, or that were edited."""
-        import shutil  # slow to import, and few jobs have `keep`
-
         found = [
             (path, self._place(path))
             for path in dict.fromkeys((*attempt.look.foreign, *attempt.look.edited))
@@ -42,8 +41,7 @@ class Strangers:
         ]
         self._announce(attempt, found)
         for path, place in found:
-            self._disk.make_parents(place)
-            shutil.copy2(self._disk.absolute(path), self._disk.absolute(place))
+            self._copy(attempt, path, place, follow=True)
             attempt.notes.append(self._note(attempt, path, place))
 
     def clear_links_out(self, attempt: Attempt, outputs: Iterable[str]) -> None:
@@ -54,10 +52,8 @@ class Strangers:
             if self._disk.is_link_out(path) and not (path in made and self._is_same(path, made[path])):
                 place = self._place(path)
                 self._announce(attempt, [(path, place)])
-                self._disk.move(path, place, durable=True)
-                self._disk.forget(path)
-                text = "is a link out of the project"
-                attempt.notes.append(f"`{printable(path)}` {text}: kept as `{printable(place)}`")
+                self._move(attempt, path, place)
+                attempt.notes.append(f"`{printable(path)}` is a link out of the project{_as_kept(place)}")
 
     def clear_parents(self, attempt: Attempt, path: str) -> None:
         """An output of old, which no task makes any more, gives way to a directory."""
@@ -70,11 +66,10 @@ class Strangers:
             ):
                 place = self._place(old)
                 self._announce(attempt, [(old, place)])
-                self._disk.move(old, place, durable=True)
-                self._disk.forget(old)
+                self._move(attempt, old, place)
                 self._state.forget_outputs([old])
                 self._project.disown(old)
-                attempt.notes.append(f"`{printable(old)}` was in the way: kept as `{printable(place)}`")
+                attempt.notes.append(f"`{printable(old)}` was in the way{_as_kept(place)}")
 
     def clear_depfile(self, attempt: Attempt, path: str) -> None:
         """With `keep`: what stands in the place of the dependency file is somebody's, unless a killed run left it."""
@@ -84,8 +79,7 @@ class Strangers:
             return
         place = self._place(path)
         self._announce(attempt, [(path, place)])
-        self._disk.move(path, place, durable=True)
-        self._disk.forget(path)
+        self._move(attempt, path, place)
         attempt.notes.append(self._note(attempt, path, place))
 
     def copy(self, attempt: Attempt) -> None:
@@ -109,16 +103,46 @@ class Strangers:
             for path, place in found:
                 value = self._disk.digest(path)
                 if self._disk.is_link_out(path):  # it would be written through
-                    self._disk.move(path, place, durable=True)
+                    self._move(attempt, path, place)
                     attempt.notes.append(self._note(attempt, path, place))
                 elif value is not None:
-                    self._disk.copy(path, place)
+                    self._copy(attempt, path, place)
                     attempt.strangers[path] = Stranger(value, place, self._written(path))
+
+    def withdraw(self, attempt: Attempt) -> None:
+        """A job is not started after all: what gave way to it goes back, and what nobody wrote to needs no copy."""
+        for place, (path, written) in [*attempt.kept.items()]:
+            is_there = self._disk.exists(path)
+            if is_there and written != self._written(path):
+                continue
+            try:
+                if is_there:
+                    self._disk.remove(place)
+                elif self._disk.exists(place):
+                    self._disk.move(place, path, durable=True)
+            except DiskError:
+                continue  # it is told where it is
+            self._disk.remove_empty_parents(place)
+            attempt.strangers.pop(path, None)
+            attempt.notes = [note for note in attempt.notes if not note.endswith(_as_kept(place))]
+            del attempt.kept[place]
 
     def _announce(self, attempt: Attempt, copies: list[tuple[str, str]]) -> None:
         """Tell the state what is about to lie in `.bt/kept/`: who finds that the build was killed tells of it."""
         if copies:
             self._state.add_copies(attempt.job.key, tuple(copies))
+
+    def _copy(self, attempt: Attempt, path: str, place: str, *, follow: bool = False) -> None:
+        """Copy what a job may write over."""
+        written = self._written(path)
+        self._disk.copy(path, place, follow=follow, durable=True)
+        attempt.kept[place] = (path, written)
+
+    def _move(self, attempt: Attempt, path: str, place: str) -> None:
+        """Move what is in the way of a job."""
+        self._disk.move(path, place, durable=True)
+        self._disk.forget(path)
+        attempt.kept[place] = (path, None)
 
     def _written(self, path: str) -> tuple[int, int]:
         st = os.lstat(self._disk.absolute(path))
@@ -169,6 +193,7 @@ class Strangers:
             if is_directory == path.endswith("/") and self._is_same(old, now.get(path)):
                 continue
             kept = self._place(path)
+            self._state.add_aside(attempt.job.key, path, kept)  # it can be put back from there, too
             self._disk.move(place, kept, durable=True)
             attempt.aside[at] = (path, kept)
             attempt.notes.append(self._note(attempt, path, kept))
@@ -209,4 +234,9 @@ class Strangers:
     def _note(self, attempt: Attempt, path: str, place: str) -> str:
         edited = path in attempt.look.edited or self._project.owner(path) is not None
         why = "was edited" if edited else "was not made by bt"
-        return f"`{printable(path)}` {why}: kept as `{printable(place)}`"
+        return f"`{printable(path)}` {why}{_as_kept(place)}"
+
+
+def _as_kept(place: str) -> str:
+    """How words end that tell where something is now."""
+    return f": kept as `{printable(place)}`"

@@ -12,38 +12,45 @@ import json
 import os
 import time
 from collections.abc import Collection, Iterable
+from typing import Any
 
 from buildtool.errors import StateError
 from buildtool.state.directory import sync_directory, unwritable
-from buildtool.state.records import Running
-from buildtool.state.rows import pack_written, to_json, with_written
+from buildtool.state.records import Left, Running
+from buildtool.state.rows import pack_written, to_json, to_pairs, with_written
 
 FILE = "running"
 LARGE = 1 << 20  # bytes; what is not needed any more is left out then
+_OLD = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 _BEGUN, _PROCESS, _SETTLED, _MARK = "begun", "process", "settled", "journal"
 _COPIED = "copied"  # what a job may write over
+_READY = "ready"  # all copies are made, and it may write from now on
+_ASIDE = "aside"  # what lies aside is about to go to another place
 _TIME = "time"  # what follows was begun then
 
 
 class Journal:
     """The journal of the process that holds the lock. `mark` tells it from all others.
 
-    Raises `StateError` where it cannot be written: what it was to say does not stand then.
+    `run` marks its processes, and `place` is that of the state: for those who find it without its database. Raises
+    `StateError` where it cannot be written: what it was to say does not stand then.
     """
 
-    def __init__(self, directory: str, mark: str) -> None:
+    def __init__(self, directory: str, mark: str, run: str = "", place: str = "") -> None:
         self._path = os.path.join(directory, FILE)
-        self._mark = mark
+        self._head: list[object] = [_MARK, mark, run, place]
         self._open: dict[str, tuple[int, Running]] = {}  # begun and not settled, by key
         self._last = 0  # number of what was begun last
+        self._ending: list[Running] = []  # settled since the database was told so
+        self._ended: list[Running] = []  # and what was then: it may not be cleared away yet
         self._size = 0
         self._is_named = False  # on the disk, too, since it was synced
         try:
             self._file = os.open(self._path, _NEW, 0o600)
         except OSError as error:
             raise unwritable(self._path, error) from error
-        self._write([[_MARK, mark]])
+        self._write([self._head])
 
     def begin(self, jobs: Iterable[Running]) -> None:
         """Note that these jobs may write their outputs from now on."""
@@ -82,13 +89,34 @@ class Journal:
         self._open[key] = (number, job._replace(copies=job.copies + copies))
         self._write([[_COPIED, number, copies]])
 
+    def add_aside(self, key: str, path: str, place: str) -> None:
+        """Note that what lies aside is about to go to this place; it stands on the disk then."""
+        if key not in self._open:
+            return
+        number, job = self._open[key]
+        self._open[key] = (number, job._replace(aside=(*job.aside, (path, place))))
+        self._write([[_ASIDE, number, path, place]])
+        self.sync()
+
+    def set_ready(self, key: str) -> None:
+        """Note that a job that waited may write from now on."""
+        if key not in self._open:
+            return
+        number, job = self._open[key]
+        self._open[key] = (number, job._replace(waits=False))
+        self._write([[_READY, number]])
+
     def settle(self, key: str) -> int | None:
         """The number of what was begun and now is not any more; it is to be kept, and told with `settled`."""
         found = self._open.pop(key, None)
-        return None if found is None else found[0]
+        if found is None:
+            return None
+        self._ending.append(found[1])
+        return found[0]
 
     def settled(self, numbers: Collection[int]) -> None:
         """Say of these for good that they are settled; the database has said so already."""
+        self._ended, self._ending = self._ending, []
         if self._size > LARGE:
             self._shrink()
         elif numbers:
@@ -97,6 +125,10 @@ class Journal:
     def running(self) -> list[Running]:
         """The jobs that were begun and are not settled."""
         return [job for _, job in self._open.values()]
+
+    def moved(self) -> list[tuple[str, str]]:
+        """(path, place) of the jobs that were settled last."""
+        return [pair for job in (*self._ended, *self._ending) for pair in (*job.aside, *job.copies)]
 
     def close(self, *, remove: bool) -> None:
         """Let go of the file; with `remove` it goes, too."""
@@ -125,7 +157,7 @@ class Journal:
             raise unwritable(fresh, error) from error
         self._size = 0
         try:
-            lines: list[list[object]] = [[_MARK, self._mark]]
+            lines = [self._head]
             for number, job in self._open.values():
                 lines += [[_TIME, job.began], _begun(number, job)]
             self._write(lines)
@@ -146,41 +178,80 @@ def _begun(number: int, job: Running) -> list[object]:
     return [_BEGUN, number, job.key, job.task, pack_written(job), job.aside, job.pid, job.stamp]
 
 
+def look(directory: str, settled: Collection[int] = ()) -> Left | None:
+    """What a journal says, and what is settled beyond what stands in it; None if there is none."""
+    try:
+        with os.fdopen(os.open(os.path.join(directory, FILE), _OLD), "rb") as file:
+            data = file.read() or b""
+    except OSError:
+        return None
+    found = _Reading()
+    is_torn = not data.endswith(b"\n")
+    for line in filter(None, data.split(b"\n")):
+        try:
+            found.take(*json.loads(line))
+        except (ValueError, TypeError, KeyError, IndexError):
+            is_torn = True
+    found.settle(settled)
+    pairs = [pair for job in found.settled for pair in (*job.aside, *job.copies)]
+    return Left(
+        found.mark, found.run, found.place, (*found.open.values(),), (*pairs,), is_torn or found.mark is None
+    )
+
+
+class _Reading:
+    """What the lines of a journal say, taken in one after the other."""
+
+    def __init__(self) -> None:
+        self.mark: str | None = None
+        self.run = self.place = ""
+        self.open: dict[int, Running] = {}  # begun and not settled
+        self.settled: list[Running] = []
+        self._last: dict[str, int] = {}  # what was begun last, by key: it takes the place of what was before
+        self._began: float | None = None
+
+    def take(self, kind: object, *values: Any) -> None:
+        """What one line says; ValueError, TypeError or KeyError if it makes no sense."""
+        if kind == _MARK:
+            self.mark, self.run, self.place = map(str, values)
+        elif kind == _TIME:
+            (self._began,) = values
+        elif kind == _BEGUN:
+            number, key, task, written, aside, pid, stamp = values
+            job = Running(key, task, (), to_pairs(aside), pid, stamp, self._began)
+            job = with_written(job, written)
+            self.open.pop(self._last.get(key, 0), None)
+            self._last[key] = number
+            self.open[number] = job
+        elif kind == _PROCESS:
+            number, pid, stamp = values
+            self._change(number, pid=pid, stamp=stamp)
+        elif kind == _COPIED:
+            number, copies = values
+            self._change(number, copies=self.open[number].copies + to_pairs(copies))
+        elif kind == _READY:
+            (number,) = values
+            self._change(number, waits=False)
+        elif kind == _ASIDE:
+            number, path, place = values
+            self._change(number, aside=(*self.open[number].aside, (path, place)))
+        elif kind == _SETTLED:
+            self.settle(values)
+        else:
+            raise ValueError(kind)
+
+    def settle(self, numbers: Iterable[int]) -> None:
+        """These are settled."""
+        self.settled += [self.open.pop(number) for number in numbers if number in self.open]
+
+    def _change(self, number: int, **values: Any) -> None:
+        self.open[number] = self.open[number]._replace(**values)
+
+
 def read(directory: str, mark: str, settled: Collection[int]) -> list[Running]:
     """What a journal says of jobs that were begun and not settled; nothing if it is another one."""
-    try:
-        with open(os.path.join(directory, FILE), "rb") as file:
-            lines = file.read().split(b"\n")
-    except OSError:
-        return []
-    found: dict[int, Running] = {}
-    last: dict[str, int] = {}  # what was begun last, by key: it takes the place of what was before
-    ours = False
-    began: float | None = None
-    for line in lines:
-        with contextlib.suppress(ValueError, TypeError, KeyError):
-            kind, *values = json.loads(line)
-            if kind == _MARK:
-                ours = values == [mark]
-            elif kind == _TIME:
-                (began,) = values
-            elif kind == _BEGUN:
-                number, key, task, written, aside, pid, stamp = values
-                pairs = tuple((path, place) for path, place in aside)
-                found.pop(last.get(key, 0), None)
-                last[key] = number
-                found[number] = with_written(Running(key, task, (), pairs, pid, stamp, began), written)
-            elif kind == _PROCESS:
-                number, pid, stamp = values
-                found[number] = found[number]._replace(pid=pid, stamp=stamp)
-            elif kind == _COPIED:
-                number, copies = values
-                more = tuple((path, place) for path, place in copies)
-                found[number] = found[number]._replace(copies=found[number].copies + more)
-            elif kind == _SETTLED:
-                for number in values:
-                    found.pop(number, None)
-    return [job for number, job in found.items() if number not in settled] if ours else []
+    left = look(directory, settled)
+    return [*left.jobs] if left is not None and left.mark == mark else []
 
 
 def discard(directory: str) -> None:

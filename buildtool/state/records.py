@@ -71,13 +71,27 @@ class Running(NamedTuple):
     key: str
     task: str
     outputs: tuple[str, ...]  # paths it may be writing
-    aside: tuple[tuple[str, str], ...]  # (path, where its old content was moved), both as the disk knows them
+    # (path, where its old content was moved), both as the disk knows them. Of two places of a path, it is at the first
+    # where anything is.
+    aside: tuple[tuple[str, str], ...]
     pid: int | None = None
     stamp: str | None = None
     began: float | None = None  # seconds since the epoch; None: that is not known
     patterns: tuple[str, ...] = ()  # of files that it may be making
     spared: tuple[str, ...] = ()  # what these matched when it began and that is not the job's own
     copies: tuple[tuple[str, str], ...] = ()  # (path, its copy): people's files that it may write over
+    waits: bool = False  # copies are being made, and it was not started yet
+
+
+class Left(NamedTuple):
+    """What a journal says that nobody closed. Of a damaged one, what can be read."""
+
+    mark: str | None  # of the journal; None: that is lost
+    run: str  # the mark of its processes
+    place: str  # of the state folder
+    jobs: tuple[Running, ...]  # not settled
+    moved: tuple[tuple[str, str], ...]  # (path, place) of those that are: garbage, and people's files
+    is_torn: bool  # something stood in it that cannot be read
 
 
 class BuildRecord(NamedTuple):

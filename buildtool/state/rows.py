@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -134,7 +134,7 @@ def unpack_details(stored: bytes) -> Details:
         at += 32
     if at != len(digests):
         raise ValueError("a record has lost digests")
-    return Details(Fingerprint(tuple(whole)), _pairs(wildcards), tuple(found), *map(str, drift or ("",)))
+    return Details(Fingerprint(tuple(whole)), to_pairs(wildcards), tuple(found), *map(str, drift or ("",)))
 
 
 STAMP = "path, size, mtime_ns, ctime_ns, inode, mode, digest, hashed_at"
@@ -246,7 +246,7 @@ def running_row(job: Running) -> tuple[object, ...]:
 
 def pack_written(job: Running) -> list[object]:
     """Where a running job may write, for JSON: its paths, and after them what few jobs have."""
-    more = {"patterns": job.patterns, "spared": job.spared, "copies": job.copies}
+    more = {"patterns": job.patterns, "spared": job.spared, "copies": job.copies, "waits": job.waits}
     found = {name: value for name, value in more.items() if value}
     return [*job.outputs, found] if found else [*job.outputs]
 
@@ -258,7 +258,8 @@ def with_written(job: Running, written: list[Any]) -> Running:
         outputs=tuple(written),
         patterns=tuple(more.get("patterns", ())),
         spared=tuple(more.get("spared", ())),
-        copies=_pairs(more.get("copies", ())),
+        copies=to_pairs(more.get("copies", ())),
+        waits=bool(more.get("waits")),
     )
 
 
@@ -269,11 +270,22 @@ def to_running(row: tuple[Any, ...]) -> Running:
         to_text(key),
         to_text(task),
         (),
-        _pairs(json.loads(aside)),
+        to_pairs(json.loads(aside)),
         pid,
         None if stamp is None else to_text(stamp),
     )
     return with_written(job, json.loads(outputs))
+
+
+def left_row(name: str, moved: Sequence[tuple[str, str]], *, is_torn: bool) -> tuple[object, ...]:
+    """The row of what a dead writer's journal says beyond what is running."""
+    return to_bytes(name), to_json([is_torn, moved])
+
+
+def to_left(stored: str) -> tuple[bool, tuple[tuple[str, str], ...]]:
+    """Whether a journal was damaged, and what it says was moved."""
+    is_torn, moved = json.loads(stored)
+    return bool(is_torn), to_pairs(moved)
 
 
 BUILD = "number, started, ended, command, exit_code, counts"
@@ -309,7 +321,8 @@ def to_history(row: tuple[Any, ...]) -> HistoryRecord:
     return HistoryRecord(build, to_text(key), to_text(name), status, tuple(told), seconds, ended, cause)
 
 
-def _pairs(lists: list[list[str]]) -> tuple[tuple[str, str], ...]:
+def to_pairs(lists: Iterable[Sequence[str]]) -> tuple[tuple[str, str], ...]:
+    """Pairs from JSON; ValueError if they are none."""
     return tuple((first, second) for first, second in lists)
 
 

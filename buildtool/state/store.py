@@ -22,7 +22,7 @@ from buildtool.state import journal
 from buildtool.state.database import Database
 from buildtool.state.journal import Journal
 from buildtool.state.known import Knowledge, Known, Sought
-from buildtool.state.records import Away, BuildRecord, ClusterRecord, HistoryRecord, JobRecord, Running
+from buildtool.state.records import Away, BuildRecord, ClusterRecord, HistoryRecord, JobRecord, Left, Running
 from buildtool.state.rows import (
     BUILD,
     HISTORY,
@@ -37,6 +37,7 @@ from buildtool.state.rows import (
     code_row,
     history_row,
     job_row,
+    left_row,
     pack_digest,
     running_row,
     stamp_rows,
@@ -48,6 +49,7 @@ from buildtool.state.rows import (
     to_history,
     to_job,
     to_json,
+    to_left,
     to_parts,
     to_running,
     to_seconds,
@@ -69,6 +71,9 @@ MAKER = "coalesce(job, path)"  # of an output: the key of its job
 MADE_BY = "(job=? OR (path=? AND job IS NULL))"  # of outputs: those of one job
 _MARK = "journal"  # in `vars`: which journal tells of running jobs beside the table
 _SETTLED = "settled"  # in `vars`: what it may tell of although it was settled in the last transactions
+_LEFT = "left"  # in `vars`: what the journal of a dead writer says beyond what is running
+RUN = "run"  # in `vars`: the mark of the processes of the last build
+PLACE = "place"  # and what tells this state folder from a copy of it, before the first NUL
 _PUT_JOB = f"INSERT OR REPLACE INTO jobs ({JOB}) VALUES ({', '.join('?' * len(JOB.split(',')))})"
 _PUT_RUNNING = (
     f"INSERT OR REPLACE INTO running ({RUNNING}) VALUES ({', '.join('?' * len(RUNNING.split(',')))})"
@@ -274,14 +279,15 @@ class StateReader:
     def _journaled(self) -> list[Running]:
         """Those of a journal that a writer has not closed."""
         mark = self.value(_MARK)
-        if mark is None:
-            return []
-        settled: set[int] = self._read(
+        return [] if mark is None else journal.read(self._directory, mark, self._told_settled())
+
+    def _told_settled(self) -> set[int]:
+        """What a journal may tell of although it was settled in the last transaction."""
+        return self._read(
             "SELECT value FROM vars WHERE name=?",
             lambda rows: {*json.loads(rows[0][0])} if rows else set(),
             to_bytes(_SETTLED),
         )
-        return journal.read(self._directory, mark, settled)
 
     def builds(self, limit: int | None = None) -> list[BuildRecord]:
         """Builds, the latest first."""
@@ -373,6 +379,7 @@ class State(StateReader):
         self._is_noted = True  # there may be running jobs in the table
         self._coded: set[str] = set()  # codes that were written by this process
         self._is_sure = durable  # which journal counts stands on the disk
+        self.lost: Left | None = None  # what the journal of another state says, which is not there any more
 
     @classmethod
     def open(cls, directory: str, *, durable: bool = False) -> State:
@@ -383,7 +390,7 @@ class State(StateReader):
         """
         state = State(Database(directory, durable=durable), directory, durable=durable)
         try:
-            state._take_in(state._journaled())
+            state._take_in_left()
         except BaseException:
             state._database.close()
             raise
@@ -393,7 +400,7 @@ class State(StateReader):
         """Commit and let go of the file; `seal` it as what it is to be found as."""
         whole = self._database.is_in_place()
         if self._journal is not None and whole:
-            self._take_in(self._journal.running(), commit=False)
+            self._take_in(self._journal.running(), self._journal.moved())
         self._database.close(seal=seal)
         if self._journal is not None:
             self._journal.close(remove=whole)
@@ -437,7 +444,8 @@ class State(StateReader):
         """
         if self._journal is None:
             mark = os.urandom(8).hex()
-            self._journal = Journal(self._directory, mark)
+            run, place = self.value(RUN) or "", (self.value(PLACE) or "").split("\0")[0]
+            self._journal = Journal(self._directory, mark, run, place)
             self.set_value(_MARK, mark)
             self._database.write("DELETE FROM vars WHERE name=?", (to_bytes(_SETTLED),))
             self.commit()
@@ -460,6 +468,31 @@ class State(StateReader):
         """Note where copies are about to be made of what a running job may write over; that needs no commit."""
         if self._journal is not None:
             self._journal.add_copies(key, copies)
+
+    def add_aside(self, key: str, path: str, place: str) -> None:
+        """Note where what lies aside for a running job is about to go; a power cut does not cost that."""
+        if self._journal is not None:
+            self._journal.add_aside(key, path, place)
+
+    def set_ready(self, key: str) -> None:
+        """Note that a running job that waited may write its outputs from now on; that needs no commit."""
+        if self._journal is not None:
+            self._journal.set_ready(key)
+
+    def left_behind(self) -> tuple[bool, tuple[tuple[str, str], ...]]:
+        """Whether the journal of a dead writer was damaged, and (path, place) of the jobs that it settled."""
+        return self._read(
+            "SELECT value FROM vars WHERE name=?",
+            lambda rows: to_left(rows[0][0]) if rows else (False, ()),
+            to_bytes(_LEFT),
+        )
+
+    def forget_left(self) -> None:
+        """It is put right; what the journal of a lost state says is, too."""
+        self._database.write("DELETE FROM vars WHERE name=?", (to_bytes(_LEFT),))
+        if self.lost is not None:
+            journal.discard(self._directory)
+            self.lost = None
 
     def stop(self, key: str) -> None:
         """Note that a job is not running any more, and nothing else."""
@@ -576,18 +609,38 @@ class State(StateReader):
     def _journaled(self) -> list[Running]:
         return super()._journaled() if self._journal is None else self._journal.running()
 
-    def _take_in(self, jobs: list[Running], *, commit: bool = True) -> None:
-        """Put what a journal tells into the table, so that the journal is not needed any more."""
-        if self._journal is None and self.value(_MARK) is None:
+    def _take_in_left(self) -> None:
+        """Put what the journal of a dead writer tells into the database."""
+        mark = self.value(_MARK)
+        left = journal.look(self._directory, self._told_settled() if mark is not None else ())
+        if left is not None and (mark is None or left.mark != mark):
+            self.lost, left = left, None
+        if mark is None:
             self._is_noted = bool(self._noted())
-            return
+        elif left is None:
+            self._take_in([], [], is_torn=True)
+        else:
+            self._take_in([*left.jobs], left.moved, is_torn=left.is_torn)
+
+    def _take_in(
+        self,
+        jobs: list[Running],
+        moved: Sequence[tuple[str, str]],
+        *,
+        is_torn: bool = False,
+    ) -> None:
+        """Put what a journal tells into the database, so that the journal is not needed any more."""
+        is_dead = self._journal is None
+        lies_aside = os.path.isdir(os.path.join(self._directory, "aside"))
         names = [(to_bytes(name),) for name in (_MARK, _SETTLED)]
         self._database.write_many("DELETE FROM vars WHERE name=?", names)
         self._database.write_many(_PUT_RUNNING, map(running_row, jobs))
+        if is_dead or (moved and lies_aside):
+            self._database.write(_PUT_VALUE, left_row(_LEFT, moved, is_torn=is_torn))
         self._settled.clear()
         self._told.clear()
         self._is_noted = True
-        if commit:
+        if is_dead:
             self._database.commit()
             journal.discard(self._directory)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import select
+import shutil
 import signal
 import subprocess
 import time
@@ -18,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from support.faulty import RENAME, Fault, Faulty
-from support.five import CACHE, SCENES, scene, sweep
+from support.five import CACHE, SCENES, scene, sweep, turns
 from support.project import Project
 
 SOME = 4  # turns that are tried of each
@@ -415,3 +416,45 @@ def test_a_pipe_where_a_killed_run_had_copied_a_file_stops_nobody(project: Proje
     [kept] = [p for p in project.files(state=True) if p.startswith(".bt/kept/") and "mine" in p]
     assert (run.code, project.read(kept)) == (0, "mine\n")
     assert f"`g/mine.txt` as `{kept}`" in run.out + run.err
+
+
+EDITED = """
+    [tasks.made]
+    inputs = "in"
+    outputs = %s
+    keep = %s
+    run = "mkdir -p g; cat in > g/a.txt"
+"""
+EDITS = {"a file": '"g/a.txt"', "a pattern": '"g/*.txt"', "a directory": '"g/"'}
+
+
+@pytest.mark.parametrize("keep", ["true", "false"])
+@pytest.mark.parametrize("outputs", EDITS.values(), ids=EDITS)
+def test_an_edit_is_never_lost_nor_kept_without_a_word(
+    tmp_path: Path, faulty: Faulty, thorough: bool, outputs: str, keep: str
+) -> None:
+    """Wherever the build is killed that runs over it: while it is copied, waits aside, or goes to `.bt/kept/`."""
+    (tmp_path / "project").mkdir()
+    project, copy = Project(tmp_path / "project"), Project(tmp_path / "copy")
+    project.taskfile(EDITED % (outputs, keep))
+    project.write("in", "1\n")
+    assert faulty.bt(project.folder, "build")[0].code == 0
+    project.write("in", "2\n")
+    project.write("g/a.txt", "mine\n")
+    wrong = []
+    for turn in turns(project, faulty, Fault(), None if thorough else 30):
+        shutil.copytree(project.folder, copy.folder, symlinks=True)
+        killed, _ = faulty.bt(copy.folder, "build", fault=Fault(turn))
+        copy.end_leftovers()
+        run, _ = faulty.bt(copy.folder, "build")
+        said = killed.out + killed.err + run.out + run.err
+        kept = [path for path in copy.files(state=True) if path.startswith(".bt/kept/")]
+        if run.code or copy.read("g/a.txt") != "2\n":
+            wrong.append(f"{turn}: the next build did not go well: {said}")
+        if "mine\n" not in map(copy.read, kept):
+            wrong.append(f"{turn}: the edit is lost: {said}")
+        wrong += [f"{turn}: {path} is not named: {said}" for path in kept if path.split("/a.")[0] not in said]
+        if (again := faulty.bt(copy.folder, "build")[0]).ran or again.warnings:
+            wrong.append(f"{turn}: one more build: {again.out}")
+        shutil.rmtree(copy.folder)
+    assert not wrong, "\n".join(wrong)
