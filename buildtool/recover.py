@@ -362,7 +362,11 @@ def _told_copies(running: Iterable[Running], disk: Disk, state: State) -> dict[s
 def _is_needless(job: Running, path: str, place: str, disk: Disk, state: State) -> bool:
     """Whether what was copied is there still, or something that can be made again."""
     is_guard = place.startswith(ASIDE)  # of another job's output, or of a source
-    if is_guard and (made := state.recorded(path)) is not None and disk.digest(path) == made:
+    if (
+        is_guard
+        and (made := state.recorded(path)) is not None
+        and made in (disk.digest(path), disk.digest(place))
+    ):
         return True
     return (is_guard or job.waits or state.owner(path) is None) and _is_same(disk, path, place)
 

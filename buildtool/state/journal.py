@@ -160,6 +160,8 @@ class Journal:
             lines = [self._head]
             for number, job in self._open.values():
                 lines += [[_TIME, job.began], _begun(number, job)]
+            if self._last not in {number for number, _ in self._open.values()}:
+                lines.append([_SETTLED, self._last])  # so that it is seen to be whole
             self._write(lines)
             if self._is_named:
                 os.fsync(self._file)
@@ -192,6 +194,7 @@ def look(directory: str, settled: Collection[int] = ()) -> Left | None:
             found.take(*json.loads(line))
         except (ValueError, TypeError, KeyError, IndexError):
             is_torn = True
+    is_torn = is_torn or any(number > found.last for number in settled)  # a whole end of it is lost
     found.settle(settled)
     pairs = [pair for job in found.settled for pair in (*job.aside, *job.copies)]
     return Left(
@@ -207,6 +210,7 @@ class _Reading:
         self.run = self.place = ""
         self.open: dict[int, Running] = {}  # begun and not settled
         self.settled: list[Running] = []
+        self.last = 0  # number that is told of
         self._last: dict[str, int] = {}  # what was begun last, by key: it takes the place of what was before
         self._began: float | None = None
 
@@ -222,6 +226,7 @@ class _Reading:
             job = with_written(job, written)
             self.open.pop(self._last.get(key, 0), None)
             self._last[key] = number
+            self.last = max(self.last, number)
             self.open[number] = job
         elif kind == _PROCESS:
             number, pid, stamp = values
@@ -236,6 +241,7 @@ class _Reading:
             number, path, place = values
             self._change(number, aside=(*self.open[number].aside, (path, place)))
         elif kind == _SETTLED:
+            self.last = max(self.last, *values)
             self.settle(values)
         else:
             raise ValueError(kind)

@@ -442,7 +442,7 @@ def test_an_edit_is_never_lost_nor_kept_without_a_word(
     project.write("in", "2\n")
     project.write("g/a.txt", "mine\n")
     wrong = []
-    for turn in turns(project, faulty, Fault(), None if thorough else 30):
+    for turn in turns(project, faulty, Fault(), None if thorough else 16):
         shutil.copytree(project.folder, copy.folder, symlinks=True)
         killed, _ = faulty.bt(copy.folder, "build", fault=Fault(turn))
         copy.end_leftovers()
@@ -450,11 +450,47 @@ def test_an_edit_is_never_lost_nor_kept_without_a_word(
         said = killed.out + killed.err + run.out + run.err
         kept = [path for path in copy.files(state=True) if path.startswith(".bt/kept/")]
         if run.code or copy.read("g/a.txt") != "2\n":
-            wrong.append(f"{turn}: the next build did not go well: {said}")
+            wrong.append(f"{turn}: the next build did not go well")
         if "mine\n" not in map(copy.read, kept):
-            wrong.append(f"{turn}: the edit is lost: {said}")
-        wrong += [f"{turn}: {path} is not named: {said}" for path in kept if path.split("/a.")[0] not in said]
+            wrong.append(f"{turn}: the edit is lost")
+        wrong += [f"{turn}: {path} is not named" for path in kept if path.split("/a.")[0] not in said]
         if (again := faulty.bt(copy.folder, "build")[0]).ran or again.warnings:
-            wrong.append(f"{turn}: one more build: {again.out}")
+            wrong.append(f"{turn}: one more build does something")
         shutil.rmtree(copy.folder)
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "code"),
+    [((signal.SIGINT,), 130), ((signal.SIGINT, signal.SIGINT), 130), ((signal.SIGTERM,), 143)],
+    ids=["once", "twice", "TERM"],
+)
+def test_a_job_does_not_start_if_a_signal_comes_while_an_edit_is_copied(
+    project: Project, numbers: tuple[signal.Signals, ...], code: int
+) -> None:
+    project.taskfile("""
+        [tasks.t]
+        inputs = "in"
+        outputs = "out"
+        keep = true
+        run = "cat in > out; echo >> ran"
+    """)
+    project.write("in", "1\n")
+    project.build()
+    project.write("in", "2\n")
+    with open(project.folder / "out", "ab") as file:
+        file.write(b"mine\n")
+        file.truncate(1 << 29)
+    process = project.start("build")
+    while not any(file.is_file() for file in (project.folder / ".bt/kept").rglob("*")):
+        assert process.poll() is None
+    for number in numbers:
+        process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == code, out + err
+    assert project.read("ran") == "\n"
+    assert not [path for path in project.files(state=True) if path.startswith(".bt/kept/")]
+    project.write("out", "mine\n")
+    run = project.build()
+    assert [warning for warning in run.warnings if "was edited: kept as" in warning]
+    assert project.read("out") == "2\n"

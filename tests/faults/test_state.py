@@ -282,3 +282,101 @@ def test_a_hundred_thousand_files(project: Project) -> None:
     assert project.bt_plainly("build").out.startswith("100000 fresh")
     project.write("in/77", "other")
     assert project.bt_plainly("build").out.startswith("ran        up 77")
+
+
+CHAIN = """
+    [tasks.a]
+    inputs = "in"
+    outputs = "a"
+    run = "cp in a"
+    [tasks.b]
+    inputs = "a"
+    outputs = "b"
+    run = "cp a b"
+    [tasks.c]
+    inputs = "b"
+    outputs = "notes"
+    run = "cp b notes; if [ -p begun ]; then echo > begun; read x < go; fi; cp b notes"
+"""
+
+
+def kill_half_way(project: Project) -> None:
+    """Kill a build once a job has said that it is half done; its processes go on."""
+    for name in ("begun", "go"):
+        os.mkfifo(project.folder / name)
+    process = project.start("build")
+    project.read("begun")
+    process.kill()
+    process.communicate()
+    for name in ("begun", "go"):
+        project.remove(name)
+
+
+def kept(project: Project) -> list[str]:
+    """What is in `.bt/kept/`."""
+    return [path for path in project.files(state=True) if path.startswith(".bt/kept/")]
+
+
+def test_the_journal_of_a_killed_build_is_cut_anywhere_or_gone(project: Project) -> None:
+    """What a person wrote is neither lost nor moved without a word: before the build, and after it was killed."""
+    project.taskfile(CHAIN)
+    project.write("in", "1\n")
+    project.write("notes", "mine\n")
+    kill_half_way(project)
+    project.end_leftovers()
+    project.write("a", "edited\n")
+    raw = (project.folder / ".bt/running").read_bytes()
+    ends = [at for at, byte in enumerate(raw) if byte == ord("\n")]
+    copy = Project(project.folder.parent / "copy")
+    for cut in [None, 0, *ends, *(end + 1 for end in ends), *some(range(1, len(raw)), 5)]:
+        shutil.copytree(project.folder, copy.folder, symlinks=True)
+        if cut is None:
+            copy.remove(".bt/running")
+        else:
+            (copy.folder / ".bt/running").write_bytes(raw[:cut])
+        run = copy.build()
+        for text in ("mine\n", "edited\n"):
+            places = [path for path in kept(copy) if copy.read(path) == text]
+            assert places, (cut, text, run.warnings)
+            named = [place for place in places if f"`{place}`" in str(run.warnings)]
+            assert named or ".bt/kept/aside-1/" in str(run.warnings), (cut, places, run.warnings)
+        assert copy.read("notes") == "1\n", cut
+        assert not copy.exists(".bt/aside"), cut
+        assert copy.build().warnings == []
+        shutil.rmtree(copy.folder)
+
+
+def test_who_finds_no_state_of_a_killed_build_ends_its_processes(project: Project) -> None:
+    project.taskfile(CHAIN)
+    project.write("in", "1\n")
+    kill_half_way(project)
+    assert project.leftovers()
+    for path in (project.folder / ".bt").glob("state.db*"):
+        path.unlink()
+    copy = Project(project.folder.parent / "copy")
+    shutil.copytree(project.folder, copy.folder)
+    try:
+        copy.build()  # they are not its own
+        assert project.leftovers()
+        run = project.build()
+        assert project.leftovers() == []
+    finally:
+        project.end_leftovers()
+    assert "stopped" in run.warnings[0]
+    assert project.build().warnings == []
+
+
+@pytest.mark.parametrize("keep", ["true", "false"])
+def test_who_finds_no_state_of_a_killed_build_names_what_it_had_kept(project: Project, keep: str) -> None:
+    project.taskfile(CHAIN + f"keep = {keep}\n")
+    project.write("in", "1\n")
+    project.write("notes", "mine\n")
+    kill_half_way(project)
+    project.end_leftovers()
+    for path in (project.folder / ".bt").glob("state.db*"):
+        path.unlink()
+    run = project.build()
+    [place] = [path for path in kept(project) if project.read(path) == "mine\n"]
+    assert f"`{place}`" in str(run.warnings) or ".bt/kept/aside-1/" in str(run.warnings)
+    assert project.read("notes") == "1\n"
+    assert project.build().warnings == []
