@@ -272,7 +272,7 @@ class Build:
         )
         self._demand = Demand(self.project, self.options.jobs, self.state.durations())
         self._commits = Commits(self.performer, self.reporter, self._span)
-        self._temporary = Temporary(self.project, self.checker, self.want)
+        self._temporary = Temporary(self.project, self.checker, self.want, self.reporter.warning)
         if self.again is not None:
             self._take_over(self.again)
         self.project.disk.watcher = self._reading

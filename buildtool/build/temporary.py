@@ -5,24 +5,30 @@ Does not know when jobs run.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from buildtool.check import Checker
+from buildtool.clean import inside
 from buildtool.expand.targets import Wanted
 from buildtool.graph import Job, JobId
 from buildtool.plan import Status
 from buildtool.project import Project
+from buildtool.text import printable
 
 
 class Temporary:
-    """Who still needs such outputs, in one build. What is `want`ed itself stays."""
+    """Who still needs such outputs, in one build. What is `want`ed itself stays, and so do people's files."""
 
-    def __init__(self, project: Project, checker: Checker, want: Wanted) -> None:
+    def __init__(
+        self, project: Project, checker: Checker, want: Wanted, warn: Callable[[str], None]
+    ) -> None:
         self._project = project
         self._checker = checker
         self._want = want
+        self._warn = warn
         self._consumers: dict[JobId, set[JobId]] = {}  # of each `temp` job, those that are not settled yet
         self._spent: set[JobId] = set()  # `temp` jobs of which a consumer was settled
+        self._ran: set[JobId] = set()  # settled jobs that were not fresh
         self._growing: set[JobId] = set()  # unsettled jobs that may turn out to read anything
 
     def count(self, jobs: Iterable[JobId]) -> None:
@@ -49,6 +55,8 @@ class Temporary:
         self._growing.discard(job.id)
         if not status.good or not self._consumers:
             return
+        if status is not Status.FRESH:
+            self._ran.add(job.id)
         for producer in self._makers(job):
             if (consumers := self._consumers.get(producer)) is not None:
                 consumers.discard(job.id)
@@ -63,5 +71,18 @@ class Temporary:
     def _remove(self, producer: JobId) -> None:
         disk = self._project.disk
         for path, value in self._checker.made.get(producer, {}).items():
-            if disk.exists(path) and disk.digest(path) == value and disk.way_out(path) is None:
+            if not disk.exists(path) or disk.digest(path) != value or disk.way_out(path) is not None:
+                continue
+            stranger = self._stranger(path)
+            if stranger is None:
                 disk.remove(path)
+            elif producer in self._ran:  # it stays as a whole: it would be made again if files of it were missing
+                text = f"`{printable(path)}` is not removed, although it is `temp`"
+                self._warn(f"{text}: bt did not make `{printable(stranger)}`")
+
+    def _stranger(self, path: str) -> str | None:
+        """The first file in an output directory that `bt` did not make: `keep` had left it there."""
+        own = inside(self._project.reader, path) if path[-1:] == "/" else None
+        if own is None:
+            return None
+        return next((p for p in self._project.disk.below(path) if p not in own), None)

@@ -499,3 +499,36 @@ def test_an_orphan_directory_that_was_removed_and_that_a_person_made_is_not_what
     assert list(run.finished) == ["t"]
     assert "kept as `.bt/kept/" in run.warnings[0]
     assert project.read("out/a") == "1\n"
+
+
+TEMPORARY = """
+    [tasks.a]
+    inputs = "s"
+    outputs = "d/"
+    keep = true
+    temp = true
+    run = "mkdir -p d; cp s d/made"
+    [tasks.b]
+    inputs = "d/"
+    outputs = "sum"
+    run = "ls d > {output}"
+"""
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_temporary_directory_with_a_persons_file_stays(project: Project, before: bool) -> None:
+    project.taskfile(TEMPORARY)
+    project.write("s", "1\n")
+    if not before:
+        project.build()
+        assert not project.exists("d")
+    project.write("d/mine", HAND)
+    run = project.build()
+    assert project.read("d/mine") == HAND
+    assert run.warnings == ["`d/` is not removed, although it is `temp`: bt did not make `d/mine`"]
+    again = project.build()
+    assert (again.ran, again.warnings) == ([], [])
+    project.remove("d/mine")
+    project.build()
+    assert not project.exists("d")
+    assert project.build().ran == []
