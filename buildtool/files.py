@@ -410,8 +410,9 @@ class Disk:
     def copy(self, source: str, target: str, *, follow: bool = False, durable: bool = False) -> None:
         """Copy a file or a link; parents of `target` are made, and there is all of it or nothing at any time.
 
-        `follow`: of a link, what it leads to. `durable`: the next `sync` brings it to the disk, in any case. The
-        `watcher` is told how far a large one is.
+        `follow`: of a link, what it leads to, a directory with all that is in it; the link itself if that is nothing,
+        or holds `target`. `durable`: the next `sync` brings it to the disk, in any case. The `watcher` is told how far a
+        large one is.
         """
         start, end = self.absolute(source), self.absolute(target)
         self.make_parents(target)
@@ -422,7 +423,7 @@ class Disk:
                     _remove(part)
                 _copy(start, part, follow, self._watched(source, os.lstat(start).st_size))
                 if durable:
-                    _sync(part)
+                    _sync_all(part)
                 os.rename(part, end)
             except BaseException:
                 self.remove_part(target)
@@ -513,9 +514,14 @@ def _part(end: str) -> str:
 
 
 def _copy(start: str, end: str, follow: bool, watcher: Callable[[int], None] | None) -> None:
-    """Copy a file or a link, with times and rights. Raises OSError."""
+    """Copy a file or a link, with times and rights; `follow`: what it leads to, as far as it can be. Raises OSError."""
     import shutil  # slow to import, and few builds copy anything
 
+    real = os.path.realpath(start)
+    if follow and os.path.isdir(real) and not f"{os.path.realpath(end)}/".startswith(f"{real}/"):
+        shutil.copytree(real, end, symlinks=True)
+        return
+    follow = follow and os.path.isfile(real)
     if os.path.islink(start) and not follow:
         os.symlink(os.readlink(start), end)
     else:

@@ -106,7 +106,7 @@ class Strangers:
                     self._move(attempt, path, place)
                     attempt.notes.append(self._note(attempt, path, place))
                 elif value is not None:
-                    self._copy(attempt, path, place)
+                    self._copy(attempt, path, place, follow=True)  # the job may write through a link
                     attempt.strangers[path] = Stranger(value, place, self._written(path))
 
     def withdraw(self, attempt: Attempt) -> None:

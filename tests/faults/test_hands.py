@@ -532,3 +532,19 @@ def test_a_temporary_directory_with_a_persons_file_stays(project: Project, befor
     project.build()
     assert not project.exists("d")
     assert project.build().ran == []
+
+
+@pytest.mark.parametrize("outputs", ["d/*", "d/", "d/f"])
+def test_what_a_persons_link_in_the_place_of_an_output_leads_to_is_kept(
+    project: Project, outputs: str
+) -> None:
+    project.taskfile(f'[tasks.o]\ninputs = "s"\noutputs = "{outputs}"\nkeep = true\nrun = "cat s > d/f"')
+    project.write("s", "1\n")
+    project.write("real", HAND)
+    project.write("d/other", "")
+    (project.folder / "d/f").symlink_to("../real")
+    run = project.build()
+    assert run.warnings == ["`o`: `d/f` was not made by bt: kept as `.bt/kept/1/d/f`"]
+    assert project.read(".bt/kept/1/d/f") == HAND
+    assert (project.read("real"), os.readlink(project.folder / "d/f")) == ("1\n", "../real")
+    assert project.build().ran == []
