@@ -295,7 +295,9 @@ class Checker:
         for entry in task.track_files:
             pattern = entry.pattern.fill(self.expander.values[job.id])
             paths = self.expander.gather(pattern)[0] if pattern.is_glob else [pattern.prefix]
-            items += [Item("track.file", path, self.expander.disk.digest(path)) for path in paths]
+            items += [
+                Item("track.file", path, self.expander.disk.digest(path, follow=True)) for path in paths
+            ]
         return tuple(items)
 
     def _shell(self, shell: str) -> Item:
@@ -419,7 +421,7 @@ class Checker:
         if self.brief and record is None:
             value = (left or "there") if self.expander.disk.holds(path) else None
         else:
-            value = self.expander.disk.digest(path)
+            value = self.expander.disk.digest(path, follow=producer is None)
         if self._is_away(path):
             if producer is None:
                 value = None  # no task makes it any more
@@ -504,7 +506,7 @@ class Checker:
         """People's files that lay among the outputs, with `keep`, when the job last ran: it may have used them."""
         for item in record.fingerprint.items if record is not None else ():
             if item.kind == "beside":
-                yield item._replace(digest=self._present(item.name))
+                yield item._replace(digest=self._present(item.name, follow=True))
 
     def _maker(self, path: str) -> JobId | None:
         """The job that makes a found input; headers that nothing makes are looked up once."""
@@ -603,10 +605,10 @@ class Checker:
         files = (self.expander.graph.files[f] for f in job.output_files())
         return [file.path for file in files if file.form is not Form.GLOB and file.path not in recorded]
 
-    def _present(self, path: str) -> str | None:
+    def _present(self, path: str, *, follow: bool = False) -> str | None:
         """What is in the place of an output; anything but a file, or but a directory, is not what a job left there."""
         try:
-            return self.expander.disk.digest(path)
+            return self.expander.disk.digest(path, follow=follow)
         except NotAFileError:
             return ""
 

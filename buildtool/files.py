@@ -91,6 +91,9 @@ class Disk:
         self.found: set[str] = set()  # what was looked at and is there
         self.missed: set[str] = set()  # and what is not
         self.folders: dict[str, bool] = {}  # and whether what may be a directory is one
+        self.linked: dict[
+            str, tuple[str, ...]
+        ] = {}  # directories that count, too, since links in a path lead there
         self.texts: set[str] = set()  # files whose text says which jobs there are, or what is in them
         self.watcher: Callable[[str, int, int], None] | None = None  # is told how far large files are read
         self._listings: dict[str, list[Entry]] = {}
@@ -114,13 +117,14 @@ class Disk:
 
     # -- looking ---------------------------------------------------------------------------------------------
 
-    def digest(self, path: str) -> str | None:
+    def digest(self, path: str, *, follow: bool = False) -> str | None:
         """What is at `path`, as one text that differs if and only if the content does; None if nothing is there.
 
         A file gives `f` or (executable) `x` and its xxh3-128; a link `l` and a digest of its text and its
         target's content; a directory (`path` ends in `/`) `d` and a digest of the sorted list of all that is
         in it. Files are read again only when their signature moved or cannot be trusted. One that is away counts
-        as if it were here.
+        as if it were here. `follow`: what is in directories that links lead to counts, too, as it does for who
+        reads them; who left such a link did not make that.
         """
         if self.displaced:
             place = self._at(path)
@@ -128,7 +132,7 @@ class Disk:
                 return self.away.get(path)
             path = place
         if path[-1:] == "/":
-            return self._directory_digest(path)
+            return self._directory_digest(path, follow=follow)
         where = path if path[:1] == "/" else self._prefix + path
         if path not in self.memory:
             stamp = _read_small(where)  # most often it is a small file: there is no need to look at it first
@@ -146,7 +150,7 @@ class Disk:
             raise _trouble("cannot look at", path, error) from error
         self.found.add(path)
         if stat.S_ISLNK(st.st_mode):
-            return self._link_digest(path, where)
+            return self._link_digest(path, where, follow=follow)
         return self._content_digest(path, where, st)
 
     def text(self, path: str, digest: str) -> str | None:
@@ -163,7 +167,7 @@ class Disk:
         except UnicodeDecodeError:
             return None
 
-    def _link_digest(self, path: str, where: str) -> str:
+    def _link_digest(self, path: str, where: str, *, follow: bool) -> str:
         text = os.readlink(where)
         try:
             st = os.stat(where)
@@ -177,8 +181,11 @@ class Disk:
                 ) from error
             raise _trouble("cannot follow the link", path, error) from error
         else:
-            # A linked directory counts by its name alone: following it could go round for ever.
-            target = "directory" if stat.S_ISDIR(st.st_mode) else self._content_digest(path, where, st)
+            target = "directory"  # one that holds the link has no end: it counts as this word
+            if not stat.S_ISDIR(st.st_mode):
+                target = self._content_digest(path, where, st)
+            elif follow and (top := self._led_to(where, os.path.realpath(os.path.dirname(where)))):
+                target = self._tree_digest(path, [top], follow=True)
         return _of_link(text, target)
 
     def led_to(self, path: str, contents: Mapping[str, str | None]) -> str | None:
@@ -225,19 +232,47 @@ class Disk:
         self.memory[path] = self.fresh[path] = stamp
         return stamp[5]
 
-    def _directory_digest(self, path: str) -> str | None:
+    def _directory_digest(self, path: str, *, follow: bool) -> str | None:
         if not self.is_directory(path):
             if os.path.lexists(self.absolute(path.rstrip("/"))):
                 raise NotAFileError(
                     f"`{printable(path)}` is not a directory", hint="leave the `/` at the end out"
                 )
             return None
+        return self._tree_digest(path, [path], follow=follow)
+
+    def _tree_digest(self, path: str, tops: list[str], *, follow: bool) -> str:
+        """The digest of directories, and of those that links in them lead to: each counts once, so there is an end."""
         state = xxhash.xxh3_128(b"directory:")
-        for inner in self.below(path, directories=True):
-            value = "d" if inner.endswith("/") else self.digest(inner)
-            name = os.fsencode(inner[len(path) :])
-            state.update(b"%d:" % len(name) + name + (value or "-").encode())
+        reals: list[str] = []
+        for at, top in enumerate(tops):
+            if at:
+                state.update(b"linked:")
+            for inner, leads in self._walk(top, directories=True):
+                value = "d" if inner.endswith("/") else self.digest(inner)
+                name = os.fsencode(inner[len(top) :])
+                state.update(b"%d:" % len(name) + name + (value or "-").encode())
+                if leads and follow:
+                    reals += [os.path.realpath(self.absolute(one)) for one in tops[len(reals) :]]
+                    where = self.absolute(inner)
+                    deeper = self._led_to(where, reals[0])
+                    real = os.path.realpath(where) + "/"
+                    if deeper is not None and not any(real.startswith(f"{one}/") for one in reals):
+                        tops.append(deeper)
+        linked = tuple(top for top in tops if top != path)
+        if linked:
+            self.linked[path] = linked
+        elif follow:
+            self.linked.pop(path, None)
         return "d" + state.hexdigest()
+
+    def _led_to(self, where: str, start: str) -> str | None:
+        """The directory that a link leads to; None if it holds `start` (a real path), or the project with its state."""
+        real = os.path.realpath(where)
+        above = real.rstrip("/") + "/"
+        if any(f"{one}/".startswith(above) for one in (start, os.path.realpath(self.root))):
+            return None
+        return canonical(f"{real}/", self.root)
 
     def exists(self, path: str) -> bool:
         """Whether anything, a dangling link included, is at `path`."""
@@ -336,18 +371,23 @@ class Disk:
 
         With `directories`, empty directories come too, with their `/`.
         """
-        pending = [path]
+        return (inner for inner, _ in self._walk(path, directories=directories))
+
+    def _walk(self, path: str, *, directories: bool) -> Iterator[tuple[str, bool]]:
+        """As `below`, each with whether it is a link to a directory."""
+        pending = [(path, False)]
         while pending:
-            current = pending.pop()
+            current, leads = pending.pop()
             if not current.endswith("/"):
-                yield current
+                yield current, leads
                 continue
             entries = sorted(_scan(self.absolute(current)), key=lambda e: e.name, reverse=True)
             if not entries and directories and current != path:
-                yield current
+                yield current, False
             for entry in entries:
                 deeper = entry.is_directory and not entry.is_link
-                pending.append(f"{current}{entry.name}/" if deeper else f"{current}{entry.name}")
+                name = f"{current}{entry.name}/" if deeper else f"{current}{entry.name}"
+                pending.append((name, entry.is_directory and entry.is_link))
 
     def entries(self, directory: str) -> list[Entry]:
         """The names in a directory (`""` is the root), sorted, as first seen in this build."""

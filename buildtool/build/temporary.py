@@ -19,9 +19,7 @@ from buildtool.text import printable
 class Temporary:
     """Who still needs such outputs, in one build. What is `want`ed itself stays, and so do people's files."""
 
-    def __init__(
-        self, project: Project, checker: Checker, want: Wanted, warn: Callable[[str], None]
-    ) -> None:
+    def __init__(self, project: Project, checker: Checker, want: Wanted, warn: Callable[[str], None]) -> None:
         self._project = project
         self._checker = checker
         self._want = want
@@ -76,7 +74,9 @@ class Temporary:
             stranger = self._stranger(path)
             if stranger is None:
                 disk.remove(path)
-            elif producer in self._ran:  # it stays as a whole: it would be made again if files of it were missing
+            elif (
+                producer in self._ran
+            ):  # it stays as a whole: it would be made again if files of it were missing
                 text = f"`{printable(path)}` is not removed, although it is `temp`"
                 self._warn(f"{text}: bt did not make `{printable(stranger)}`")
 

@@ -244,8 +244,9 @@ class Performer:
         for item in attempt.look.items:
             if item.kind not in _READ:
                 continue
-            inside = item.name[-1:] == "/" and any(path.startswith(item.name) for path in changed)
-            if (item.name in changed or inside) and self.disk.digest(item.name) != item.digest:
+            folders = (*((item.name,) if item.name[-1:] == "/" else ()), *self.disk.linked.get(item.name, ()))
+            inside = bool(folders) and any(path.startswith(folders) for path in changed)
+            if (item.name in changed or inside) and self._present(item) != item.digest:
                 return item.name
         if attempt.work is not None and attempt.work.call is not None:
             files = self.project.functions.files(self.project.renderer.task(attempt.job))
@@ -425,7 +426,7 @@ class Performer:
         for item in attempt.look.items:
             if item.kind not in ("input", "need", "track.file"):
                 continue
-            now = self.disk.digest(item.name)
+            now = self._present(item)
             if now != item.digest and self._meant(item._replace(digest=now)) != item:
                 return f"input {item.name}"
         begun = int(attempt.started * 1e9) - TICK // 2
@@ -442,6 +443,11 @@ class Performer:
             if stamp is not None and stamp[2] > begun:
                 return f"input {item.name}"
         return None
+
+    def _present(self, item: Item) -> str | None:
+        """The digest of something that a job reads, as it is now."""
+        follow = item.kind == "track.file" or self._is_source(item.name)
+        return self.disk.digest(item.name, follow=follow)
 
     def _made(self, attempt: Attempt) -> tuple[Made, ...]:
         """Every output with its digest; a glob as the files that appeared."""
@@ -468,7 +474,7 @@ class Performer:
         """Note what a good run left, with the seconds and bytes that it took, and how many there were."""
         job = attempt.job
         items = [i for i in attempt.look.items if i.kind not in ("found", "beside", "output")]
-        beside = [Item("beside", path, self.disk.digest(path)) for path in self._beside(attempt)]
+        beside = [Item("beside", path, self.disk.digest(path, follow=True)) for path in self._beside(attempt)]
         outputs = [i for i in attempt.look.items if i.kind == "output"]
         self.state.record(
             JobRecord(

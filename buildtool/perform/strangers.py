@@ -101,7 +101,7 @@ class Strangers:
             found = [(path, self._place(path)) for path in paths]
             self._announce(attempt, found)
             for path, place in found:
-                value = self._disk.digest(path)
+                value = self._disk.digest(path, follow=True)
                 if self._disk.is_link_out(path):  # it would be written through
                     self._move(attempt, path, place)
                     attempt.notes.append(self._note(attempt, path, place))
@@ -161,7 +161,7 @@ class Strangers:
         One that it has written as it was is its own from now on.
         """
         for path, stranger in list(attempt.strangers.items()):
-            same = self._disk.digest(path) == stranger.digest
+            same = self._disk.digest(path, follow=True) == stranger.digest
             if same:
                 self._disk.remove(stranger.place)
                 self._disk.remove_empty_parents(stranger.place)

@@ -87,12 +87,12 @@ class Interest:
             *self._found,
         }
         for path, form in self._sources():
-            if form is Form.DIRECTORY:
-                below = self._inside[path] = self._below(path)
-                wanted |= {path.rstrip("/"), *(p.rstrip("/") for p in below if p.endswith("/"))}
-                wanted.add(posixpath.dirname(path.rstrip("/")))
+            for folder in self._folders(path, form):
+                below = self._inside[folder] = self._below(folder)
+                wanted |= {folder.rstrip("/"), *(p.rstrip("/") for p in below if p.endswith("/"))}
+                wanted.add(posixpath.dirname(folder.rstrip("/")))
                 files |= {p for p in below if not p.endswith("/")}
-            else:
+            if form is not Form.DIRECTORY:
                 files.add(path)
         wanted |= {posixpath.dirname(re.split(r"[*?[]", name)[0]) for name in self._includes}
         wanted |= {path.rstrip("/") for path in self._included if path.endswith("/")}
@@ -147,6 +147,10 @@ class Interest:
             for entry in task.track_files:
                 if entry.pattern.is_literal:
                     yield entry.pattern.prefix, Form.FILE
+
+    def _folders(self, path: str, form: Form) -> tuple[str, ...]:
+        """The directories that are read as a whole when this is: itself, and those that links lead to."""
+        return (*((path,) if form is Form.DIRECTORY else ()), *self._disk.linked.get(path, ()))
 
     def spellings(self, where: str) -> list[str]:
         """An absolute path as the project writes it, and the paths of links that lead to it."""
@@ -231,7 +235,8 @@ class Interest:
             where = self._disk.absolute(path)
             if stamp(where) != self._taskfiles[path]:
                 found.add(where)
-        for path in meant((*(p for p, _ in self._sources()), *self._found)):
+        linked = (folder for folders in self._disk.linked.values() for folder in folders)
+        for path in meant(dict.fromkeys((*(p for p, _ in self._sources()), *linked, *self._found))):
             where = self._disk.absolute(path)
             if path.endswith("/"):
                 before, now = self._inside.get(path, set()), self._below(path)
@@ -301,7 +306,7 @@ class Interest:
     @property
     def reads_whole_directories(self) -> bool:
         """Whether any directory is read as a whole, so that each new one below it is to be watched."""
-        return bool(self._inside)
+        return bool(self._inside or self._disk.linked)
 
     def has_come(self) -> bool:
         """Whether some directory is there now that could not be watched before."""
@@ -350,6 +355,9 @@ class Interest:
             if self._graph.files[known].producer is not None:
                 return set()
             found.update(self._consumers(known))
+        for reader, folders in self._disk.linked.items():
+            if f"{path}/".startswith(folders) and (number := self._graph.by_path.get(reader)) is not None:
+                found.update(self._consumers(number))
         for folder in parents(path):
             holder = self._graph.by_path.get(folder)
             if holder is not None:

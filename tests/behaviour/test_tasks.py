@@ -1153,3 +1153,66 @@ def test_what_is_an_orphan_no_more_is_made_again(project: Project, how: str, rea
     assert "cc m" in project.build().ran
     assert project.read("obj/m.o") == "m"
     assert project.build().ran == []
+
+
+def test_what_a_link_to_a_directory_leads_to_counts(project: Project) -> None:
+    """In a directory as a whole, by its own name, and in what is tracked; also where links go round."""
+    project.taskfile("""
+        [tasks.whole]
+        inputs = "d/"
+        outputs = "whole"
+        run = "cat d/deep/link/f > {output}"
+        [tasks.named]
+        inputs = "link"
+        outputs = "named"
+        run = "cat {input}/f > {output}"
+        [tasks.tracked]
+        track = { files = ["d/"] }
+        outputs = "tracked"
+        run = "cat d/deep/link/f > {output}"
+    """)
+    project.write("t/f", "1\n")
+    project.write("far/sub/f", "1\n")
+    (project.folder / "d/deep").mkdir(parents=True)
+    for link, text in {
+        "d/deep/link": "../../t",
+        "link": "t",
+        "t/far": "../far",
+        "far/back": "../t",
+        "d/self": ".",
+        "d/deep/up": "..",
+        "far/root": "..",
+        "t/slash": "/",
+        "d/inner": "deep",
+    }.items():
+        (project.folder / link).symlink_to(text)
+    project.build()
+    assert project.build().ran == []
+    project.write("t/f", "2\n")
+    assert project.build().ran == ["named", "tracked", "whole"]
+    assert [project.read(name) for name in ("whole", "named", "tracked")] == ["2\n"] * 3
+    for change in (
+        lambda: project.write("far/sub/f", "2\n"),
+        lambda: project.write("far/new", ""),
+        lambda: project.remove("far/new"),
+    ):
+        change()
+        assert project.build().ran == ["named", "tracked", "whole"]
+        assert project.build("--rehash").ran == []
+
+
+def test_what_links_in_a_made_directory_lead_to_is_not_what_was_made(project: Project) -> None:
+    project.taskfile("""
+        [tasks.install]
+        outputs = "modules/"
+        run = "mkdir -p modules; ln -s ../lib modules/lib"
+        [tasks.use]
+        inputs = "modules/"
+        outputs = "used"
+        run = "ls {input} > {output}"
+    """)
+    project.write("lib/f", "1\n")
+    project.build()
+    project.write("lib/f", "2\n")
+    assert (project.build().ran, project.read("lib/f")) == ([], "2\n")
+    assert "removed modules/" in project.bt("clean").out

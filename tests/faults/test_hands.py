@@ -548,3 +548,16 @@ def test_what_a_persons_link_in_the_place_of_an_output_leads_to_is_kept(
     assert project.read(".bt/kept/1/d/f") == HAND
     assert (project.read("real"), os.readlink(project.folder / "d/f")) == ("1\n", "../real")
     assert project.build().ran == []
+
+
+def test_what_a_persons_link_to_a_directory_among_outputs_leads_to_is_kept(project: Project) -> None:
+    project.taskfile('[tasks.o]\ninputs = "s"\noutputs = "d/"\nkeep = true\nrun = "cat s > d/link/f"')
+    project.write("s", "1\n")
+    project.write("real/f", HAND)
+    (project.folder / "d").mkdir()
+    for name, text in (("link", "../real"), ("root", "..")):
+        (project.folder / "d" / name).symlink_to(text)
+    run = project.build()
+    assert run.warnings == ["`o`: `d/link` was not made by bt: kept as `.bt/kept/1/d/link`"]
+    assert project.read(".bt/kept/1/d/link/f") == HAND
+    assert project.build().ran == []

@@ -148,6 +148,30 @@ def test_a_file_behind_a_link(project: Project) -> None:
         assert project.read("out") == "2"
 
 
+def test_what_is_in_a_directory_behind_a_link(project: Project) -> None:
+    project.taskfile(
+        '[tasks.t]\ninputs = "data/"\noutputs = "out"\nrun = "cat data/link/*/f > {output}"\n'
+        '[tasks.u]\ninputs = "link"\noutputs = "n"\nrun = "ls {input}/* > {output}"\n'
+    )
+    far = project.folder.parent / "far"
+    (far / "deep").mkdir(parents=True)
+    (far / "deep/f").write_text("1")
+    (project.folder / "data").mkdir()
+    for name in ("data/link", "link"):
+        (project.folder / name).symlink_to(far)
+    with Watching(project) as watch:
+        assert watch.first().ran == ["t", "u"]
+        (far / "deep/f").write_text("22")
+        assert watch.round().ran == ["t", "u"]
+        assert project.read("out") == "22"
+        (far / "new").mkdir()
+        assert watch.round().ran == ["t", "u"]
+        (far / "new/f").write_text("3")
+        assert watch.round().ran == ["t", "u"]
+        assert project.read("out") == "223"
+    settled(project)
+
+
 @pytest.mark.parametrize("twin", ["in/b", "src/b"])
 def test_a_file_that_is_written_to_by_another_name(project: Project, twin: str) -> None:
     project.taskfile(
