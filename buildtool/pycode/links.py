@@ -125,12 +125,13 @@ class Links:
         return found
 
     def _doings(self, module: Module) -> Iterator[Step]:
+        last = len(module.imports)  # of what one statement does: its imports are first, as they are written
         for unit in module.effects:
-            yield unit.index, f"(statement {unit.effects_before + 1})", ()
+            yield (unit.index, last), f"(statement {unit.effects_before + 1})", ()
         for node in self._registrations(module)[0]:
             if node.what == What.NAME and node.module == module.name:
-                yield module.names[node.name].units[-1].index, node.name, ()
-        for index, item in module.imports:
+                yield (module.names[node.name].units[-1].index, last), node.name, ()
+        for at, (index, item) in enumerate(module.imports):
             tops = {node.module for node in self._executed(module, item) if node.what == What.TOP}
             targets = set[str]()
             for target in tops:
@@ -138,7 +139,7 @@ class Links:
                     targets.add(target)
                     target = self._parent(target)  # noqa: PLW2901 - from a module to its packages
             if targets:
-                yield index, "", tuple(sorted(targets))
+                yield (index, at), "", tuple(sorted(targets))
 
     # -- statements ------------------------------------------------------------------------------------------
 

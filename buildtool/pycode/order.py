@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-Step = tuple[
-    int, str, tuple[str, ...]
-]  # a statement by number, what it does itself, the modules that it runs
+# A statement by number, with the place in it; what it does itself; the modules that it runs.
+Step = tuple[tuple[int, int], str, tuple[str, ...]]
 
 
 def orders(modules: Mapping[str, Sequence[Step]]) -> Iterator[tuple[str, str]]:

@@ -88,15 +88,15 @@ def _name(module: Module, name: str) -> Piece:
     """All that binds a name, in order; a star import may bind any."""
     bindings = module.names.get(name)
     units = bindings.units if bindings else module.set_from_within[name]
-    rows = [(unit.index, _encoded(module, unit), "") for unit in units]
+    rows = [(unit.index, 0, _encoded(module, unit), "") for unit in units]
     imports = [*(bindings.imports if bindings else ()), *module.stars]
-    for index, item in sorted(imports, key=lambda pair: pair[0]):
+    bound: dict[bytes, tuple[int, int, bytes, str]] = {}  # `import a.b` and `import a.c` bind the same
+    for at, (index, item) in enumerate(sorted(imports, key=lambda pair: pair[0])):
         encoded, shown = _imported(module, item)
-        if all(encoded != row[1] for row in rows):  # `import a.b` and `import a.c` bind the same
-            rows.append((index, encoded, shown))
-    rows.sort()
-    text = _texts(units) if units else "\n".join(row[2] for row in rows)
-    parts = [row[1] for row in rows]
+        bound[encoded] = (index, at, encoded, shown)
+    rows = sorted([*rows, *bound.values()])
+    text = _texts(units) if units else "\n".join(row[3] for row in rows)
+    parts = [row[2] for row in rows]
     return Piece("code", f"{module.name}.{name}", digest("name", *parts), text)
 
 

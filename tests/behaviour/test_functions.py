@@ -993,3 +993,16 @@ def test_a_killed_build_lets_go_of_what_it_prints_to(project: Project, executor:
     assert project.build("-e", executor).ran == [f"f {n}" for n in "1234"]
     with pytest.raises(OSError, match="No such device or address"):  # nobody is left to read it
         os.open(project.folder / "go", os.O_WRONLY | os.O_NONBLOCK)
+
+
+def test_the_order_of_names_in_one_import_is_the_order_in_which_modules_run(project: Project) -> None:
+    project.taskfile('[tasks.t]\noutputs = "o"\ncall = "m:f"')
+    project.write("c.py", "L = []\n")
+    for name in "ab":
+        project.write(f"{name}.py", f"import c\nc.L.append({name!r})\n")
+    for names in ("a, b", "b, a"):
+        project.write("m.py", f"import {names}\nimport c\ndef f(output): output.write_text(', '.join(c.L))\n")
+        assert project.build().ran == ["t"]
+        assert project.read("o") == names
+        project.write("m.py", "# words\n\n" + project.read("m.py"))
+        assert project.build().ran == []

@@ -86,6 +86,38 @@ def test_the_order_of_imports_counts_where_it_may_matter(bench: Bench) -> None:
     assert bench.changed({"steps": own}, {"steps": swapped}) == {"steps (order)"}
 
 
+ONE_LINE = {
+    "modules": "import {0}, {1}",
+    "of a package": "from p import {0}, {1}",
+    "as one name": "import {0} as v, {1} as v",
+    "of a package as one name": "from p import {0} as v, {1} as v",
+    "in a block": "if 1:\n    import {0}, {1}",
+}
+
+
+@pytest.mark.parametrize("line", ONE_LINE.values(), ids=ONE_LINE)
+@pytest.mark.parametrize("where", ["steps", "helper"])
+def test_the_order_of_names_in_one_import_counts(bench: Bench, line: str, where: str) -> None:
+    parts = {name: f"import c\nc.L.append({name[-1]!r})\n" for name in ("a", "b", "p/a", "p/b")}
+    rest = {"c": "L = []\n", "p/__init__": "", **parts}
+    steps = "import c\ndef main(output):\n    output.write_text(str(c.L))\n"
+
+    def files(text: str) -> dict[str, str]:
+        return {**rest, "steps": (text if where == "steps" else "import helper\n") + steps, "helper": text}
+
+    before = files(line.format("a", "b") + "\n")
+    assert bench.changed(before, files(line.format("b", "a") + "\n")) == {f"{where} (order)"}
+    assert bench.changed(before, files("# words\n\n" + line.format("a", "b") + "  # more\n")) == set()
+
+
+def test_the_last_of_the_imports_of_one_name_counts(bench: Bench) -> None:
+    parts = {name: f"N = {name!r}\n" for name in "ab"}
+    use = "\ndef main(output):\n    output.write_text(v.N)\n"
+    before = {"steps": "import a as v, b as v" + use, **parts}
+    assert bench.changed(before, {"steps": "import b as v, a as v" + use}) == {"steps.v"}
+    assert bench.changed(before, {"steps": "import a as v, b as v\nimport a as v" + use}) == {"steps.v"}
+
+
 def test_the_order_of_registrations_counts(bench: Bench) -> None:
     first, second = "@base.reg\ndef a(): pass\n", "@base.reg\ndef b(): pass\n"
     before = {**BASE, "steps": "import base\n" + first + second + USE}
