@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+from buildtool.clean import note_by_hand
 from buildtool.expand.targets import Wanted, stood_for
 from buildtool.expand.variables import AbsentError
 from buildtool.failures import glob_paths
@@ -41,6 +42,7 @@ def accept(project: Project, state: State) -> tuple[list[str], list[tuple[str, s
             else:
                 record = look.record
                 found = record.found if record is not None else ()
+                note_by_hand(state, job.key, record, present)
                 state.record(
                     JobRecord(
                         job.key,

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from buildtool.errors import DiskError, StateError
 from buildtool.files import Disk
+from buildtool.state.records import JobRecord, Made
 from buildtool.state.store import State, StateReader
 from buildtool.text import printable
 
@@ -24,7 +25,7 @@ class Sweep:
 
 def plan_sweep(disk: Disk, reader: StateReader, paths: Iterable[str]) -> Sweep:
     """Look which of these recorded outputs may be removed."""
-    recorded = recorded_digests(reader)
+    recorded, hand = _recorded(reader)
     found = Sweep()
     for path in sorted(paths):
         if not disk.exists(path):
@@ -39,6 +40,8 @@ def plan_sweep(disk: Disk, reader: StateReader, paths: Iterable[str]) -> Sweep:
             continue
         if path not in recorded or present != recorded[path]:
             found.kept.append((path, "it was changed since"))
+        elif path in hand:
+            found.kept.append((path, "it was accepted, not made"))
         else:
             found.removable.append(path)
             own = inside(reader, path) if path.endswith("/") else None
@@ -60,14 +63,31 @@ def note_inside(state: State, folder: str, own: dict[str, str] | None) -> None:
     state.set_value(f"inside {folder}", "" if own is None else json.dumps(own))
 
 
-def recorded_digests(reader: StateReader) -> dict[str, str]:
-    """Every path that `bt` made, with the digest it had then."""
+def by_hand(reader: StateReader, record: JobRecord | None) -> set[str]:
+    """The outputs in a record that `bt accept` took as right although no job had made them so."""
+    if record is None or not record.accepted:
+        return set()
+    text = reader.value(f"accepted {record.key}")
+    return {path for path, _ in record.outputs} if text is None else set(json.loads(text))
+
+
+def note_by_hand(state: State, key: str, record: JobRecord | None, present: Iterable[Made]) -> None:
+    """Keep what `by_hand` is to tell of a job whose present outputs are accepted; `record`: what was known of it."""
+    before = by_hand(state, record)
+    paths = [path for path, value in present if path in before or state.recorded(path) != value]
+    state.set_value(f"accepted {key}", json.dumps(paths))
+
+
+def _recorded(reader: StateReader) -> tuple[dict[str, str], set[str]]:
+    """Every path that `bt` made or accepted, with the digest it had then; and those that it only accepted."""
     found = {path: stray.digest for path, stray in reader.strays().items()}
+    hand: set[str] = set()
     for key in set(reader.owned().values()):
         record = reader.job(key)
+        hand |= by_hand(reader, record)
         for made in record.outputs if record is not None else ():
             found[made.path] = made.digest
-    return found
+    return found, hand
 
 
 def sweep(disk: Disk, found: Sweep) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from buildtool.check import Checker
-from buildtool.clean import inside
+from buildtool.clean import by_hand, inside
 from buildtool.expand.targets import Wanted
 from buildtool.graph import Job, JobId
 from buildtool.plan import Status
@@ -67,9 +67,15 @@ class Temporary:
                 self._remove(producer)
 
     def _remove(self, producer: JobId) -> None:
-        disk = self._project.disk
+        disk, reader = self._project.disk, self._project.reader
+        hand = by_hand(reader, reader.job(self._project.graph_jobs[producer].key))
         for path, value in self._checker.made.get(producer, {}).items():
-            if not disk.exists(path) or disk.digest(path) != value or disk.way_out(path) is not None:
+            if (
+                path in hand
+                or not disk.exists(path)
+                or disk.digest(path) != value
+                or disk.way_out(path) is not None
+            ):
                 continue
             stranger = self._stranger(path)
             if stranger is None:

@@ -80,7 +80,8 @@ class Attempt:
     @property
     def is_precious(self) -> bool:
         """Whether a person's files are moved aside for it, which nobody could make again."""
-        return bool(self.aside and (self.look.foreign or self.look.edited))
+        accepted = self.look.record is not None and self.look.record.accepted
+        return bool(self.aside and (self.look.foreign or self.look.edited or accepted))
 
 
 class Outcome(NamedTuple):

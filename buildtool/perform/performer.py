@@ -553,6 +553,7 @@ class Performer:
                 old.peak_memory if old is not None else 0,
                 self.project.executor_of(job),
                 self._runs(attempt) + 1,
+                accepted=old is not None and old.accepted,
             )
         )
 

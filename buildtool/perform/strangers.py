@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from buildtool.clean import inside, note_inside
+from buildtool.clean import by_hand, inside, note_inside
 from buildtool.errors import DiskError
 from buildtool.files import NotAFileError
 from buildtool.graph import Form
@@ -33,10 +33,11 @@ class Strangers:
         self._build = build
 
     def copy_named(self, attempt: Attempt) -> None:
-        """With `keep`: copy the outputs that `bt` did not make, or that were edited."""
+        """With `keep`: copy the outputs that `bt` did not make, or that were edited or accepted."""
+        hand = by_hand(self._state, attempt.look.record)
         found = [
             (path, self._place(path))
-            for path in dict.fromkeys((*attempt.look.foreign, *attempt.look.edited))
+            for path in dict.fromkeys((*attempt.look.foreign, *attempt.look.edited, *sorted(hand)))
             if os.path.isfile(self._disk.absolute(path))
         ]
         self._announce(attempt, found)
@@ -151,6 +152,8 @@ class Strangers:
     def _own_inside(self, attempt: Attempt, folder: str) -> dict[str, str]:
         """What `bt` made inside an output directory that was left in place, as far as it is not all of it."""
         known = inside(self._state, folder)
+        if self._is_by_hand(folder):
+            return known or {}
         if known is None and self._state.owner(folder) is not None and folder not in attempt.look.edited:
             return {path: self._disk.digest(path) or "" for path in self._disk.below(folder)}
         return known or {}
@@ -180,6 +183,7 @@ class Strangers:
         now = {m.path: m.digest for m in made}
         record = attempt.look.record
         own = {path for path, _ in record.outputs} if record is not None else set()
+        hand = by_hand(self._state, record)
         edited = set(attempt.look.edited)
         for at, (path, place) in enumerate(attempt.aside):
             where = self._disk.absolute(place)
@@ -187,7 +191,8 @@ class Strangers:
             old = place + "/" if is_directory else place
             if self._was_other(path, place, old):
                 continue
-            owned = self._project.owner(path) is not None and not self._holds_strangers(path, place)
+            by_bt = not (path in hand if path in own else self._is_by_hand(path))
+            owned = self._project.owner(path) is not None and by_bt and not self._holds_strangers(path, place)
             if path not in edited and owned and (path in own or self._is_intact(path, old)):
                 continue
             if is_directory == path.endswith("/") and self._is_same(old, now.get(path)):
@@ -204,9 +209,14 @@ class Strangers:
         if self._project.owner(other) is None:
             return False
         intact = self._is_intact(other, old) and not self._holds_strangers(other, place)
+        intact = intact and not self._is_by_hand(other)
         self._state.forget_outputs([other])
         self._project.disown(other)
         return intact
+
+    def _is_by_hand(self, path: str) -> bool:
+        """Whether an output is as a person left it, and was accepted."""
+        return path in by_hand(self._state, self._state.job(self._state.owner(path) or ""))
 
     def _is_intact(self, path: str, place: str) -> bool:
         """Whether what lies at a place is what some job left at a path."""
@@ -232,8 +242,12 @@ class Strangers:
         return kept_place(self._disk, self._build, path)
 
     def _note(self, attempt: Attempt, path: str, place: str) -> str:
-        edited = path in attempt.look.edited or self._project.owner(path) is not None
-        why = "was edited" if edited else "was not made by bt"
+        if path not in attempt.look.edited and self._is_by_hand(path):
+            why = "was accepted"
+        elif path in attempt.look.edited or self._project.owner(path) is not None:
+            why = "was edited"
+        else:
+            why = "was not made by bt"
         return f"`{printable(path)}` {why}{_as_kept(place)}"
 
 

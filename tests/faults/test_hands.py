@@ -561,3 +561,107 @@ def test_what_a_persons_link_to_a_directory_among_outputs_leads_to_is_kept(proje
     assert run.warnings == ["`o`: `d/link` was not made by bt: kept as `.bt/kept/1/d/link`"]
     assert project.read(".bt/kept/1/d/link/f") == HAND
     assert project.build().ran == []
+
+
+ACCEPTED = """
+    [tasks.t]
+    inputs = "s"
+    outputs = ["o", "p"]
+    %s
+    run = "cat s > o; cat s > p"
+    [tasks.d]
+    inputs = "s"
+    outputs = "d/"
+    %s
+    run = "mkdir -p d; cat s > d/own"
+    [tasks.g]
+    inputs = "s"
+    outputs = "g/*"
+    %s
+    run = "cat s > g/own"
+"""
+
+
+@pytest.mark.parametrize("keep", ["", "keep = true"])
+def test_what_was_written_by_hand_and_accepted_is_kept_when_its_task_runs(
+    project: Project, keep: str
+) -> None:
+    project.taskfile(ACCEPTED % (keep, keep, keep))
+    project.write("s", "1\n")
+    project.build()
+    hands = {name: f"by hand: {name}\n" for name in ("o", "d/own", "d/mine", "g/own")}
+    for name, text in hands.items():
+        project.write(name, text)
+    project.bt("accept")
+    assert project.build().ran == []
+    cleaned = project.bt("clean").out.splitlines()
+    assert cleaned == [
+        "removed p",
+        *(f"kept {path}: it was accepted, not made" for path in ("d/", "g/own", "o")),
+        "removed 1 output",
+    ]
+    project.write("s", "2\n")
+    told = " ".join(project.build().warnings)
+    assert all(is_there(project, text) for text in hands.values())
+    assert [project.read(name) for name in ("o", "p", "d/own", "g/own")] == ["2\n"] * 4
+    assert [f"`{name}` was accepted: kept as `.bt/kept/" in told for name in ("o", "p", "g/own")] == [
+        True,
+        False,
+        True,
+    ]
+    assert ("`d/own` was" if keep else "`d/` was accepted") in told
+    assert "removed g/own" in project.bt("clean").out
+
+
+def test_what_a_job_made_and_was_accepted_is_not_kept(project: Project) -> None:
+    """Its sources alone had changed; nor is what the job makes once more as it was accepted."""
+    project.taskfile(ACCEPTED % ("", "", ""))
+    project.write("s", "1\n")
+    project.build()
+    project.write("s", "2\n")
+    project.bt("accept")
+    for name in ("o", "d/own"):
+        project.write(name, "3\n")
+    project.bt("accept")
+    project.write("s", "3\n")
+    assert project.build().warnings == []
+    assert not project.exists(".bt/kept")
+    assert "removed 4 outputs" in project.bt("clean").out
+
+
+def test_what_was_accepted_survives_a_failed_run_and_another_task(project: Project) -> None:
+    other = '[tasks.u]\noutputs = "x"\nrun = "echo > x"\n'
+    project.taskfile(other + '[tasks.t]\ninputs = "s"\noutputs = "o"\nrun = "cat s > o; ! grep bad s"')
+    project.write("s", "1\n")
+    project.build()
+    project.write("o", HAND)
+    project.bt("accept")
+    project.write("s", "bad\n")
+    assert project.bt("build").code == 1
+    assert project.read("o") == HAND
+    project.taskfile('[tasks.u]\noutputs = ["x", "o"]\nrun = "echo > x; echo > o"')
+    run = project.build()
+    assert run.warnings == ["`u`: `o` was accepted: kept as `.bt/kept/3/o`"]
+    assert project.read(".bt/kept/3/o") == HAND
+
+
+def test_a_temporary_output_that_was_accepted_stays(project: Project) -> None:
+    project.taskfile("""
+        [tasks.a]
+        inputs = "s"
+        outputs = "o"
+        temp = true
+        run = "cp s o"
+        [tasks.b]
+        inputs = ["o", "x"]
+        outputs = "p"
+        run = "cat o x > p"
+    """)
+    for name in "sx":
+        project.write(name, "1\n")
+    project.build()
+    project.write("o", HAND)
+    project.bt("accept")
+    project.write("x", "2\n")
+    project.build()
+    assert (project.read("o"), project.read("p")) == (HAND, HAND + "2\n")
