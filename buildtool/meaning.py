@@ -12,11 +12,11 @@ from typing import Any, Protocol
 from buildtool.errors import DiskError, TaskfileError
 from buildtool.files import Disk
 from buildtool.fingerprint import digest
+from buildtool.taskfile.specs import WAYS
 from buildtool.text import cause_of, printable
 
 TAG = "m"  # what digests of meanings begin with
 BYTES = "bytes"
-WAYS = (BYTES, "text", "json")  # anything else is a filter command
 
 
 class Memory(Protocol):

@@ -195,10 +195,17 @@ def orphans(project: Project, state: State, *, complete: bool) -> list[str]:
         ]
     from buildtool.cli.clean_command import remove_outputs
 
-    removed = remove_outputs(project, state, found)
-    told = [f"removed {count(len(removed), 'orphan')}: {some(removed)}"] if removed else []
-    if left := [path for path in found if path not in removed]:
-        told.append(f"{count(len(left), 'orphan')} stayed, since somebody changed them: {some(left)}")
+    swept = remove_outputs(project, state, found)
+    told = []
+    if whole := [path for path in swept.removable if path not in swept.partly]:
+        told.append(f"removed {count(len(whole), 'orphan')}: {some(whole)}")
+    if partly := sorted(swept.partly):
+        told.append(
+            f"removed what bt made in {some(partly)}: {'it holds' if len(partly) == 1 else 'they hold'} more"
+        )
+    for cause in dict.fromkeys(cause for _, cause in swept.kept):
+        left = [path for path, why in swept.kept if why == cause]
+        told.append(f"{count(len(left), 'orphan')} stayed, {cause}: {some(left)}")
     return told
 
 

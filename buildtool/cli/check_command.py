@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import posixpath
+
 from buildtool.cli.context import Context
 from buildtool.cli.printing import put, remark
-from buildtool.errors import BtError, ExitCode, ReportedError, raise_all
+from buildtool.errors import BtError, ExitCode, GraphError, ReportedError, TaskfileError, raise_all
 from buildtool.expand.targets import cycle_error, idle_tasks, missing_files, wanted
 from buildtool.expand.variables import collect
 from buildtool.graph import JobId, Kind
-from buildtool.meaning import WAYS
 from buildtool.project import Project
 from buildtool.taskfile.load import read_taskfile
+from buildtool.taskfile.specs import WAYS
 from buildtool.text import count, printable
 
 
@@ -76,6 +78,7 @@ def graph_problems(project: Project) -> list[BtError]:
     errors += cycles(project)
     errors += missing_files(expander)
     errors += template_problems(project)
+    errors += surroundings_problems(project)
     return errors
 
 
@@ -111,6 +114,43 @@ def template_problems(project: Project) -> list[BtError]:
         if job.kind is Kind.GROUP or job.task in project.wrong:
             continue
         collect(errors, lambda job=job: renderer.command(job))  # type: ignore[misc]  # as above
-        if not any(index.candidates(path) for path in renderer.task(job).dotenv):
+        dotenv = renderer.task(job).dotenv  # one that is missing is told as what the job needs
+        if all(project.disk.exists(path) and not index.candidates(path) for path in dotenv):
             collect(errors, lambda job=job: renderer.environment(job))  # type: ignore[misc]  # as above
     return errors
+
+
+def surroundings_problems(project: Project) -> list[BtError]:
+    """Directories and shells of jobs on this machine that are not there, and that nothing makes before they run."""
+    errors: list[BtError] = []
+    settled = not any(job.growing for job in project.graph_jobs)  # else not all is known that will be made
+    for job in project.graph_jobs:
+        task = project.renderer.task(job) if job.kind is not Kind.GROUP else None
+        if task is None or job.task in project.wrong or task.needs or task.after:
+            continue
+        if task.spec.isolated or project.taskfile.is_remote(project.executor_of(job)):
+            continue
+        folder = project.renderer.cwd(job)
+        if folder and not project.disk.is_directory(folder):
+            if not settled or project.expander.holds_outputs(folder):
+                continue
+            text = f"`{printable(folder)}`: no such directory, and no task makes it"
+            hint = "make it, or correct `cwd`"
+            errors.append(GraphError(text, place=task.spec.at("cwd"), hint=hint))
+        elif task.command is not None and "PATH" not in task.env and not task.dotenv:
+            program = project.renderer.shell(job)[0]
+            where = posixpath.join(folder, program) if "/" in program else program
+            if not _is_program(project, where) and not project.expander.index.candidates(where):
+                place = task.spec.at("shell")
+                hint = "install it, or name another `shell`"
+                errors.append(
+                    TaskfileError(f"no such program: `{printable(program)}`", place=place, hint=hint)
+                )
+    return errors
+
+
+def _is_program(project: Project, where: str) -> bool:
+    """Whether a program can be run: one with a `/` in its name is a path, the others are looked for."""
+    import shutil  # slow to import
+
+    return shutil.which(project.disk.absolute(where) if "/" in where else where) is not None

@@ -820,6 +820,7 @@ class Expander:
             f"`{printable(text)}` matches nothing: there is no such file, and no task makes one",
             place=entry.place,
             facts=(("needed by", f"task `{task.name}`"),),
+            hint="paths begin at the folder of the Taskfile: correct the pattern, or add a file",
         )
 
 

@@ -148,7 +148,7 @@ class Renderer:
         items = value if isinstance(value, list) else [value]
         if placeholder.item >= len(items):
             raise TemplateError(
-                f"`{{{placeholder.name}[{placeholder.item}]}}`: {_only(len(items))}",
+                f"`{{{placeholder.name}[{placeholder.item}]}}`: {_only(len(items), placeholder.name)}",
                 placeholder.offset,
                 placeholder.length,
             )
@@ -167,8 +167,11 @@ class Renderer:
         return paths if many else paths[0]
 
 
-def _only(number: int) -> str:
-    return "there is only one, number 0" if number == 1 else f"there are only {number}, from 0 on"
+def _only(number: int, name: str) -> str:
+    if number == 0:
+        return "there is none"
+    last = f"`{{{name}[{number - 1}]}}`"
+    return f"there is only one, {last}" if number == 1 else f"there are only {number}, the last is {last}"
 
 
 def shown(path: str, folder: str) -> str:

@@ -222,13 +222,16 @@ def missing_files(expander: Expander, among: Container[FileId] | None = None) ->
         beside = [folder + entry.name for entry in expander.disk.entries(folder)]
         place, is_waited_for = _place_of(path, expander, job)
         tasks = expander.tasks if is_waited_for else ()
+        table = (
+            "paths begin at the folder of the Taskfile: correct it, or add the file" if job is None else None
+        )
         found = nearest(path, [*beside, *expander.index.names(), *tasks])
         errors.append(
             GraphError(
                 f"`{printable(path)}`: no such file, and no task makes it",
                 place=place,
                 facts=(("needed by", f"`{printable(name)}`"),) if name else (),
-                hint=meant(path, found) if found and found != path else None,
+                hint=meant(path, found) if found and found != path else table,
             )
         )
     return errors
@@ -302,6 +305,8 @@ def circle_error(expander: Expander, cycle: list[JobId]) -> GraphError:
     """The error for jobs that wait for each other, the first one repeated at the end."""
     jobs = [expander.graph.jobs[job] for job in cycle]
     labels = [printable(job.key if job.kind is Kind.RULE else job.name) for job in reversed(jobs)]
+    files = expander.graph.files
+    by_files = any(files[file].producer in cycle for job in jobs for file in job.input_files())
     facts = tuple(
         ("task", f"`{job.task}` at {spec.place.file}:{spec.place.line}")
         for job in dict.fromkeys(jobs)
@@ -311,5 +316,9 @@ def circle_error(expander: Expander, cycle: list[JobId]) -> GraphError:
         "these jobs wait for each other: " + " → ".join(labels),
         place=expander.tasks[jobs[0].task].spec.place,
         facts=facts,
-        hint="take one of these files out of the inputs of the job before it",
+        hint=(
+            "take one of these files out of the inputs of the job before it"
+            if by_files
+            else "take one of them out of the `needs` or `after` of another"
+        ),
     )

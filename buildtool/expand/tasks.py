@@ -9,9 +9,9 @@ from buildtool.errors import BtError, Place, ReportedError, TaskfileError
 from buildtool.expand.variables import Variables, collect, read_table, scalar_text
 from buildtool.files import Disk
 from buildtool.graph import Kind
-from buildtool.paths import canonical, is_outside
+from buildtool.paths import canonical, is_outside, parents
 from buildtool.taskfile.pattern import SEGMENT, Pattern, PatternError, Wild, parse_pattern
-from buildtool.taskfile.specs import Slot, Taskfile, TaskSpec, Word
+from buildtool.taskfile.specs import WAYS, Slot, Taskfile, TaskSpec, Word
 from buildtool.taskfile.tables import ANY
 from buildtool.taskfile.template import (
     Placeholder,
@@ -406,18 +406,18 @@ class _Maker:
             if word in self.spec.wrong:
                 pass  # reported
             elif not slots:
-                self.wrong(f"`{{{name}}}` is used, and the task has no `{word}`", place)
+                text = f"`{{{name}}}` is used, and the task has no `{word}`"
+                self.wrong(text, place, f"add `{word}`, or write `{{{{{name}}}}}` for plain braces")
             elif tail and tail not in slot_names:
-                self.wrong(
-                    f"`{{{name}}}`: `{word}` has no name `{tail}`", place, did_you_mean(tail, slot_names)
-                )
+                hint = did_you_mean(tail, slot_names) or _names(slot_names)
+                hint = hint or f'give it that name: `{word} = {{ {tail} = "…" }}`'
+                self.wrong(f"`{{{name}}}`: `{word}` has no name `{tail}`", place, hint)
         elif head in ("params", "vars") and not tail:
             self.wrong(f"`{{{head}}}` is a table", place, f"write `{{{head}.NAME}}` for one of its values")
         elif head == "params":
             if tail not in self.spec.params and "params" not in self.spec.wrong:
-                self.wrong(
-                    f"`{{{name}}}`: `params` has no key `{tail}`", place, did_you_mean(tail, self.spec.params)
-                )
+                hint = did_you_mean(tail, self.spec.params) or f"add `{tail}` to `params`"
+                self.wrong(f"`{{{name}}}`: `params` has no key `{tail}`", place, hint)
         elif head == "vars":
             collect(self.errors, lambda: self.variables.value(tail, place))
         elif head == "depfile":
@@ -552,6 +552,11 @@ class _Maker:
     def check_outputs(self, task: Task) -> None:
         """Outputs must lie in the project, or in a directory that `[bt] allow` names."""
         read = {entry.pattern for entry in task.input_entries() if not entry.pattern.is_glob}
+        files = {e.pattern.text for e in task.output_entries() if not e.pattern.is_glob}
+        word = task.spec.hash
+        if word not in WAYS and word.isalnum() and (hint := did_you_mean(word, WAYS)):
+            hint += " A command of that name needs its path, or an argument."
+            self.wrong(f"`hash` cannot be `{printable(word)}`", task.spec.at("hash"), hint)
         for entry in task.output_entries():
             pattern = entry.pattern
             if pattern.names and pattern in read:
@@ -561,6 +566,12 @@ class _Maker:
                     "write to another folder, or under another ending",
                 )
             start = pattern.prefix
+            above = next((f[:-1] for f in parents(pattern.text) if f[:-1] in files), None)
+            if above is not None:
+                text = f"`{printable(pattern.text)}` cannot lie in `{printable(above)}`, which is a file"
+                self.wrong(
+                    text, entry.place, f"declare `{printable(above)}/` as a directory, or move one of them"
+                )
             if pattern.is_directory and task.spec.hash != "bytes":
                 self.wrong("`hash` is for files, and an output is a directory", task.spec.at("hash"))
             if start in ("", "./") and pattern.is_literal:
@@ -579,6 +590,11 @@ class _Maker:
                     entry.place,
                     f'allow it with `allow = ["{printable(pattern.folder.rstrip("/") or "/")}"]` in `[bt]`',
                 )
+
+
+def _names(names: list[str]) -> str | None:
+    """A hint that tells which there are."""
+    return f"there is {listing([f'`{name}`' for name in names])}" if names else None
 
 
 def unfit(value: str, wilds: set[Wild]) -> str | None:

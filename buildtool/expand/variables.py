@@ -86,9 +86,8 @@ class Variables:
         if spec is None and name in self._wrong:
             raise ReportedError(f"`vars.{name}` is wrong", place=place)
         if spec is None:
-            raise TaskfileError(
-                f"no variable `{name}` in `[vars]`", place=place, hint=did_you_mean(name, self.specs)
-            )
+            hint = did_you_mean(name, self.specs) or f"add `{name}` to `[vars]`"
+            raise TaskfileError(f"no variable `{name}` in `[vars]`", place=place, hint=hint)
         if name in self._busy:
             circle = self._busy[self._busy.index(name) :]
             first = circle.index(min(circle, key=list(self.specs).index))  # told the same wherever it is met

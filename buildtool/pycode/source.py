@@ -54,7 +54,9 @@ def _read(path: str, where: str) -> bytes:
             return file.read()
     except OSError as error:
         cause = cause_of(error)
-        raise TaskfileError(f"cannot read `{printable(path)}`: {cause}") from error
+        gone = isinstance(error, FileNotFoundError)
+        hint = "paths begin at the folder of the Taskfile: correct it, or write the file" if gone else None
+        raise TaskfileError(f"cannot read `{printable(path)}`: {cause}", hint=hint) from error
 
 
 def _parse(path: str, raw: bytes) -> Source:

@@ -38,7 +38,9 @@ _DASHED = "write letters, digits, `_` and `-`, and a letter or `_` first"
 SLOT = Names("the name of an input or output", Regex(r"[A-Za-z_][A-Za-z0-9_]*"), _WORD)
 WILDCARD = Names("the name of a wildcard", SLOT.pattern, _WORD, RESERVED)
 NAME = Names("a name here", Regex(r"[A-Za-z_][A-Za-z0-9_-]*"), _DASHED)
-VARIABLE = Names("the name of an environment variable", Regex(r"[^=\0]+"), "write it without `=`")
+VARIABLE = Names(
+    "the name of an environment variable", Regex(r"[^=\0\s]+"), "write it without `=` and blanks"
+)
 PARAMETER = Names("the name of a parameter", Regex(r"[^\0]+"), "write a name")
 TASK_NAME = Names(
     "the name of a task",
@@ -70,7 +72,7 @@ SIZE_OF = Number(
 )
 RESOURCES = Table(
     (
-        Key("cpus", Number(), "CPUs.", 1),
+        Key("cpus", Number(positive=True), "CPUs.", 1),
         Key("memory", SIZE_OF, 'Memory: a size such as "8GB" or "512 MiB", or a number of bytes.'),
     ),
     words="a table of numbers",

@@ -122,6 +122,9 @@ class ExecutorSpec(NamedTuple):
     options: Mapping[str, Any]
 
 
+WAYS = ("bytes", "text", "json")  # of `hash`; anything else is a filter command
+
+
 class Settings(NamedTuple):
     """The `[bt]` table."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from textwrap import dedent
 
+import pytest
+
 from support.project import Project
 
 
@@ -207,3 +209,95 @@ def test_a_table_that_is_misspelt_says_nothing_of_what_is_in_it(project: Project
         run = "echo {vars.x}"
     """)
     assert told(project) == ["1:2: error: unknown key `var`"]
+
+
+def test_an_output_in_what_is_a_file(project: Project) -> None:
+    project.taskfile(
+        '[tasks.a]\noutputs = ["a", "a/b"]\nrun = "true"\n[tasks.b]\noutputs = ["{x}", "{x}/b"]\n'
+        'foreach = { x = ["c"] }\nrun = "true"'
+    )
+    err = project.look("check", code=2).err
+    assert "`a/b` cannot lie in `a`, which is a file" in err
+    assert "`{x}/b` cannot lie in `{x}`, which is a file" in err
+    assert "hint: declare `a/` as a directory" in err
+
+
+def test_directories_and_shells_that_are_not_there(project: Project) -> None:
+    project.taskfile("""
+        [tasks.a]
+        cwd = "none"
+        inputs = "in"
+        run = "true"
+        [tasks.b]
+        outputs = "made/b"
+        cwd = "made"
+        run = "touch b"
+        [tasks.c]
+        shell = "none/sh -e"
+        inputs = "in"
+        run = "true"
+        [tasks.d]
+        shell = "bt-has-no-such-shell"
+        inputs = "in"
+        run = "true"
+        [tasks.e]
+        needs = "b"
+        inputs = "in"
+        cwd = "later"
+        run = "true"
+    """)
+    project.write("in", "")
+    err = project.look("check", code=2).err
+    for part in ("`none/`: no such directory", "`none/sh`", "`bt-has-no-such-shell`", "3 errors"):
+        assert part in err
+    assert project.build("b").ran == ["b"]
+
+
+def test_a_missing_file_of_variables_is_told_once(project: Project) -> None:
+    project.taskfile('[tasks.t]\noutputs = "a"\ndotenv = "x.env"\nrun = "touch a"')
+    assert project.look("check", code=3).err.count("x.env`") == 1
+
+
+def test_the_way_out_of_a_circle_is_where_it_is(project: Project) -> None:
+    project.taskfile('[tasks.a]\nneeds = "b"\nrun = "true"\n[tasks.b]\nneeds = "a"\nrun = "true"')
+    assert "out of the `needs` or `after` of another" in project.look("check", code=3).err
+
+
+def test_values_that_mean_nothing(project: Project) -> None:
+    project.taskfile("""
+        [tasks.t]
+        outputs = "a"
+        hash = "bits"
+        resources = { cpus = 0 }
+        env = { "A B" = "1" }
+        run = "touch a"
+    """)
+    err = project.look("check", code=2).err
+    assert "must be more than 0" in err
+    assert "`A B` cannot be the name of an environment variable" in err
+    project.taskfile('[tasks.t]\noutputs = "a"\nhash = "bits"\nrun = "touch a"')
+    assert "hint: did you mean `bytes`?" in project.look("check", code=2).err
+    project.taskfile('[tasks.t]\noutputs = "a"\nhash = "sort"\nrun = "touch a"')
+    project.look("check")
+
+
+WAYS_OUT = {
+    "run = 'echo {params.k}'": "add `k` to `params`",
+    "run = 'echo {vars.k}'": "add `k` to `[vars]`",
+    "run = 'echo {input}'": "add `inputs`, or write `{{input}}` for plain braces",
+    "inputs = ['s']\nrun = 'echo {input[1]}'": "there is only one, `{input[0]}`",
+    "inputs = { one = 's' }\nrun = 'echo {input.other}'": "there is `one`",
+    "run = 'echo {output.x}'": 'give it that name: `outputs = { x = "…" }`',
+    "script = 'none.py'": "paths begin at the folder of the Taskfile",
+    "inputs = 'raw/*'\nrun = 'true'": "paths begin at the folder of the Taskfile",
+    "foreach = { from = 'none.csv' }\nrun = 'true'": "paths begin at the folder of the Taskfile",
+}
+
+
+@pytest.mark.parametrize(("task", "way"), WAYS_OUT.items(), ids=WAYS_OUT)
+def test_there_is_a_way_out(project: Project, task: str, way: str) -> None:
+    project.write("s", "")
+    project.taskfile(f"[tasks.t]\noutputs = 'a'\n{task}")
+    run = project.bt("check")
+    assert run.code in (2, 3)
+    assert way in run.err

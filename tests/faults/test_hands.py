@@ -464,6 +464,16 @@ def test_clean_says_what_stays_in_a_directory(project: Project) -> None:
     assert project.files() == ["Taskfile.toml", "d/mine"]
 
 
+def test_an_orphan_that_goes_says_what_stays(project: Project) -> None:
+    head = '[bt]\norphans = "delete"\n'
+    project.taskfile(head + '[tasks.t]\noutputs = "d/"\nkeep = true\nrun = "mkdir -p d; echo > d/own"')
+    project.write("d/mine", HAND)
+    project.build()
+    project.taskfile(head + '[tasks.u]\nrun = "true"')
+    assert "removed what bt made in d/: it holds more" in project.bt_plainly("build").out
+    assert project.files() == ["Taskfile.toml", "d/mine"]
+
+
 def test_an_output_that_was_a_file_is_a_directory_by_now_and_back(project: Project) -> None:
     """All of it is `bt`'s own: nothing is kept aside, and nothing is an orphan."""
     file = '[tasks.t]\ninputs = "in"\noutputs = "out"\nrun = "cp {input} {output}"\n'
