@@ -44,23 +44,12 @@ def plan_sweep(disk: Disk, reader: StateReader, paths: Iterable[str]) -> Sweep:
             found.kept.append((path, "it was accepted, not made"))
         else:
             found.removable.append(path)
-            own = inside(reader, path) if path.endswith("/") else None
+            own = reader.inside(path) if path.endswith("/") else None
             if own is not None:
                 found.inside[path] = own
                 if any(p not in own for p in disk.below(path)):
                     found.partly.add(path)
     return found
-
-
-def inside(reader: StateReader, folder: str) -> dict[str, str] | None:
-    """The files that `bt` made in an output directory which `keep` left in place, with their digests."""
-    text = reader.value(f"inside {folder}")
-    return None if text in (None, "") else dict(json.loads(str(text)))
-
-
-def note_inside(state: State, folder: str, own: dict[str, str] | None) -> None:
-    """Keep what `inside` tells; None: all that is in the directory belongs to `bt`."""
-    state.set_value(f"inside {folder}", "" if own is None else json.dumps(own))
 
 
 def by_hand(reader: StateReader, record: JobRecord | None) -> set[str]:

@@ -326,6 +326,13 @@ class Disk:
         self.found.add(path)
         return stat.S_ISREG(st.st_mode) or self.digest(path) is not None
 
+    def touched_since(self, path: str, when: float) -> bool:
+        """Whether a file came to its place or was changed in any way later than `when` (seconds since the epoch)."""
+        try:
+            return os.lstat(self.absolute(path)).st_ctime > when
+        except OSError:
+            return False
+
     def is_directory(self, path: str) -> bool:
         """Whether `path` is a directory or a link to one."""
         is_one = self.folders[path] = os.path.isdir(self.absolute(path))
@@ -451,8 +458,8 @@ class Disk:
         """Copy a file or a link; parents of `target` are made, and there is all of it or nothing at any time.
 
         `follow`: of a link, what it leads to, a directory with all that is in it; the link itself if that is nothing,
-        or holds `target`. `durable`: the next `sync` brings it to the disk, in any case. The `watcher` is told how far a
-        large one is.
+        or holds `target`. `durable`: the next `sync` brings it to the disk, in any case. The `watcher` is told how far
+        a large one is.
         """
         start, end = self.absolute(source), self.absolute(target)
         self.make_parents(target)

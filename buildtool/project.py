@@ -106,6 +106,9 @@ class Project:
         self.outside = outside or Remembered(reader, taskfile.settings.secrets)
         self._few = few
         self._reads: tuple[str, set[str]] | None = None  # what the job read that was asked for last
+        self._held: dict[
+            str, tuple[bool, dict[str, str] | None]
+        ] = {}  # of directories that bt made: whether they are intact, and what in there is a job's if that was noted
         self._owners: dict[str, str | None] = {}  # where few are asked for: those that were
         self.owned = {} if few else reader.owned()
         self.disk = Disk(taskfile.root, {} if few else reader.stamps(), rehash=request.rehash)
@@ -144,15 +147,30 @@ class Project:
             self._owners[path] = self.reader.owner(path)
         return self._owners[path]
 
-    def _is_changed(self, path: str) -> bool:
-        """Whether somebody wrote to a path since a job made it; half of what a job wrote is no person's."""
-        record = self.reader.job(self.owner(path) or "")
+    def _is_changed(self, path: str, made: str) -> bool:
+        """Whether somebody wrote to a path since a job made the output that it is or lies in.
+
+        Half of what a job wrote is no person's.
+        """
+        record = self.reader.job(self.owner(made) or "")
         if record is not None and record.status == "interrupted":
             return False
+        if path == made:
+            return not self._is_intact(path)
+        if made not in self._held:
+            self._held[made] = (self._is_intact(made), self.reader.inside(made))
+        is_intact, own = self._held[made]
+        if own is not None:
+            return own.get(path) != self.disk.digest(path)
+        # It was not noted what else is in there; what nobody has touched since the job has ended is the job's.
+        return not is_intact and self.disk.touched_since(path, record.ended if record is not None else 0.0)
+
+    def _is_intact(self, path: str) -> bool:
+        """Whether an output is as its job left it."""
         try:
-            return self.disk.digest(path) != self.reader.recorded(path)
+            return self.disk.digest(path) == self.reader.recorded(path)
         except NotAFileError:
-            return True
+            return False
 
     def _was_read(self, key: str, path: str) -> bool:
         """Whether a job has read a path when it last ran."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from buildtool.check import Checker
-from buildtool.clean import by_hand, inside
+from buildtool.clean import by_hand
 from buildtool.expand.targets import Wanted
 from buildtool.graph import Job, JobId
 from buildtool.plan import Status
@@ -88,7 +88,7 @@ class Temporary:
 
     def _stranger(self, path: str) -> str | None:
         """The first file in an output directory that `bt` did not make: `keep` had left it there."""
-        own = inside(self._project.reader, path) if path[-1:] == "/" else None
+        own = self._project.reader.inside(path) if path[-1:] == "/" else None
         if own is None:
             return None
         return next((p for p in self._project.disk.below(path) if p not in own), None)

@@ -31,7 +31,8 @@ class Expander:
     """The graph so far, and all that is needed to grow it.
 
     `owner` tells which paths are recorded as made by `bt` (by the key of their job, else None), and `is_changed`
-    whether somebody has written there since; `was_read`, whether a job (by its key) has read a path when it last ran.
+    whether somebody has written to a path since the output was made that it is or lies in; `was_read`, whether a job
+    (by its key) has read a path when it last ran.
     What jobs with unknown output names left behind is told by `settle`.
     """
 
@@ -40,7 +41,7 @@ class Expander:
         tasks: Mapping[str, Task],
         disk: Disk,
         owner: Callable[[str], str | None],
-        is_changed: Callable[[str], bool],
+        is_changed: Callable[[str, str], bool],
         was_read: Callable[[str, str], bool],
     ) -> None:
         self.tasks = tasks
@@ -77,6 +78,14 @@ class Expander:
         self._left: dict[JobId, tuple[str, ...]] = {}
         self._settled: set[JobId] = set()
         self._possible: dict[str, bool] = {}
+        self._origins: dict[
+            str, str | None
+        ] = {}  # of folders: the recorded directory that they are or lie in
+        self._found: dict[
+            Pattern, tuple[set[tuple[str, ...]], set[JobId]]
+        ] = {}  # wildcard values of patterns with globs, and what must be settled before all are known
+        self._looking: list[Pattern] = []  # for the values of these
+        self._looks_round = False  # it was met that one of them would give values to itself
         self._limit = SPARE_DEPTH + len(self.index.open)
         for path, task in self.index.literals():
             [entry] = [e for e in task.output_entries() if e.pattern.prefix == path][:1]
@@ -219,11 +228,14 @@ class Expander:
                     unclear.append(filled)
         found = set(self._made.matching(pattern))
         for path in matches(self.disk, pattern):
-            if blockers and self._owner(path) is not None:
+            if path in found:
+                continue
+            origin = self._origin(path)
+            if blockers and origin is not None:
                 continue  # made once, and nobody knows yet whether it will be again
             if unclear and any(_holds(p, path) for p in unclear):
                 continue
-            if path not in found and not (self._is_orphan(path) and not self._is_changed(path)):
+            if origin is None or not self._is_orphan(path) or self._is_changed(path, origin):
                 found.add(path)
         return sorted(found), blockers
 
@@ -259,11 +271,29 @@ class Expander:
         return any(all(row.get(n, v) == v for n, v in values.items()) for row in task.rows)
 
     def _is_orphan(self, path: str) -> bool:
-        if self._owner(path) is None or path in self.graph.by_path or twin(path) in self.graph.by_path:
+        """Whether a path is a recorded output, or lies in one, and no task makes it any more."""
+        origin = self._origin(path)
+        if origin is None:
             return False
-        if self._made.get(path) is not None:
-            return False
-        return not any(self._makes(c, path, 0) for c in self.index.candidates(path))
+        for made in (path,) if origin == path else (path, origin):
+            if made in self.graph.by_path or twin(made) in self.graph.by_path:
+                return False
+            if self._made.get(made) is not None:
+                return False
+            if any(self._makes(c, made, 0) for c in self.index.candidates(made)):
+                return False
+        return True
+
+    def _origin(self, path: str) -> str | None:
+        """The recorded output that a path is, or the recorded output directory that it lies in."""
+        if self._owner(path) is not None:
+            return path
+        folder = path[: path.rfind("/", 0, -1) + 1]
+        if folder not in self._origins:
+            holders = (above for above in parents(path) if self._owner(above) is not None)
+            self._origins[folder] = next(holders, None)
+        origin = self._origins[folder]
+        return origin if origin is not None and self._owner(origin) is not None else None
 
     # -- growing ---------------------------------------------------------------------------------------------
 
@@ -324,13 +354,15 @@ class Expander:
         """Tell that a job is settled, and every path that it left behind."""
         self._settled.add(job)
         outputs = [self.graph.files[f] for f in self.graph.jobs[job].output_files()]
-        if any(file.form is not Form.FILE for file in outputs):
+        has_open = any(file.form is not Form.FILE for file in outputs)
+        if has_open or self._has_late:
+            self._possible.clear()
+        if has_open:
             paths = list(left)
             for file in outputs:
                 if file.form is Form.DIRECTORY:
                     paths += self.disk.below(file.path)
             self._left[job] = tuple(paths)
-            self._possible.clear()
             for file in outputs:
                 self.disk.relist(file.path.split("*", maxsplit=1)[0])
 
@@ -643,6 +675,8 @@ class Expander:
             return self._job(candidates[0].task, candidates[0].values, needed_by)
         there = self.disk.exists(path)
         foreign = there and self._owner(path) is None
+        if there and not foreign and made is None and self._is_changed(path, path):
+            foreign = not any(self._makes(c, path, 0) for c in candidates)  # a person's, where one lay once
         if len(candidates) > 1 or foreign:
             usable = [c for c in candidates if self._makes(c, path, 0)]
             if foreign:  # what stands there is a source, unless it is known that a task makes it
@@ -702,24 +736,60 @@ class Expander:
         rows = self._rows_for(candidate)
         if not rows:
             return False
+        bound: set[str] = set()  # the wildcards whose values are known by what stands before
         for entry in candidate.task.input_entries():
-            if entry.pattern.is_glob:
-                continue
-            path = entry.pattern.start(rows[0])
-            known = self._possible.get(path)
-            if known is None:
-                known = self._is_source(path)
-                known = known or any(self._makes(c, path, depth + 1) for c in self.index.candidates(path))
-                self._possible[path] = known
-            if not known:
+            pattern = entry.pattern
+            if not pattern.is_glob:
+                if not self._can_be_there(pattern.start(rows[0]), depth):
+                    return False
+            elif candidate.task.spec.foreach is not None or bound.issuperset(pattern.names):
+                pass  # the values are there, whatever it matches
+            elif not self._has_values(pattern, rows[0]):
                 return False
+            if not entry.is_list:
+                bound.update(pattern.names)
         return True
 
-    def _is_source(self, path: str) -> bool:
-        """Whether a file is there that a person wrote, as far as is known."""
-        if not self.disk.exists(path):
-            return False
-        return self._owner(path) is None or (not self.index.candidates(path) and self._is_changed(path))
+    def _can_be_there(self, path: str, depth: int) -> bool:
+        """Whether a path is a source, or can be made; one that somebody wrote over is a source if it cannot."""
+        known = self._possible.get(path)
+        if known is None:
+            there = self.disk.exists(path)
+            origin = self._origin(path)
+            known = (
+                (there and origin is None)
+                or any(self._makes(c, path, depth + 1) for c in self.index.candidates(path))
+                or (there and origin is not None and self._is_changed(path, origin))
+            )
+            self._possible[path] = known
+        return known
+
+    def _has_values(self, pattern: Pattern, values: Values) -> bool:
+        """Whether a pattern with wildcards and globs matches anything with these values, as far as is known."""
+        given = tuple([values[name] for name in pattern.names])
+        if any(
+            value.startswith(".") or "/." in value for value in given
+        ):  # found only where they are written
+            paths, blockers = self.gather(pattern.fill(values))
+            return bool(paths or blockers)
+        known = self._found.get(pattern)
+        if known is None or known[1] & self._settled:
+            if pattern in self._looking:
+                self._looks_round = True
+                return False  # what would be made of it never is a reason for more of it
+            self._looking.append(pattern)
+            try:
+                paths, blockers = self.gather(pattern)
+            finally:
+                self._looking.pop()
+            matched = (pattern.match(path) or {} for path in paths)
+            found = {tuple([m[name] for name in pattern.names]) for m in matched}
+            if self._looks_round and not self._looking:  # what was found on the way may lack something
+                self._looks_round = False
+                self._found.clear()
+                self._possible.clear()
+            known = self._found[pattern] = (found, blockers)
+        return bool(known[1]) or given in known[0]
 
     def _endless(self, task: Task, needed_by: JobId | None) -> GraphError:
         entry = next(task.output_entries())

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from buildtool.clean import by_hand, inside, note_inside
+from buildtool.clean import by_hand
 from buildtool.errors import DiskError
 from buildtool.files import NotAFileError
 from buildtool.graph import Form
@@ -151,7 +151,7 @@ class Strangers:
 
     def _own_inside(self, attempt: Attempt, folder: str) -> dict[str, str]:
         """What `bt` made inside an output directory that was left in place, as far as it is not all of it."""
-        known = inside(self._state, folder)
+        known = self._state.inside(folder)
         if self._is_by_hand(folder):
             return known or {}
         if known is None and self._state.owner(folder) is not None and folder not in attempt.look.edited:
@@ -176,7 +176,7 @@ class Strangers:
         for file in (graph.files[f] for f in attempt.job.output_files()):
             if file.form is Form.DIRECTORY:
                 paths = [p for p in self._disk.below(file.path) if p not in attempt.strangers]
-                note_inside(self._state, file.path, {p: self._disk.digest(p) or "" for p in paths})
+                self._state.note_inside(file.path, {p: self._disk.digest(p) or "" for p in paths})
 
     def keep(self, attempt: Attempt, made: tuple[Made, ...]) -> None:
         """Files that `bt` did not make, or that were edited, go to `.bt/kept/` unless the job made them again."""
@@ -232,10 +232,10 @@ class Strangers:
 
     def _holds_strangers(self, path: str, place: str) -> bool:
         """Whether an output directory that lies aside holds what `bt` did not make: `keep` had left it there."""
-        own = inside(self._state, path) if path.endswith("/") else None
+        own = self._state.inside(path) if path.endswith("/") else None
         if own is None:
             return False
-        note_inside(self._state, path, None)
+        self._state.note_inside(path, None)
         return any(path + p[len(place) + 1 :] not in own for p in self._disk.below(place + "/"))
 
     def _place(self, path: str) -> str:

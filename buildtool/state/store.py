@@ -362,6 +362,11 @@ class StateReader:
             self._source.condemn(f"{type(error).__name__}: {error}")
             return convert([])
 
+    def inside(self, folder: str) -> dict[str, str] | None:
+        """The files that `bt` made in an output directory which `keep` left in place, with their digests."""
+        text = self.value(f"inside {folder}")
+        return None if text in (None, "") else dict(json.loads(str(text)))
+
 
 class State(StateReader):
     """The state of a project, for the one process that holds its lock.
@@ -596,6 +601,10 @@ class State(StateReader):
         """Note that a cluster is gone."""
         keys = (cluster_key(name, None), cluster_key(name, account))
         self._database.write("DELETE FROM clusters WHERE name IN (?, ?)", keys)
+
+    def note_inside(self, folder: str, own: dict[str, str] | None) -> None:
+        """Keep what `inside` tells; None: all that is in the directory belongs to `bt`."""
+        self.set_value(f"inside {folder}", "" if own is None else json.dumps(own))
 
     def set_value(self, name: str, value: str) -> None:
         """Keep a text under a name."""

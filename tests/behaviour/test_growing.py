@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from support.project import Project
 
 TABLE = """
@@ -573,3 +575,45 @@ def test_a_set_that_may_come_out_as_it_was_is_no_certain_reason(project: Project
         ["may", "run", "obj"],
     ]
     assert project.build().ran == ["gen", "list", "split"]
+
+
+def test_a_value_behind_globs_on_both_sides_is_gone(project: Project) -> None:
+    project.taskfile("""
+        [tasks.split]
+        inputs = "src.txt"
+        outputs = "raw/*/*.r"
+        run = "for p in $(cat {input}); do mkdir -p raw/$p; echo $p > raw/$p/1.r; done"
+        [tasks.per]
+        inputs = ["x.txt", "raw/{d}/*.r"]
+        outputs = "per/{d}.txt"
+        run = "cat {input} > {output}"
+        [tasks.all]
+        inputs = "per/*.txt"
+        outputs = "all.txt"
+        run = "cat {input} > {output}"
+    """)
+    project.write("x.txt", "x\n")
+    project.write("src.txt", "a b\n")
+    project.build()
+    project.write("src.txt", "a\n")
+    run = project.build()
+    assert run.ran == ["all", "split"]
+    assert any("per/b.txt" in warning for warning in run.warnings)
+    assert project.read("all.txt") == "x\na\n"
+    project.look("build", "-n", "--check")
+    assert project.build().ran == []
+
+
+@pytest.mark.parametrize("between", [True, False])
+def test_a_file_in_the_place_of_what_a_glob_output_brought_is_read(project: Project, between: bool) -> None:
+    project.taskfile(SPLIT)
+    project.write("src.txt", "a b\n")
+    project.build()
+    project.write("src.txt", "a\n")
+    if between:
+        project.build()
+    project.write("upper/b.txt", "mine\n")
+    assert "all" in project.build().ran
+    assert project.read("all.txt") == "A\nmine\n"
+    project.look("build", "-n", "--check")
+    assert project.build().ran == []

@@ -1216,3 +1216,155 @@ def test_what_links_in_a_made_directory_lead_to_is_not_what_was_made(project: Pr
     project.write("lib/f", "2\n")
     assert (project.build().ran, project.read("lib/f")) == ([], "2\n")
     assert "removed modules/" in project.bt("clean").out
+
+
+GONE = """
+    [tasks.per]
+    inputs = [%s]
+    outputs = "per/{d}.txt"
+    run = "cat {input} > {output}"
+    [tasks.mid]
+    inputs = "per/{d}.txt"
+    outputs = "mid/{d}.txt"
+    run = "cp {input} {output}"
+    [tasks.all]
+    inputs = "%s/*.txt"
+    outputs = "all.txt"
+    run = "cat {input} > {output}"
+"""
+
+
+@pytest.mark.parametrize("also", ["", '"x.txt", '])
+@pytest.mark.parametrize("read", ["per", "mid"])
+@pytest.mark.parametrize(
+    ("pattern", "file"),
+    [
+        ("raw/{d}/*.r", "raw/%s/1.r"),
+        ("raw/{d}/sub/**", "raw/%s/sub/1/2.r"),
+        ("ra?/{d}/*.r", "raw/%s/1.r"),
+        ("raw/*/{d}.z", "raw/1/%s.z"),
+    ],
+)
+def test_a_value_that_is_gone_is_gone_also_behind_a_glob(
+    project: Project, pattern: str, file: str, read: str, also: str
+) -> None:
+    project.taskfile(GONE % (f'{also}"{pattern}"', read))
+    project.write("x.txt", "x\n")
+    project.write(file % "A", "a\n")
+    project.write(file % "B", "b\n")
+    project.build()
+    project.remove(file % "B")
+    run = project.build()
+    assert run.ran == ["all"]
+    assert any("2 orphans" in w and "per/B.txt" in w for w in run.warnings)
+    assert project.read("all.txt") == ("x\na\n" if also else "a\n")
+    assert project.build().ran == []
+    assert "removed per/B.txt" in project.bt("clean", "--orphans").out
+    project.write(file % "B", "c\n")
+    assert project.build().ran == ["all", "mid B", "per B"]
+
+
+def test_a_task_that_reads_what_lies_beside_its_outputs_loses_a_value(project: Project) -> None:
+    """What it made itself gives it no value, also not once more."""
+    project.taskfile("""
+        [tasks.sum]
+        inputs = "data/{d}/*.txt"
+        outputs = "data/{d}/all.txt"
+        run = "cat {input} > {output}"
+        [tasks.all]
+        inputs = "data/*/all.txt"
+        outputs = "all"
+        run = "cat {input} > {output}"
+    """)
+    project.write("data/A/1.txt", "a\n")
+    project.write("data/B/1.txt", "b\n")
+    project.build()
+    project.remove("data/B/1.txt")
+    run = project.build()
+    assert run.ran == ["all"]
+    assert any("data/B/all.txt" in w for w in run.warnings)
+    assert project.read("all") == "a\n"
+    assert project.build().ran == []
+
+
+KEEP = "inputs = 'in'\n    keep = true"
+
+
+@pytest.mark.parametrize("keep", ["", KEEP])
+@pytest.mark.parametrize("pattern", ["q/*/f", "q/**"])
+def test_files_in_an_orphaned_directory_are_kept_out_of_patterns(
+    project: Project, pattern: str, keep: str
+) -> None:
+    text = f"""
+        [tasks.q]
+        foreach = {{ d = ["A", "B"] }}
+        outputs = "q/{{d}}/"
+        run = "mkdir -p {{output}}; echo {{d}} > {{output}}/f"
+        {keep}
+        [tasks.each]
+        inputs = "q/{{d}}/f"
+        outputs = "each/{{d}}"
+        run = "cp {{input}} {{output}}"
+        [tasks.up]
+        inputs = "each/*"
+        outputs = "up.txt"
+        run = "cat {{input}} > {{output}}"
+        [tasks.all]
+        inputs = "{pattern}"
+        outputs = "all.txt"
+        run = "cat {{input}} > {{output}}"
+    """
+    project.write("in", "in")
+    project.taskfile(text)
+    project.build()
+    assert project.read("all.txt") == project.read("up.txt") == "A\nB\n"
+    project.taskfile(text.replace(', "B"', ""))
+    run = project.build()
+    assert run.ran == ["all", "up"]
+    assert any("q/B/" in w and "each/B" in w for w in run.warnings)
+    assert project.read("all.txt") == project.read("up.txt") == "A\n"
+    assert project.build("-B").code == 0
+    assert project.read("all.txt") == "A\n"
+    project.write("q/C/f", "mine\n")
+    project.write("q/B/g", "mine, too\n")
+    project.build()
+    assert project.read("all.txt") == ("A\nmine, too\nmine\n" if pattern == "q/**" else "A\nmine\n")
+    project.write("q/B/f", "edited\n")
+    project.build()
+    assert project.read("up.txt") == "A\nedited\nmine\n"
+    assert project.build().ran == []
+
+
+@pytest.mark.parametrize("between", [True, False])
+def test_what_a_person_writes_in_the_place_of_a_value_that_is_gone_is_read(
+    project: Project, between: bool
+) -> None:
+    project.taskfile("""
+        [tasks.copy]
+        inputs = "src/{p}.txt"
+        outputs = "a/{p}.txt"
+        run = "cp {input} {output}"
+        [tasks.sum]
+        inputs = "a/*.txt"
+        outputs = "sum.txt"
+        run = "cat {input} > {output}"
+    """)
+    project.write("src/a.txt", "a\n")
+    project.write("src/b.txt", "b\n")
+    project.build()
+    project.remove("src/b.txt")
+    if between:
+        project.build()
+    project.write("a/b.txt", "mine\n")
+    project.write("a/c.txt", "new\n")
+    assert project.build().ran == ["sum"]
+    assert project.read("sum.txt") == "a\nmine\nnew\n"
+    assert project.build().ran == []
+    project.write("a/b.txt", "mine again\n")
+    assert project.build().ran == ["sum"]
+    project.write("src/b.txt", "b\n")
+    run = project.build()
+    assert run.ran == ["copy b", "sum"]
+    assert project.read("sum.txt") == "a\nb\nnew\n"
+    [kept] = [path for path in project.files(state=True) if path.startswith(".bt/kept/")]
+    assert project.read(kept) == "mine again\n"
