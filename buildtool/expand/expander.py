@@ -435,6 +435,7 @@ class Expander:
             if known is not None:
                 producer = self.graph.files[known].producer
                 if producer is None:
+                    self._refuse_lacking(task, values, path)
                     raise TaskfileError(
                         f"`{printable(path)}` was read as a file of yours before it was known that task"
                         f" `{task.name}` makes it",
@@ -447,6 +448,19 @@ class Expander:
             self._apart(path, form, job, entry)
             files.append(self.graph.add_file(path, form, job))
         return bare(Slice, (slot.name, tuple(files), slot.many))
+
+    def _refuse_lacking(self, task: Task, values: Values, path: str) -> None:
+        """A job that cannot run makes no claim to a file of a person's: what it reads is missing."""
+        for entry in task.input_entries():
+            lacking = "" if entry.pattern.is_glob else entry.pattern.start(values)
+            if lacking and not self._can_be_there(lacking, 0):
+                name = " ".join([task.name, *(values[n] for n in task.names)])
+                raise GraphError(
+                    f"`{printable(lacking)}`: no such file, and no task makes it",
+                    place=entry.place,
+                    facts=(("needed by", f"`{printable(name)}`"),),
+                    hint=f"to do without it, move `{printable(path)}` away, which may be a leftover of it",
+                )
 
     def _apart(self, path: str, form: Form, job: JobId, entry: Entry) -> None:
         """An output directory belongs to one job, with all that is in it."""
@@ -675,8 +689,8 @@ class Expander:
             return self._job(candidates[0].task, candidates[0].values, needed_by)
         there = self.disk.exists(path)
         foreign = there and self._owner(path) is None
-        if there and not foreign and made is None and self._is_changed(path, path):
-            foreign = not any(self._makes(c, path, 0) for c in candidates)  # a person's, where one lay once
+        if there and not foreign and made is None and not any(self._makes(c, path, 0) for c in candidates):
+            foreign = self._is_changed(path, path)  # a person's, where an output lay once
         if len(candidates) > 1 or foreign:
             usable = [c for c in candidates if self._makes(c, path, 0)]
             if foreign:  # what stands there is a source, unless it is known that a task makes it

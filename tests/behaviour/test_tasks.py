@@ -1368,3 +1368,36 @@ def test_what_a_person_writes_in_the_place_of_a_value_that_is_gone_is_read(
     assert project.read("sum.txt") == "a\nb\nnew\n"
     [kept] = [path for path in project.files(state=True) if path.startswith(".bt/kept/")]
     assert project.read(kept) == "mine again\n"
+
+
+def test_leftovers_of_a_value_that_is_gone_are_told_after_a_lost_state(project: Project) -> None:
+    project.taskfile("""
+        [tasks.prep]
+        inputs = "raw/{s}.txt"
+        outputs = { a = "b/{s}.a", n = "b/{s}.n" }
+        run = "cp {input} {output.a}; cp {input} {output.n}"
+        [tasks.filt]
+        inputs = "b/{s}.a"
+        outputs = "f/{s}.f"
+        run = "cp {input} {output}"
+        [tasks.low]
+        inputs = ["f/{s}.f", "b/{s}.n"]
+        outputs = "low/{s}.l"
+        run = "cat {input} > {output}"
+    """)
+    project.write("raw/A.txt", "a")
+    project.write("raw/B.txt", "b")
+    project.build()
+    project.remove("raw/B.txt")
+    project.remove("b/B.n")
+    project.build()
+    project.bt("clean", "--state", "--yes")
+    run = project.bt("build")
+    assert run.code == 3
+    assert "`raw/B.txt`: no such file" in run.err
+    assert "`prep B`" in run.err
+    assert "move `b/B.a` away" in run.err
+    project.remove("b/B.a")
+    assert "`raw/B.txt`: no such file" in project.bt("build").err
+    project.remove("f/B.f")
+    project.build()
