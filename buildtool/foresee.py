@@ -94,6 +94,8 @@ def _look(
     if job.kind is Kind.GROUP:
         waits = project.expander.graph.prerequisites(job)
         causes = tuple(dict.fromkeys(checker.uncertain[p] for p in sorted(waits) if p in checker.uncertain))
+        if not causes and not lenient:
+            project.expander.refuse_empty(job.id)
         return Look(Maybe(causes) if causes else Fresh())
     try:
         look = checker.look(job)

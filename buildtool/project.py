@@ -235,7 +235,7 @@ class Project:
             elif job.growing and job.id not in grown and not before & roots:
                 grown.add(job.id)
                 job = self.grow(job.id)
-                if job.id in roots and self.expander.is_task_group(job.id):
+                if job.id in roots and self.expander.is_late_group(job.id):
                     new = sorted(stood_for(self.expander, job) - roots)
                     want.roots += new
                     want.asked.update(new)

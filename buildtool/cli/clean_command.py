@@ -92,7 +92,7 @@ def _meant(
     want = project.want(keep_going=True)
     with contextlib.suppress(BtError):
         foresee(project, want, lenient=True)
-    groups = [j for j in want.roots if project.expander.is_task_group(j)]
+    groups = [j for j in want.roots if project.expander.is_late_group(j)]
     roots = {
         *want.roots,
         *(j for g in groups for j in stood_for(project.expander, project.graph_jobs[g])),

@@ -11,12 +11,12 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from buildtool.errors import BtError, GraphError, TaskfileError
+from buildtool.errors import BtError, GraphError, Place, TaskfileError
 from buildtool.expand.index import Candidate, Index, clash, inside, shared
 from buildtool.expand.listing import matches
 from buildtool.expand.made import Made
 from buildtool.expand.rows import Values, joined, late_rows
-from buildtool.expand.tasks import Entries, Entry, Task
+from buildtool.expand.tasks import Entries, Entry, Task, group_task
 from buildtool.expand.variables import AbsentError, line_place, read_lines
 from buildtool.files import Disk
 from buildtool.graph import FileId, Form, Graph, Job, JobId, Kind, Slice, bare
@@ -38,7 +38,7 @@ class Expander:
 
     def __init__(
         self,
-        tasks: Mapping[str, Task],
+        tasks: dict[str, Task],
         disk: Disk,
         owner: Callable[[str], str | None],
         is_changed: Callable[[str, str], bool],
@@ -64,6 +64,7 @@ class Expander:
         self._was_read = was_read
         self._jobs: dict[tuple[str, tuple[str, ...]], JobId] = {}
         self._groups: dict[str, JobId] = {}
+        self.globs: dict[JobId, Entry] = {}  # groups of what a glob target matches
         self._pending: deque[JobId] = deque()
         self._doubtful: dict[
             JobId, None
@@ -138,16 +139,28 @@ class Expander:
                 raise self.errors.pop(errors)
         return self.graph.files[known].producer
 
-    def is_meant(self, path: str) -> bool:
-        """Whether a text that could be a glob is the very name of a file that is there or can be made."""
+    def is_meant(self, path: str, depth: int = 0) -> bool:
+        """Whether a text that could be a glob is the very name of a file that is there or can be made.
+
+        Nobody knows that of what an output glob may bring.
+        """
         if self.disk.exists(path) or self._owner(path) is not None or self._made.get(path) is not None:
             return True
-        return any(
-            {*c.values} <= {n for entry in c.task.input_entries() for n in entry.pattern.names}
-            and self._can_make(c, 0)
-            for c in self.index.candidates(path)
-            if not c.is_glob and c.values
-        )
+        if depth > self._limit:
+            return False
+        for candidate in self.index.candidates(path):
+            task, values = candidate.task, candidate.values
+            if candidate.literal and depth:
+                return True
+            if candidate.is_glob or not values or not self._can_make(candidate, 0):
+                continue
+            patterns = [entry.pattern for entry in task.input_entries()]
+            read = [p.start(self._rows_for(candidate)[0]) for p in patterns if not p.is_glob]
+            if {*values} <= {n for p in patterns for n in p.names} and all(
+                self.is_meant(one, depth + 1) for one in read
+            ):
+                return True
+        return False
 
     def jobs_of(self, name: str) -> list[JobId]:
         """Every job of a task; while some of them cannot be known yet, a group that will hold them all."""
@@ -377,11 +390,31 @@ class Expander:
             )
         else:
             self._fill(job)
+            self.refuse_empty(job)
         return self.graph.jobs[job]
 
     def is_task_group(self, job: JobId) -> bool:
         """Whether a group holds all jobs of a task, some of which are known later."""
         return job in self._groups.values()
+
+    def is_late_group(self, job: JobId) -> bool:
+        """Whether a group holds jobs some of which are known later: all of a task, or those behind a glob."""
+        return job in self.globs or self.is_task_group(job)
+
+    def glob_group(self, pattern: Pattern, place: Place) -> JobId:
+        """A group of all that a pattern matches, also what is known only after others have run."""
+        name = pattern.text  # no task can be called so
+        entry = Entry(pattern, place)
+        task = self.tasks.setdefault(name, group_task(name, entry))
+        group = self._job(task, {})
+        self.globs[group] = entry
+        return group
+
+    def refuse_empty(self, group: JobId) -> None:
+        """Raise `GraphError` for a group of what a glob matches that turns out to hold nothing."""
+        job = self.graph.jobs[group]
+        if group in self.globs and not job.growing and not job.needs:
+            raise GraphError(f"`{printable(job.task)}` matches nothing", place=self.globs[group].place)
 
     def _group(self, task: Task, blockers: set[JobId]) -> JobId:
         job = self._groups.get(task.name)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from buildtool.errors import BtError, GraphError, Place, UsageError, raise_all
 from buildtool.expand.expander import Expander
 from buildtool.expand.variables import line_place
 from buildtool.graph import FileId, Form, Job, JobId, Kind
 from buildtool.paths import canonical
-from buildtool.taskfile.pattern import PatternError, parse_pattern
+from buildtool.taskfile.pattern import Pattern, PatternError, parse_pattern
 from buildtool.taskfile.specs import Taskfile, Word
 from buildtool.text import meant, nearest, printable
 
@@ -34,11 +34,12 @@ def wanted(taskfile: Taskfile, expander: Expander, words: Sequence[str], folder:
     found = Wanted()
     if words:
         for word in words:
+            path = path_of(expander, word, folder)
+            glob = is_glob(expander, word, path)
             jobs = target(taskfile, expander, word, folder)
             found.roots += jobs
             found.asked.update(jobs)
-            path = path_of(expander, word, folder)
-            if any(c.is_glob for c in expander.index.candidates(path)):
+            if not glob and any(c.is_glob for c in expander.index.candidates(path)):
                 found.paths.append(path)
     elif taskfile.settings.default is not None:
         errors: list[BtError] = []
@@ -108,8 +109,13 @@ def _ask_for_groups(expander: Expander, found: Wanted) -> None:
 def stood_for(expander: Expander, group: Job) -> set[JobId]:
     """The jobs that a group is another name for.
 
-    A task with jobs that are not known yet is a group, too; what it waits for to know them is not meant.
+    A task with jobs that are not known yet is a group, too, and so is a glob; what they wait for to know them is not
+    meant.
     """
+    if group.id in expander.globs:
+        producers = {expander.graph.files[file].producer for file in group.needs}
+        bringing = _bringing(expander, expander.globs[group.id].pattern, group.requires)
+        return {*bringing, *(p for p in producers if p is not None)}
     waits = expander.graph.prerequisites(group) - set(group.after)
     if not expander.is_task_group(group.id):
         return waits
@@ -143,7 +149,7 @@ def target(
     path = path_of(expander, text, folder)
     if " " in text and not is_file(expander, path) and (seen := expander.seen_as(text)) is not None:
         return [seen]
-    if any(c in text for c in "*?[") and not expander.is_meant(path):
+    if is_glob(expander, text, path):
         return _glob(expander, path, text, place)
     file = expander.file(path)
     producer = expander.graph.files[file].producer
@@ -154,14 +160,19 @@ def target(
     )
     if directory is not None and expander.graph.files[directory].producer is not None:
         return [expander.graph.files[directory].producer or JobId(0)]
+    expander.missing.pop(file, None)
     if path.endswith("/") or expander.disk.is_directory(path):
         inside = _glob(expander, path.rstrip("/") + "/**", text, place, empty=True)
         if inside:
             return inside
-    expander.missing.pop(file, None)
     if expander.disk.exists(path):
         return []  # a source that is there is up to date
     raise no_such_target(taskfile, expander, text, place)
+
+
+def is_glob(expander: Expander, text: str, path: str) -> bool:
+    """Whether a target is a glob and not the name of a file."""
+    return any(c in text for c in "*?[") and not expander.is_meant(path)
 
 
 def is_file(expander: Expander, path: str) -> bool:
@@ -194,7 +205,18 @@ def _glob(
     producers = [expander.graph.files[file].producer for file in files]
     if not paths and not blockers and not empty:
         raise GraphError(f"`{printable(text)}` matches nothing", place=place)
-    return list(dict.fromkeys([*(p for p in producers if p is not None), *sorted(blockers)]))
+    known = [p for p in producers if p is not None]
+    if blockers:  # what else there is to be made is known when these have run
+        makers = (entry.place for _, entry in expander.index.overlapping(pattern))
+        known += sorted(_bringing(expander, pattern, blockers))
+        known.append(expander.glob_group(pattern, place or next(makers)))
+    return list(dict.fromkeys(known))
+
+
+def _bringing(expander: Expander, pattern: Pattern, jobs: Iterable[JobId]) -> list[JobId]:
+    """Those of the jobs that may make what a pattern matches; others only tell what there will be."""
+    makers = {task.name for task, _ in expander.index.overlapping(pattern)}
+    return [job for job in jobs if expander.graph.jobs[job].task in makers]
 
 
 def no_such_target(taskfile: Taskfile, expander: Expander, text: str, place: Place | None) -> GraphError:

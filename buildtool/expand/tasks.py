@@ -116,6 +116,25 @@ def _is_file(pattern: Pattern) -> bool:
     return pattern.suffix != "" and not pattern.is_directory
 
 
+def group_task(name: str, entry: Entry) -> Task:
+    """A task that is another name for what one pattern matches."""
+    return Task(
+        TaskSpec(name, entry.place, {}),
+        Kind.GROUP,
+        (),
+        (),
+        needs=(entry,),
+        after=(),
+        track_files=(),
+        depfile=None,
+        cwd=None,
+        dotenv=(),
+        rows=None,
+        rows_from=None,
+        names=(),
+    )
+
+
 class Ready(NamedTuple):
     """The tasks of a Taskfile whose jobs can be known, and what is wrong."""
 

@@ -617,3 +617,87 @@ def test_a_file_in_the_place_of_what_a_glob_output_brought_is_read(project: Proj
     assert project.read("all.txt") == "A\nmine\n"
     project.look("build", "-n", "--check")
     assert project.build().ran == []
+
+
+# -- globs asked for -----------------------------------------------------------------------------------------
+
+
+LATE = """
+    [tasks.exp]
+    outputs = "exp/*.e"
+    run = "echo 1 > exp/q.e"
+    [tasks.fin]
+    inputs = "exp/{e}.e"
+    outputs = "fin/{e}.f"
+    run = "echo {e} > {output}"
+    [tasks.l]
+    inputs = "names"
+    outputs = "l.txt"
+    run = "cp names l.txt"
+    [tasks.r]
+    foreach = { x = "@l.txt" }
+    outputs = "r/{x}.f"
+    run = "echo {x} > {output}"
+    [tasks.rest]
+    outputs = "rest"
+    run = "echo > {output}"
+"""
+
+
+@pytest.mark.parametrize("how", ["words", "default"])
+def test_a_glob_that_is_asked_for_gets_what_others_decide(project: Project, how: str) -> None:
+    globs = ["fin/*.f", "r/*.f"]
+    project.taskfile((f"[bt]\ndefault = {globs}\n" if how == "default" else "") + LATE)
+    words = globs if how == "words" else []
+    project.write("names", "a\nb\n")
+    assert project.build(*words).ran == ["exp", "fin q", "l", "r a", "r b"]
+    assert project.files() == ["Taskfile.toml", "exp/q.e", "fin/q.f", "l.txt", "names", "r/a.f", "r/b.f"]
+    assert project.build(*words).ran == []
+    project.remove("r/b.f")
+    project.write("names", "b\nc\n")
+    told = project.look("build", "-n", *words).out
+    assert "will run  l " in told
+    assert "may run   r b " in told
+    assert project.build(*words).ran == ["l", "r b", "r c"]
+    project.remove("r/b.f")
+    assert "will run  r b" in project.look("build", "-n", *words).out
+    assert project.build(*words).ran == ["r b"]
+
+
+def test_the_pattern_of_an_output_glob_can_be_asked_for(project: Project) -> None:
+    project.taskfile(LATE)
+    assert project.build("exp/*.e").ran == ["exp"]
+    assert project.build("exp/*.e").ran == []
+    project.remove("exp/q.e")
+    assert project.build("exp/*.e").ran == ["exp"]
+    assert project.build("exp/").ran == []
+
+
+def test_a_directory_that_is_asked_for_gets_what_others_decide(project: Project) -> None:
+    project.taskfile(LATE)
+    project.write("names", "a\n")
+    assert project.build("r/").ran == ["l", "r a"]
+    project.write("names", "a\nb\n")
+    assert project.build("r").ran == ["l", "r b"]
+    assert project.build("--only", "-B", "r/").ran == ["r a", "r b"]
+
+
+def test_a_glob_that_comes_to_match_nothing_is_told(project: Project) -> None:
+    project.taskfile(LATE)
+    project.write("names", "a\n")
+    for _ in range(2):
+        run = project.bt("build", "r/no*.f")
+        assert run.code == 3
+        assert "`r/no*.f` matches nothing" in run.out
+    assert "`r/no*.f` matches nothing" in project.look("build", "-n", "r/no*.f", code=3).err
+
+
+def test_clean_takes_what_a_late_glob_matches_and_no_more(project: Project) -> None:
+    project.taskfile(LATE)
+    project.write("names", "a\n")
+    project.build()
+    assert project.bt("clean", "r/*.f").out.splitlines()[:-1] == ["removed r/a.f"]
+    assert project.build().ran == ["r a"]
+    assert project.bt("clean", "fin/*.f").out.splitlines()[:-1] == ["removed fin/q.f"]
+    assert project.bt("clean", "exp/*.e").out.splitlines()[:-1] == ["removed exp/q.e"]
+    assert "r a" in project.look("why", "r/*.f").out
