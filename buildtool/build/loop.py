@@ -572,7 +572,12 @@ class Build:
         )
         if failure.place is None:
             failure = failure._replace(place=self.project.renderer.task(job).spec.place)
-        missing = isinstance(error, GraphError) and not isinstance(error, NotMadeError)
+        missing = isinstance(error, GraphError)
+        if isinstance(
+            error, NotMadeError
+        ):  # a target that nothing makes; else the task that reads it is wrong
+            is_open = self.project.renderer.task(job).spec.foreach is None and bool(job.wildcards)
+            missing = is_open and job.id in self.want.asked
         self._faults.add(ExitCode.MISSING if missing else ExitCode.FAILED)
         self._came_out(job, None, Status.FAILED, failure=failure)
         self._tell(Finished(job.id, Status.FAILED))
@@ -1011,9 +1016,10 @@ class Build:
         absent = [path for path in self.want.paths if not self.project.disk.exists(path)]
         for path in absent if not self.plan.failed else ():
             self.reporter.warning(f"`{printable(path)}` was asked for, and its task did not make it")
-        if self.plan.failed and self._faults == {ExitCode.MISSING}:
-            return ExitCode.MISSING  # no job ran badly: what some read is not there
-        return ExitCode.FAILED if self.plan.failed or absent else ExitCode.DONE
+        if self.plan.failed and self._faults != {ExitCode.MISSING}:
+            return ExitCode.FAILED
+        # With the first, no job ran badly: what some read is not there.
+        return ExitCode.MISSING if self.plan.failed or absent else ExitCode.DONE
 
     # -- what the plan asks ----------------------------------------------------------------------------------
 

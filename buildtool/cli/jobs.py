@@ -30,7 +30,8 @@ def jobs_of_target(project: Project) -> list[Job]:
             continue
         seen.add(job.id)
         if job.kind is Kind.GROUP:
-            pending += sorted(stood_for(project.expander, job), reverse=True)
+            meant = stood_for(project.expander, job) or graph.prerequisites(job)
+            pending += sorted(meant, reverse=True)
         else:
             found[job.id] = job
     return list(found.values())

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from buildtool.check import Look
 from buildtool.cli.context import Context
 from buildtool.cli.printing import put
 from buildtool.errors import TaskfileError
 from buildtool.executors.output import Mask
+from buildtool.expand.targets import stood_for
 from buildtool.fingerprint import FILE_KINDS, Change, Fresh, Item, Maybe, Stale, Verdict
 from buildtool.foresee import Forecast, foresee
 from buildtool.graph import Job, JobId
@@ -26,7 +29,7 @@ def command(context: Context, targets: tuple[str, ...], given: tuple[str, ...], 
     want = project.want(keep_going=True)
     forecast = foresee(project, want, lenient=True)
     paint = context.paint()
-    for job in want.roots:
+    for job in _meant(project, want.roots):
         explained = explain(project, forecast, job, set())
         if as_json_:
             put([render_json(as_json(explained), None)])
@@ -35,6 +38,16 @@ def command(context: Context, targets: tuple[str, ...], given: tuple[str, ...], 
     if not want.roots:
         put([f"{', '.join(targets)}: a source; nothing makes it"])
     return 0
+
+
+def _meant(project: Project, roots: Iterable[JobId]) -> Iterable[JobId]:
+    """The roots, with the jobs that a glob stands for in its place, as far as they are known."""
+    found: dict[JobId, None] = {}
+    for root in roots:
+        is_glob = root in project.expander.globs
+        meant = stood_for(project.expander, project.graph_jobs[root]) if is_glob else ()
+        found |= dict.fromkeys(sorted(meant) or [root])
+    return found
 
 
 def explain(project: Project, forecast: Forecast, job: JobId, seen: set[JobId]) -> Explained:

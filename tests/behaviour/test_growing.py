@@ -701,3 +701,14 @@ def test_clean_takes_what_a_late_glob_matches_and_no_more(project: Project) -> N
     assert project.bt("clean", "fin/*.f").out.splitlines()[:-1] == ["removed fin/q.f"]
     assert project.bt("clean", "exp/*.e").out.splitlines()[:-1] == ["removed exp/q.e"]
     assert "r a" in project.look("why", "r/*.f").out
+
+
+@pytest.mark.parametrize("word", ["fin/nope.f", "exp/nope.e", "r/nope.f"])
+def test_a_target_that_turns_out_not_to_be_made_is_missing(project: Project, word: str) -> None:
+    project.taskfile(LATE)
+    project.write("names", "a\n")
+    for _ in range(2):
+        run = project.bt("build", word)
+        assert run.code == 3
+        assert "nope" in run.out
+    assert "not run yet" in project.look("history", "r/*.f").err
