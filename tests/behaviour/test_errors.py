@@ -80,7 +80,7 @@ WRONG = {
     "too few inputs": (
         RULE.replace("{input}", "{input[1]}"),
         2,
-        ["`{input[1]}`: there is only one, number 0"],
+        ["`{input[1]}`: there is only one, `{input[0]}`"],
     ),
     "variables in a circle": (
         '[vars]\na = "{vars.b}"\nb = "{vars.a}"\n[tasks.t]\nrun = "true {vars.b} {vars.a}"\n',
