@@ -571,6 +571,8 @@ def _copy(start: str, end: str, follow: bool, watcher: Callable[[int], None] | N
     follow = follow and os.path.isfile(real)
     if os.path.islink(start) and not follow:
         os.symlink(os.readlink(start), end)
+    elif not os.path.isfile(start):
+        raise OSError(errno.EINVAL, "it is no regular file", start)
     else:
         with open(start, "rb") as source, open(end, "xb") as target:
             done = 0

@@ -134,16 +134,23 @@ def refuse_links(disk: Disk) -> None:
             raise DiskError(f"`{STATE}/{name}` is a link", hint="remove it: bt makes the folder anew")
 
 
-def kept_place(disk: Disk, build: int | str, path: str) -> str:
-    """A free place in `.bt/kept/` for what a build keeps. Raises `DiskError` where a link leads elsewhere."""
+def kept_place(disk: Disk, build: int | str, path: str, taken: Collection[str] = ()) -> str:
+    """A free place in `.bt/kept/` for what a build keeps, beside those that are `taken`.
+
+    Raises `DiskError` where a link leads elsewhere.
+    """
     folder, name = f"{KEPT}{build}/", path.strip("/")
-    if any(os.path.isfile(disk.absolute(folder + above[:-1])) for above in parents(name)):
+    above = [folder + directory[:-1] for directory in parents(name)]
+    if any(place in taken or os.path.isfile(disk.absolute(place)) for place in above):
         name = name.replace("/", "%")
     kept, number = folder + name, 1
     for place in (KEPT, folder):
         if os.path.islink(disk.absolute(place[:-1])):
             raise DiskError(f"`{place[:-1]}` is a link", hint="remove it: bt makes the folder anew")
-    while disk.exists(kept):
+    is_directory = path.endswith("/")
+    while (
+        disk.exists(kept) or kept in taken or (is_directory and any(t.startswith(f"{kept}/") for t in taken))
+    ):
         number += 1
         kept = f"{folder}{name}.{number}"
     return kept

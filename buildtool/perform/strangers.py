@@ -185,6 +185,7 @@ class Strangers:
         own = {path for path, _ in record.outputs} if record is not None else set()
         hand = by_hand(self._state, record)
         edited = set(attempt.look.edited)
+        found: dict[str, tuple[int, str, str]] = {}
         for at, (path, place) in enumerate(attempt.aside):
             where = self._disk.absolute(place)
             is_directory = os.path.isdir(where) and not os.path.islink(where)
@@ -197,8 +198,11 @@ class Strangers:
                 continue
             if is_directory == path.endswith("/") and self._is_same(old, now.get(path)):
                 continue
-            kept = self._place(path)
-            self._state.add_aside(attempt.job.key, path, kept)  # it can be put back from there, too
+            found[kept_place(self._disk, self._build, path, found)] = at, path, place
+        if found:  # it can be put back from there, too
+            pairs = tuple((path, kept) for kept, (_, path, _) in found.items())
+            self._state.add_aside(attempt.job.key, pairs)
+        for kept, (at, path, place) in found.items():
             self._disk.move(place, kept, durable=True)
             attempt.aside[at] = (path, kept)
             attempt.notes.append(self._note(attempt, path, kept))

@@ -89,13 +89,13 @@ class Journal:
         self._open[key] = (number, job._replace(copies=job.copies + copies))
         self._write([[_COPIED, number, copies]])
 
-    def add_aside(self, key: str, path: str, place: str) -> None:
-        """Note that what lies aside is about to go to this place; it stands on the disk then."""
+    def add_aside(self, key: str, places: tuple[tuple[str, str], ...]) -> None:
+        """Note that what lies aside is about to go to these places; it stands on the disk then."""
         if key not in self._open:
             return
         number, job = self._open[key]
-        self._open[key] = (number, job._replace(aside=(*job.aside, (path, place))))
-        self._write([[_ASIDE, number, path, place]])
+        self._open[key] = (number, job._replace(aside=job.aside + places))
+        self._write([[_ASIDE, number, places]])
         self.sync()
 
     def set_ready(self, key: str) -> None:
@@ -238,8 +238,8 @@ class _Reading:
             (number,) = values
             self._change(number, waits=False)
         elif kind == _ASIDE:
-            number, path, place = values
-            self._change(number, aside=(*self.open[number].aside, (path, place)))
+            number, places = values
+            self._change(number, aside=self.open[number].aside + to_pairs(places))
         elif kind == _SETTLED:
             self.last = max(self.last, *values)
             self.settle(values)

@@ -474,10 +474,10 @@ class State(StateReader):
         if self._journal is not None:
             self._journal.add_copies(key, copies)
 
-    def add_aside(self, key: str, path: str, place: str) -> None:
+    def add_aside(self, key: str, places: tuple[tuple[str, str], ...]) -> None:
         """Note where what lies aside for a running job is about to go; a power cut does not cost that."""
         if self._journal is not None:
-            self._journal.add_aside(key, path, place)
+            self._journal.add_aside(key, places)
 
     def set_ready(self, key: str) -> None:
         """Note that a running job that waited may write its outputs from now on; that needs no commit."""
