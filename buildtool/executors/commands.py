@@ -19,6 +19,7 @@ from buildtool.executors import processes
 from buildtool.executors.direct import direct, seen
 from buildtool.executors.output import Log, Mask
 from buildtool.executors.protocol import Ended, Event, Held, Output, Started, Work
+from buildtool.executors.strays import STRAYS
 
 if TYPE_CHECKING:
     from buildtool.executors.spawning import Spawner, Told
@@ -49,6 +50,7 @@ class _Run:
             "listen_at",
             "log",
             "look_at",
+            "mark",
             "mask",
             "pause",
         ),
@@ -56,6 +58,9 @@ class _Run:
     )
 
     def __init__(self, work: Work, log: Log, mask: Mask, began: float) -> None:
+        self.mark = STRAYS.begin()
+        if not work.interactive:
+            work = work._replace(env=STRAYS.marked(work.env, self.mark))
         self.work = work
         self.log = log
         self.mask = mask
@@ -85,9 +90,22 @@ class _Run:
         return min((time for time in times if time is not None), default=None)
 
     def is_empty(self) -> bool:
-        """Whether its process, which has ended, left none behind."""
+        """Whether its process, which has ended, left none behind.
+
+        Who has ended is waited for first, as its group would count it; and asked is again in the end, for what those
+        have started that were in the session until then.
+        """
+        if self.work.interactive:  # a person at the terminal knows what is left there
+            return True
+        if STRAYS.left(self.mark, self.pid):
+            return False
         silent = self.pipe is None and not self.leftovers
-        return self.work.interactive or processes.session_empty(self.pid, silent=silent)
+        return processes.session_empty(self.pid, silent=silent) and not STRAYS.left(self.mark, self.pid)
+
+    def signal_left(self, number: signal.Signals) -> int:
+        """Signal all that its process, which has ended, left behind; returns how many ran."""
+        strays = STRAYS.signal(self.mark, self.pid, number)
+        return strays + processes.end_session(self.pid, number)
 
 
 class Commands:
@@ -116,6 +134,7 @@ class Commands:
         self._told: list[Event] = []
         self._selector = selectors.DefaultSelector()
         self._closed = False
+        self._adopts = False
         self._spawner: Spawner | None = None
         self._before_spawner = spawner_after  # works
         processes.prepare()
@@ -134,6 +153,9 @@ class Commands:
 
     def submit(self, work: Work) -> None:
         """Start this work, now or when there is room; the log of an earlier run goes away."""
+        if not self._adopts:
+            self._adopts = True
+            STRAYS.adopt()
         with contextlib.suppress(OSError):
             os.unlink(work.log)
         if self._before_spawner:
@@ -163,6 +185,7 @@ class Commands:
             self._start(run, here=here)
         except (OSError, ValueError) as error:
             run.log.close()
+            STRAYS.end(run.mark)
             trouble = processes.start_trouble(error, work.argv, work.cwd, work.env)
             if isinstance(error, OSError) and error.errno in _FULL and self._runs:
                 if self._room is None:
@@ -240,6 +263,8 @@ class Commands:
         self._told.clear()
         if self._spawner is not None:
             self._spawner.close()
+        if self._adopts:
+            STRAYS.leave()
         self._selector.close()
         self._closed = True
 
@@ -385,6 +410,8 @@ class Commands:
             run.term_at = now + _LINGER
         elif run.kill_at is None:  # KILL has been sent, but only to the group
             run.kill_at = now
+        else:  # so was TERM
+            STRAYS.signal(run.mark, run.pid, signal.SIGTERM)
 
     def _act(self, run: _Run, now: float) -> None:
         """Do what is due; the order matters: what has ended needs no signal."""
@@ -397,8 +424,11 @@ class Commands:
             if run.end is None:
                 self._reap(run)
             if run.end is not None and (_due(run.stuck_at, now) or run.is_empty()):
+                STRAYS.give_up(run.mark, run.pid)
                 self._finish(run, run.end)
                 return
+            if run.stuck_at is not None and run.end is not None:
+                run.signal_left(signal.SIGKILL)
             run.look_at = now + run.pause
             run.pause = min(run.pause * 2, _LAST_LOOK)
         if run.end is None and _due(run.stuck_at, now) and self._spawner is not None:
@@ -410,7 +440,7 @@ class Commands:
             self._stop(run, now)
         if _due(run.term_at, now):
             run.term_at = None
-            run.leftovers = processes.end_session(run.pid, signal.SIGTERM)
+            run.leftovers = run.signal_left(signal.SIGTERM)
             run.kill_at = now + self._grace
         if _due(run.kill_at, now):
             self._kill(run, now)
@@ -432,7 +462,7 @@ class Commands:
             if run.spawned:
                 run.stuck_at = now + _STUCK
         else:
-            ended = processes.end_session(run.pid, signal.SIGKILL)
+            ended = run.signal_left(signal.SIGKILL)
             if run.term_at is not None:  # not counted yet
                 run.leftovers = ended
             run.stuck_at = now + _STUCK
@@ -449,6 +479,7 @@ class Commands:
         for file in (run.pipe, run.pidfd):
             self._close(file)
         run.log.close()
+        STRAYS.end(run.mark)
         del self._runs[run.work.id]
 
     def _close(self, file: int | None) -> None:

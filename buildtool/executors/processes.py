@@ -60,7 +60,7 @@ def alive(pid: int, stamp: str) -> bool:
 
 def parent_of(pid: int) -> int | None:
     """The process that must wait for this one, or has started it; Linux only."""
-    fields = _read(pid, "stat").rpartition(b")")[2].split()
+    fields = _stat(pid)
     return int(fields[1]) if len(fields) > 1 else None
 
 
@@ -100,6 +100,36 @@ def family(pid: int) -> list[int]:
     return sorted(found - {pid})
 
 
+def below(pids: Iterable[int]) -> list[Process]:
+    """Those of these pids that run, and all that run below them."""
+    children: dict[int, list[Process]] = {}
+    wanted = set(pids)
+    found = []
+    for process in processes():
+        children.setdefault(process.parent, []).append(process)
+        if process.pid in wanted:
+            found.append(process)
+    for process in found:  # it grows meanwhile
+        found += [child for child in children.get(process.pid, ()) if child.pid not in wanted]
+    return found
+
+
+def session_of(pid: int) -> int:
+    """The session of a process, which may have ended if nobody has waited for it; 0: there is none. Linux only."""
+    fields = _stat(pid)
+    return int(fields[3]) if len(fields) > 3 else 0
+
+
+def environment(pid: int) -> dict[bytes, bytes] | None:
+    """What a process was started with; None when that may not be seen. Linux only."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb", buffering=0) as file:
+            words = file.read().split(b"\0")
+    except OSError:
+        return None
+    return {name: value for name, equals, value in (word.partition(b"=") for word in words) if equals}
+
+
 def processes() -> Iterator[Process]:
     """Every process that runs and may be seen."""
     if not _LINUX:
@@ -129,11 +159,16 @@ def _pids() -> list[int]:
 
 
 def _from_proc(pid: int) -> Process | None:
-    fields = _read(pid, "stat").rpartition(b")")[2].split()  # the name before may hold blanks and brackets
+    fields = _stat(pid)
     if len(fields) < 20 or fields[0] in {b"Z", b"X"}:
         return None
     parent, group, session = map(int, fields[1:4])
     return Process(pid, parent, group, session, fields[19].decode("ascii"))
+
+
+def _stat(pid: int) -> list[bytes]:
+    """What the system tells of a process, from its state on."""
+    return _read(pid, "stat").rpartition(b")")[2].split()  # the name before may hold blanks and brackets
 
 
 def _from_ps(*which: str) -> Iterator[Process]:
@@ -196,9 +231,11 @@ def reap(pid: int) -> Exit | None:
     try:
         ended, status, usage = os.wait4(pid, os.WNOHANG)
     except ChildProcessError:
+        started.discard(pid)
         return Exit(None, None, 0)
     if not ended:
         return None
+    started.discard(pid)
     peak = usage.ru_maxrss
     if peak <= resource.getrusage(resource.RUSAGE_SELF).ru_maxrss:
         peak = 0  # Linux counts what this process had in memory when it started the child
@@ -229,6 +266,12 @@ def end_session(sid: int, number: signal.Signals) -> int:
     if members:
         _send(members, [sid], number)
     return len(members)
+
+
+def signal_all(found: Iterable[Process], number: signal.Signals) -> None:
+    """Signal these, and the groups that they lead."""
+    found = list(found)
+    _send([process.pid for process in found], {p.group for p in found if p.group == p.pid}, number)
 
 
 def end_processes(pids: Iterable[int] = (), groups: Iterable[int] = (), *, grace: float = 5.0) -> int:
@@ -276,6 +319,8 @@ def _send(pids: Iterable[int], groups: Iterable[int], number: signal.Signals) ->
 
 # Starting
 
+started: set[int] = set()  # what `start` has started, and `reap` did not wait for yet
+
 
 def prepare() -> None:
     """Make this process fit to start others: they inherit no open file, and leave an exit status."""
@@ -305,6 +350,20 @@ def start(
     ignore or block. `files`: what its standard input and output are instead, opened as by a shell; OSError where that
     cannot be done here.
     """
+    pid = _start(argv, cwd, env, output, source, program, files)
+    started.add(pid)
+    return pid
+
+
+def _start(
+    argv: tuple[str, ...],
+    cwd: str,
+    env: Mapping[str, str],
+    output: int | None,
+    source: int | None,
+    program: str | None,
+    files: tuple[str | None, str | None],
+) -> int:
     program = program or find(argv[0], env)
     here = _is_here(cwd)
     if any(files) and (output is None or not here):

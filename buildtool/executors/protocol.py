@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from buildtool.state.records import ClusterRecord
 
 MARK = "BT_RUN"  # the environment variable by which the processes of a run are known
+JOB = "BT_JOB"  # that by which those of a command are: its mark, behind that of the job that `bt` runs in
 Signature = tuple[int, int, int, int]  # of a file: size, mtime_ns, ctime_ns, inode
 Slot = tuple[str | None, tuple[str, ...], bool]  # of inputs or outputs: name, paths, whether it is a list
 

@@ -110,3 +110,4 @@ class Spawner:
             os.kill(self._pid, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self._pid, 0)
+        processes.started.discard(self._pid)
