@@ -97,10 +97,10 @@ class _Run:
         """
         if self.work.interactive:  # a person at the terminal knows what is left there
             return True
-        if STRAYS.left(self.mark, self.pid):
+        if not STRAYS.none_left(self.mark, self.pid):
             return False
         silent = self.pipe is None and not self.leftovers
-        return processes.session_empty(self.pid, silent=silent) and not STRAYS.left(self.mark, self.pid)
+        return processes.session_empty(self.pid, silent=silent) and STRAYS.none_left(self.mark, self.pid)
 
     def signal_left(self, number: signal.Signals) -> int:
         """Signal all that its process, which has ended, left behind; returns how many ran."""
@@ -153,7 +153,7 @@ class Commands:
 
     def submit(self, work: Work) -> None:
         """Start this work, now or when there is room; the log of an earlier run goes away."""
-        if not self._adopts:
+        if not (self._adopts or self._closed):
             self._adopts = True
             STRAYS.adopt()
         with contextlib.suppress(OSError):
@@ -424,7 +424,8 @@ class Commands:
             if run.end is None:
                 self._reap(run)
             if run.end is not None and (_due(run.stuck_at, now) or run.is_empty()):
-                STRAYS.give_up(run.mark, run.pid)
+                if run.stuck_at is not None:
+                    STRAYS.give_up(run.mark, run.pid)
                 self._finish(run, run.end)
                 return
             if run.stuck_at is not None and run.end is not None:

@@ -25,7 +25,9 @@ from buildtool.executors import processes
 from buildtool.executors.calls import Running, data_of, ended_of
 from buildtool.executors.channel import Channel
 from buildtool.executors.protocol import MARK, Ended, Event, Note, Started, Work
+from buildtool.executors.strays import STRAYS
 from buildtool.runtime import modules
+from buildtool.runtime.children import helpers
 from buildtool.runtime.job import Data
 from buildtool.runtime.parent import end_with_parent
 from buildtool.runtime.perform import perform, told
@@ -167,7 +169,7 @@ class Futures:
         for pool in [*self._retired, *([self._pool] if self._pool is not None else [])]:
             self._shut(pool, wait=not self._in(pool))
         if self._ended_some:
-            left = processes.orphaned(MARK, self._mark) if self._mark else []
+            left = processes.orphaned(MARK, self._mark, _adopted()) if self._mark else []
             processes.end_processes([*self._left_below(), *left], grace=self._grace)
         self._channel.close()
         self._selector.close()
@@ -409,6 +411,20 @@ class Futures:
         for pid in pids:
             with contextlib.suppress(OSError):
                 os.kill(pid, number)
+
+
+def _adopted() -> list[int]:
+    """The children that were those of a worker that has died, if this process takes them in for its commands.
+
+    Whatever else a pool that nobody knows has started is among them: it is about to end, too.
+    """
+    if not STRAYS.has_adopted:
+        return []
+    from multiprocessing import active_children
+
+    known = {child.pid for child in active_children()} | helpers() | processes.started
+    children = (process for process in processes.processes() if process.parent == os.getpid())
+    return [process.pid for process in children if process.pid not in known]
 
 
 _prepared: list[bool] = []

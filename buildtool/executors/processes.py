@@ -20,6 +20,7 @@ from buildtool.tuples import NamedTuple
 _LINUX = sys.platform.startswith("linux")
 _UNKILLABLE = 2.0  # seconds after KILL; a process stuck in the kernel for longer is left alone
 _ONE_ARGUMENT = 131_072  # bytes; Linux takes no longer single argument, its end mark included
+_PF_EXITING = 4  # of the flags that Linux tells of a process
 _DEFAULTS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD)
 
 
@@ -120,6 +121,12 @@ def session_of(pid: int) -> int:
     return int(fields[3]) if len(fields) > 3 else 0
 
 
+def is_ending(pid: int) -> bool:
+    """Whether a process has ended, or is about to, and cannot be asked any more. Linux only."""
+    fields = _stat(pid)
+    return len(fields) < 7 or bool(int(fields[6]) & _PF_EXITING)
+
+
 def environment(pid: int) -> dict[bytes, bytes] | None:
     """What a process was started with; None when that may not be seen. Linux only."""
     try:
@@ -147,9 +154,9 @@ def marked(name: str, value: str) -> list[int]:
     return [pid for pid in _pids() if pid != os.getpid() and wanted in _read(pid, "environ").split(b"\0")]
 
 
-def orphaned(name: str, value: str) -> list[int]:
-    """Those `marked` ones in the group of this process that do not run below it any more."""
-    own = {os.getpid(), *family(os.getpid())}
+def orphaned(name: str, value: str, adopted: Iterable[int] = ()) -> list[int]:
+    """Those `marked` ones in the group of this process that do not run below it any more, or were `adopted` by it."""
+    own = {os.getpid(), *family(os.getpid())} - {process.pid for process in below(adopted)}
     group = {process.pid for process in processes() if process.group == os.getpgrp()}
     return [pid for pid in marked(name, value) if pid in group and pid not in own]
 

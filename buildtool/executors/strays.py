@@ -25,15 +25,16 @@ _OF_SHELLS = (b"PWD", b"OLDPWD", b"SHLVL", b"_")  # variables that a shell chang
 class Strays:
     """Who loses its parent below this process becomes its child, from the first `adopt` to the last `leave`.
 
-    `adopts`: whether the system can do that.
+    `adopts`: whether it does so now, which not every system can; `has_adopted`: whether it ever did.
     """
 
     def __init__(self) -> None:
-        self.adopts = False
+        self.adopts = self.has_adopted = False
         self._holders = 0
         self._list: int | None = None  # the file in which the system lists our children
         self._running: set[str] = set()  # the marks of works that have not ended
-        self._others: set[int] = set()  # children that are no work's, or that nobody can end
+        self._own: set[int] = set()  # children that were started here, by whatever else runs in this process
+        self._left_alone: set[int] = set()  # those that are no work's, or that nobody can end
         self._name = ""
         self._numbers = count(1)
 
@@ -42,7 +43,7 @@ class Strays:
         self._holders += 1
         if self._holders > 1 or not _adopt(yes=True):
             return
-        self.adopts = True
+        self.adopts = self.has_adopted = True
         self._name = f"{os.getpid()}-{time.time_ns():x}"
         with contextlib.suppress(OSError):  # a kernel without it: then all processes are looked at
             self._list = os.open(f"/proc/self/task/{os.getpid()}/children", os.O_RDONLY | os.O_CLOEXEC)
@@ -70,26 +71,39 @@ class Strays:
         self._running.discard(mark)
 
     def marked(self, env: Mapping[str, str], mark: str) -> Mapping[str, str]:
-        """The environment with the mark; behind that of the job in which this process runs, as what is its is both's."""
+        """The environment with the mark, behind that of the job in which `bt` runs itself: what is left is of both."""
         return {**env, JOB: f"{os.environ.get(JOB, '')} {mark}".lstrip()} if self.adopts else env
 
-    def left(self, mark: str, session: int) -> list[Process]:
-        """All that runs because of a work whose process has ended, but what is in this session, which it led.
+    def none_left(self, mark: str, session: int) -> bool:
+        """Whether nothing runs because of a work whose process has ended, but in this session, which that has led.
 
         Next to nothing is done where it left nothing, as every work is asked this.
         """
-        found = [pid for pid in self._adopted() if self._is_of(pid, mark)]
-        return [process for process in processes.below(found) if process.session != session] if found else []
+        adopted = self._adopted()
+        if not adopted:
+            return True
+        found, unsure = self._left(adopted, mark, session)
+        return not (found or unsure)
 
     def signal(self, mark: str, session: int, number: signal.Signals) -> int:
-        """Signal what is `left`; returns how many ran."""
-        found = self.left(mark, session)
+        """Signal what is left of this work outside of this session; returns how many ran."""
+        found, _ = self._left(self._adopted(), mark, session)
         processes.signal_all(found, number)
         return len(found)
 
     def give_up(self, mark: str, session: int) -> None:
-        """Ask no more about what is `left`: it cannot be ended."""
-        self._others.update(process.pid for process in self.left(mark, session))
+        """Ask no more about what is left: it cannot be ended."""
+        found, unsure = self._left(self._adopted(), mark, session)
+        self._left_alone.update(unsure, (process.pid for process in found))
+
+    def _left(self, adopted: set[int], mark: str, session: int) -> tuple[list[Process], set[int]]:
+        """What is left outside of the session; and those of which nobody knows, as they are just ending."""
+        owners = {pid: self._is_of(pid, mark) for pid in adopted}
+        mine = {pid for pid, is_mine in owners.items() if is_mine}
+        found = processes.below(mine) if mine else []
+        unsure = {pid for pid, is_mine in owners.items() if is_mine is None}
+        unsure |= mine - {process.pid for process in found}
+        return [process for process in found if process.session != session], unsure
 
     def _adopted(self) -> set[int]:
         """The children that nobody here has started. Takes the status of those that have ended.
@@ -101,16 +115,17 @@ class Strays:
             return set()
         while True:
             listed = self._children()
-            self._others &= listed
-            strange = listed - processes.started - self._others
+            self._own &= listed
+            self._left_alone &= listed
+            strange = listed - processes.started - self._own
             some_ended = False
             for pid in strange:
-                if processes.session_of(pid) == os.getsid(0):  # whoever has started it here waits for it
-                    self._others.add(pid)
+                if pid not in self._left_alone and processes.session_of(pid) == os.getsid(0):
+                    self._own.add(pid)  # whoever has started it waits for it
                 else:
                     some_ended |= _has_ended(pid)
             if not some_ended:
-                return strange - self._others
+                return strange - self._own - self._left_alone
 
     def _children(self) -> set[int]:
         if self._list is None:
@@ -120,13 +135,15 @@ class Strays:
             found += piece
         return set(map(int, found.split()))
 
-    def _is_of(self, pid: int, mark: str) -> bool:
+    def _is_of(self, pid: int, mark: str) -> bool | None:
         """Whether a work has started it: it says so, or says nothing, and there is nobody else who may have."""
         told = processes.environment(pid)
+        if not told and processes.is_ending(pid):  # what it has started becomes ours next
+            return None
         if told is not None and (marks := told.get(os.fsencode(JOB))) is not None:
             return os.fsencode(mark) in marks.split()
         if told is None or os.fsencode(MARK) in told or _is_ours(told):
-            self._others.add(pid)
+            self._left_alone.add(pid)
             return False
         return self._running == {mark}
 
@@ -155,7 +172,7 @@ def _adopt(*, yes: bool) -> bool:
     try:
         import _ctypes  # `ctypes` takes 3 ms, and a build of one command has no time for it
 
-        prctl = _ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl")
-        return _ctypes.call_function(prctl, (_PR_SET_CHILD_SUBREAPER, int(yes), 0, 0, 0)) == 0
+        prctl = _ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl")  # type: ignore[arg-type]  # this program
+        return bool(_ctypes.call_function(prctl, (_PR_SET_CHILD_SUBREAPER, int(yes), 0, 0, 0)) == 0)
     except (ImportError, AttributeError, OSError):  # this Python was built without it
         return False

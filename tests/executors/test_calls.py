@@ -11,6 +11,7 @@ import signal
 import sys
 import tempfile
 import textwrap
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
@@ -35,7 +36,7 @@ from buildtool.executors.wish import Wish, wish
 from buildtool.executors.workers import Workers
 from buildtool.files import Disk
 from buildtool.taskfile.specs import ExecutorSpec
-from support.bench import Loop
+from support.bench import PATIENCE, Loop
 from support.cloud import Cloud
 from support.cluster import DaskCluster, end_with_us
 
@@ -184,6 +185,10 @@ MODULE = """
             pid = int(os.read(read, 20))
         output.write_text(str(pid))
         print("escaped", pid, flush=True)
+
+    def fork_when_told_to_end(output):
+        script = "trap 'sleep 60 & echo $! >o.new; mv o.new o; exit' TERM; echo up; while :; do sleep 0.01; done"
+        subprocess.run(["sh", "-c", script])
 
     def escape_and_wait(output):
         escape(output, False)
@@ -872,6 +877,27 @@ def test_nothing_is_left_when_it_is_closed(bench: Bench) -> None:
     if started.pid is not None:
         with pytest.raises(ProcessLookupError):
             os.kill(started.pid, 0)
+
+
+@pytest.mark.parametrize("beside", [False, True], ids=["", "beside commands"])
+def test_what_is_left_of_a_worker_ends_with_the_pool(tmp_path: Path, beside: bool) -> None:
+    """It becomes a child of `bt` itself where there are commands, too."""
+    from buildtool.executors.commands import Commands
+
+    commands = Commands()
+    bench = Bench(tmp_path, Dispatch(commands, {"pool": MAKERS["processes"]}), "dispatch")
+    if beside:
+        commands.submit(Work(77, ("/bin/true",), str(tmp_path), {}, str(tmp_path / "log")))
+    env = {**os.environ, "BT_RUN": str(time.monotonic_ns())}
+    work = bench.submit("fork_when_told_to_end", output="o", executor="pool", env=env)
+    bench.wait_for(work, b"up")
+    bench.executor.cancel(work)
+    assert bench.ended(work).cancelled
+    until = time.monotonic() + PATIENCE
+    while not (tmp_path / "o").exists():
+        assert time.monotonic() < until
+    bench.executor.close()
+    wait_until_gone(int(bench.read("o")))
 
 
 def test_each_work_goes_to_the_executor_of_its_name(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -173,7 +174,9 @@ def test_a_job_reads_nothing_and_leads_its_session(bench: Bench, place: str) -> 
 def test_only_the_given_environment(bench: Bench, place: str) -> None:
     work = bench.submit("", argv=("/usr/bin/env",), cwd=place, env={"BT_RUN": "r1", "X": "a\udcff"})
     bench.ended(work)
-    assert sorted(bench.output(work).split()) == [b"BT_RUN=r1", b"X=a\xff"]
+    *mark, run, other = sorted(bench.output(work).split())
+    assert (run, other) == (b"BT_RUN=r1", b"X=a\xff")
+    assert [word.partition(b"=")[0] for word in mark] == [b"BT_JOB"] * sys.platform.startswith("linux")
 
 
 def test_a_program_is_found_by_the_path_of_the_job(bench: Bench, place: str) -> None:
@@ -433,23 +436,149 @@ def test_a_leftover_in_another_group_of_the_session_is_ended(bench: Bench) -> No
     assert processes.start_stamp(int(bench.output(work))) is None
 
 
-@pytest.mark.skipif(not shutil.which("setsid"), reason="no setsid here")
-def test_a_daemon_that_keeps_the_pipe_does_not_hang_anything(any_bench: Bench) -> None:
-    work = any_bench.submit(
-        "setsid sh -c 'echo $$ >pid.new; mv pid.new pid; exec sleep 60' & until [ -e pid ]; do :; done"
-    )
-    try:
-        ended = any_bench.ended(work)
-        assert (ended.code, ended.leftovers) == (0, 0)
-    finally:
-        pid = int((any_bench.directory / "pid").read_text())
-        assert processes.end_processes([pid], grace=5) == 1
+# What a job leaves behind in a session of its own
+
+# Waits until it runs, and says its process; what is done in it comes next.
+FAR = "setsid sh -c 'echo $$ >{0}.new; mv {0}.new {0}; {1}' {2} & until [ -e {0} ]; do :; done; "
+SILENT = ">/dev/null 2>&1"
 
 
-@pytest.mark.skipif(not shutil.which("setsid"), reason="no setsid here")
+def far(name: str = "pid", doing: str = "exec sleep 60", output: str = SILENT) -> str:
+    """The script of a job that starts a process in a session of its own, which says its number in a file."""
+    return FAR.format(name, doing, output)
+
+
+def runs(bench: Bench, name: str = "pid") -> bool:
+    return processes.start_stamp(int((bench.directory / name).read_text())) is not None
+
+
+@linux_only
+@pytest.mark.parametrize("output", [SILENT, ""], ids=["silent", "with the pipe"])
+@pytest.mark.parametrize("code", [0, 3])
+def test_a_daemon_is_ended_and_counted(any_bench: Bench, output: str, code: int) -> None:
+    ended = any_bench.run(far(output=output) + f"exit {code}")
+    assert (ended.code, ended.leftovers) == (code, 1)
+    assert not runs(any_bench)
+
+
+@linux_only
 def test_a_daemon_that_writes_for_ever_does_not_hang_anything(bench: Bench) -> None:
-    script = "setsid sh -c 'echo $$ >pid.new; mv pid.new pid; exec yes' & until [ -e pid ]; do :; done"
-    assert bench.run(script).code == 0
+    assert bench.run(far(doing="exec yes", output="")).code == 0
+    assert not runs(bench)
+
+
+@linux_only
+def test_a_daemon_that_ends_soon_is_left_to_end(bench: Bench) -> None:
+    ended = bench.run("mkfifo f; " + far(doing="read x <f; echo $x >o") + "echo 1 >f")
+    assert (ended.code, ended.leftovers) == (0, 0)
+    assert (bench.directory / "o").read_text() == "1\n"
+
+
+@linux_only
+@pytest.mark.parametrize("how", ["double fork", "deep", "clean", "clean double fork"])
+def test_no_daemon_gets_away(bench: Bench, how: str) -> None:
+    script = far().replace("setsid", "exec env -i setsid" if "clean" in how else "setsid")
+    if "double fork" in how:
+        script = script.replace("setsid sh", "setsid setsid -f sh")
+    if how == "deep":
+        script = f"(setsid sh -c '({far().replace(chr(39), chr(34)).replace('$$', chr(92) + '$$')})'; true)"
+    ended = bench.run(script)
+    assert (ended.code, ended.leftovers) == (0, 1)
+    assert not runs(bench)
+
+
+@linux_only
+def test_a_daemon_that_ignores_term_and_starts_others_is_killed(bench: Bench) -> None:
+    work = bench.submit(far(doing='trap "setsid sleep 60 &" TERM; while :; do sleep 0.05; done'))
+    assert bench.ended(work).code == 0
+    assert not runs(bench)
+    assert not marked_in(bench.directory)
+
+
+def marked_in(directory: Path) -> list[int]:
+    """The processes of jobs that run in a folder."""
+    found = []
+    for process in processes.processes():
+        with contextlib.suppress(OSError):
+            is_there = os.readlink(f"/proc/{process.pid}/cwd") == str(directory)
+            found += (
+                [process.pid] if is_there and b"BT_JOB" in (processes.environment(process.pid) or {}) else []
+            )
+    return found
+
+
+@linux_only
+@pytest.mark.parametrize("how", ["timeout", "cancel", "now", "close"])
+@pytest.mark.parametrize("deaf", [False, True], ids=["", "deaf"])
+def test_a_job_that_is_ended_takes_its_daemons_with_it(bench: Bench, how: str, deaf: bool) -> None:
+    trap = "trap : TERM; " * deaf
+    script = f"setsid -w sh -c '{trap}echo $$ >new; mv new pid; echo up; while :; do sleep 0.05; done'"
+    work = bench.submit(script, cwd=str(bench.directory), timeout=1 if how == "timeout" else None)
+    bench.wait_for(work, b"up")
+    if how == "close":
+        bench.executor.close()
+    else:
+        if how != "timeout":
+            bench.executor.cancel(work, now=how == "now")
+        ended = bench.ended(work)
+        assert ended.timed_out is (how == "timeout")
+        assert ended.leftovers == 0
+    assert not runs(bench)
+
+
+@linux_only
+def test_the_daemon_of_another_job_is_left_alone(bench: Bench) -> None:
+    os.mkfifo(bench.directory / "fifo")
+    other = bench.submit(far("other") + "echo up; read x <fifo")
+    bench.wait_for(other, b"up")
+    assert bench.run(far("mine")).leftovers == 1
+    assert not runs(bench, "mine")
+    assert runs(bench, "other")
+    (bench.directory / "fifo").write_text("go\n")
+    assert bench.ended(other).leftovers == 1
+    assert not runs(bench, "other")
+
+
+@linux_only
+def test_a_daemon_without_an_environment_waits_for_the_last_job(bench: Bench) -> None:
+    """It may be anybody's."""
+    os.mkfifo(bench.directory / "fifo")
+    other = bench.submit("echo up; read x <fifo")
+    bench.wait_for(other, b"up")
+    assert bench.run(far().replace("setsid", "env -i setsid")).leftovers == 0
+    assert runs(bench)
+    (bench.directory / "fifo").write_text("go\n")
+    assert bench.ended(other).leftovers == 1
+    assert not runs(bench)
+
+
+@linux_only
+@pytest.mark.parametrize("mark", [{}, {"BT_RUN": "r1"}], ids=["as git does", "a worker"])
+def test_what_no_command_has_started_is_left_alone(bench: Bench, mark: dict[str, str]) -> None:
+    os.mkfifo(bench.directory / "fifo")
+    work = bench.submit("echo up; read x <fifo")
+    bench.wait_for(work, b"up")
+    env = {**os.environ, **mark}
+    subprocess.run(["sh", "-c", f"({far()}) & wait"], cwd=bench.directory, env=env, check=True)
+    (bench.directory / "fifo").write_text("go\n")
+    assert bench.ended(work).leftovers == 0
+    assert runs(bench)
+    assert processes.end_processes([int((bench.directory / "pid").read_text())]) == 1
+
+
+@linux_only
+def test_what_has_ended_leaves_no_trace(bench: Bench) -> None:
+    """Who becomes our child must be waited for by us; afterwards nobody becomes our child."""
+    mine = f"({far(doing='exit')}) & (sleep 0.02; echo late) & echo early"
+    assert bench.run(mine).leftovers == 0
+    told = subprocess.run(["ps", "-o", "stat=", "--ppid", str(os.getpid())], capture_output=True, check=True)
+    assert b"Z" not in told.stdout
+    bench.executor.close()
+    orphan = int(subprocess.check_output(["sh", "-c", "sleep 60 >/dev/null 2>&1 & echo $!"]))
+    try:
+        assert parent(orphan) != os.getpid()
+    finally:
+        os.kill(orphan, signal.SIGKILL)
 
 
 # Ending a job
@@ -603,6 +732,7 @@ def test_two_hundred_jobs_leave_no_open_file_and_no_process(bench: Bench) -> Non
         )
         return sorted(told.stdout.split())
 
+    bench.run("true")  # opens the list of children
     before, born = files(), children()
     own = 0 if bench.spawner_after is None else 1  # process that starts them, with a socket to it
     for _ in range(40):
@@ -612,7 +742,7 @@ def test_two_hundred_jobs_leave_no_open_file_and_no_process(bench: Bench) -> Non
             bench.ended(work)
     assert files() == before
     bench.executor.close()
-    assert len(files()) == len(before) - 1 - own
+    assert len(files()) == len(before) - 2 - own
     assert len(children()) == len(born) - own  # other tests of this process may have left theirs
 
 

@@ -15,7 +15,7 @@ _COUNTING = """
 import json, os, sys
 told = sys.argv.pop(1)
 here = os.getcwd()
-counts = dict.fromkeys(("looks", "opened", "spawned", "statements"), 0)
+counts = dict.fromkeys(("looks", "opened", "spawned", "statements", "scans"), 0)
 
 def counted(name, function):
     def call(*given, **named):
@@ -32,6 +32,8 @@ def hook(event, given):
         counts["opened"] += path.startswith(here) and not path.startswith(os.path.join(here, ".bt"))
     elif event in ("os.posix_spawn", "os.fork", "os.forkpty", "subprocess.Popen", "socket.sendmsg"):
         counts["spawned"] += 1
+    elif event == "os.listdir" and given[0] == "/proc":
+        counts["scans"] += 1
 
 import sqlite3
 connect = sqlite3.connect
@@ -71,6 +73,7 @@ class Counts(NamedTuple):
     opened: int  # files of the project opened, those of the state left out
     spawned: int  # processes started, also those that another process is asked to start
     statements: int  # SQL statements, those by which SQLite begins and ends a transaction included
+    scans: int = 0  # looks at all processes of the machine
 
     def without(self, each: Counts, jobs: int) -> Counts:
         """What is left if each of the jobs did so much."""
@@ -84,7 +87,7 @@ class Counts(NamedTuple):
 def counts(project: Project, *words: str) -> Counts:
     """Call `bt`, which must end well, and count."""
     found = _call(project, _COUNTING, words, {})
-    return Counts(*(found[name] for name in ("looks", "opened", "spawned", "statements")))
+    return Counts(*(found[name] for name in Counts._fields))
 
 
 def modules(project: Project, *words: str, env: dict[str, str] | None = None) -> set[str]:
