@@ -529,7 +529,7 @@ def test_a_job_that_is_ended_takes_its_daemons_with_it(bench: Bench, how: str, d
 @linux_only
 def test_the_daemon_of_another_job_is_left_alone(bench: Bench) -> None:
     os.mkfifo(bench.directory / "fifo")
-    other = bench.submit(far("other") + "echo up; read x <fifo")
+    other = bench.submit(f"({far('other')}:); echo up; read x <fifo")
     bench.wait_for(other, b"up")
     assert bench.run(far("mine")).leftovers == 1
     assert not runs(bench, "mine")
@@ -558,11 +558,19 @@ def test_what_no_command_has_started_is_left_alone(bench: Bench, mark: dict[str,
     os.mkfifo(bench.directory / "fifo")
     work = bench.submit("echo up; read x <fifo")
     bench.wait_for(work, b"up")
-    env = {**os.environ, **mark}
+    env = {**(mark or os.environ), "PATH": os.environ["PATH"]}
     subprocess.run(["sh", "-c", f"({far()}) & wait"], cwd=bench.directory, env=env, check=True)
     (bench.directory / "fifo").write_text("go\n")
     assert bench.ended(work).leftovers == 0
     assert runs(bench)
+    assert processes.end_processes([int((bench.directory / "pid").read_text())]) == 1
+
+
+@linux_only
+def test_an_interactive_job_may_leave_a_daemon(bench: Bench) -> None:
+    work = bench.submit(far(), interactive=True)
+    ended = bench.ended(work)
+    assert (ended.code, ended.leftovers) == (0, 0)
     assert processes.end_processes([int((bench.directory / "pid").read_text())]) == 1
 
 
