@@ -33,7 +33,9 @@ class Strays:
         self._holders = 0
         self._list: int | None = None  # the file in which the system lists our children
         self._running: set[str] = set()  # the marks of works that have not ended
-        self._own: set[int] = set()  # children that were started here, by whatever else runs in this process
+        self._own: set[int] = (
+            set()
+        )  # children that whatever else runs in this process has started, and waits for
         self._left_alone: set[int] = set()  # those that are no work's, or that nobody can end
         self._name = ""
         self._numbers = count(1)
@@ -47,6 +49,7 @@ class Strays:
         self._name = f"{os.getpid()}-{time.time_ns():x}"
         with contextlib.suppress(OSError):  # a kernel without it: then all processes are looked at
             self._list = os.open(f"/proc/self/task/{os.getpid()}/children", os.O_RDONLY | os.O_CLOEXEC)
+        self._own = self._children()  # a shell may have had some before it became `bt`
 
     def leave(self) -> None:
         """End it, unless others still rely on it."""
@@ -121,7 +124,7 @@ class Strays:
             some_ended = False
             for pid in strange:
                 if pid not in self._left_alone and processes.session_of(pid) == os.getsid(0):
-                    self._own.add(pid)  # whoever has started it waits for it
+                    self._own.add(pid)
                 else:
                     some_ended |= _has_ended(pid)
             if not some_ended:
@@ -145,7 +148,7 @@ class Strays:
         if told is None or os.fsencode(MARK) in told or _is_ours(told):
             self._left_alone.add(pid)
             return False
-        return self._running == {mark}
+        return self._running == {mark} and os.getpid() != 1  # the first process is given everybody's
 
 
 STRAYS = Strays()

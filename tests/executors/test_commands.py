@@ -567,6 +567,18 @@ def test_what_no_command_has_started_is_left_alone(bench: Bench, mark: dict[str,
 
 
 @linux_only
+def test_children_from_before_the_first_job_are_left_alone(bench: Bench) -> None:
+    """Whatever their environment is; and others wait for them."""
+    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, start_new_session=True, env={}) as before:
+        assert bench.run("true").leftovers == 0
+        assert before.poll() is None
+        before.kill()
+        os.waitid(os.P_PID, before.pid, os.WEXITED | os.WNOWAIT)
+        assert bench.run("true").leftovers == 0
+    assert before.returncode == -signal.SIGKILL
+
+
+@linux_only
 def test_an_interactive_job_may_leave_a_daemon(bench: Bench) -> None:
     work = bench.submit(far(), interactive=True)
     ended = bench.ended(work)
