@@ -5,7 +5,6 @@ Linux only: elsewhere nothing is found. Knows neither works nor how they end; on
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import sys
@@ -47,8 +46,6 @@ class Strays:
             return
         self.adopts = self.has_adopted = True
         self._name = f"{os.getpid()}-{time.time_ns():x}"
-        with contextlib.suppress(OSError):  # a kernel without it: then all processes are looked at
-            self._list = os.open(f"/proc/self/task/{os.getpid()}/children", os.O_RDONLY | os.O_CLOEXEC)
         self._own = self._children()  # a shell may have had some before it became `bt`
 
     def leave(self) -> None:
@@ -131,8 +128,13 @@ class Strays:
                 return strange - self._own - self._left_alone
 
     def _children(self) -> set[int]:
-        if self._list is None:
+        try:
+            if self._list is None:
+                self._list = os.open(f"/proc/self/task/{os.getpid()}/children", os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:  # a kernel without it
             return {process.pid for process in processes.processes() if process.parent == os.getpid()}
+        except OSError:  # too many files are open: before the first job, as it stays open from then on
+            return set()
         found = b""
         while piece := os.pread(self._list, _PIECE, len(found)):
             found += piece
