@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Run `bt` and end the process with its exit code."""
-    gc.disable()  # most commands end before there is much to collect; those that run on turn it on again
-    arguments = sys.argv[1:]
-    glimpse = None
     try:
+        gc.disable()  # most commands end before there is much to collect; those that run on turn it on again
+        arguments = sys.argv[1:]
+        glimpse = None
         if arguments[:1] == ["build"]:
             closing, glimpse = _look(arguments)
             if closing is not None:

@@ -11,6 +11,7 @@ import select
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from itertools import product
@@ -20,7 +21,7 @@ import pytest
 
 from support.faulty import RENAME, Fault, Faulty
 from support.five import CACHE, SCENES, scene, sweep, turns
-from support.project import Project
+from support.project import Project, clean_environment
 
 SOME = 4  # turns that are tried of each
 
@@ -295,6 +296,29 @@ def test_ctrl_c_shows_no_traceback_of_a_pool(project: Project, executor: str, he
     assert process.returncode == 130
     assert "Traceback" not in out + err
     assert project.leftovers() == []
+
+
+@pytest.mark.parametrize("at", ["buildtool", "buildtool.__main__", "buildtool.door", "buildtool.cli.main"])
+def test_ctrl_c_before_anything_has_begun(project: Project, at: str) -> None:
+    """From the first line of our own on: before that, it is for Python to say."""
+    root = Path(__file__).parents[2]
+    project.taskfile(HALF)
+    project.write(
+        "hooks/sitecustomize.py",
+        f"""
+        import os, signal, sys
+        sys.addaudithook(lambda event, given: event == "import" and given[0] == "{at}"
+            and os.kill(os.getpid(), signal.SIGINT))
+        """,
+    )
+    found = subprocess.run(
+        [sys.executable, root / "bin/bt", "build", "none"],
+        cwd=project.folder,
+        env=clean_environment() | {"PYTHONPATH": f"{project.folder / 'hooks'}:{root}"},
+        capture_output=True,
+        check=False,
+    )
+    assert (found.returncode, found.stdout, found.stderr) == (130, b"", b"")
 
 
 HALF = """
