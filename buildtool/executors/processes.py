@@ -65,6 +65,11 @@ def parent_of(pid: int) -> int | None:
     return int(fields[1]) if len(fields) > 1 else None
 
 
+def children_of(pid: int) -> set[int]:
+    """Its children, with those that have ended and that it did not wait for; Linux only."""
+    return {child for child in _pids() if parent_of(child) == pid}
+
+
 def group_alive(pgid: int) -> bool:
     """Whether any process of this group runs."""
     return _group_exists(pgid) and any(process.group == pgid for process in processes())

@@ -132,7 +132,7 @@ class Strays:
             if self._list is None:
                 self._list = os.open(f"/proc/self/task/{os.getpid()}/children", os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:  # a kernel without it
-            return {process.pid for process in processes.processes() if process.parent == os.getpid()}
+            return processes.children_of(os.getpid())
         except OSError:  # too many files are open: before the first job, as it stays open from then on
             return set()
         found = b""
