@@ -8,6 +8,7 @@ from __future__ import annotations
 import posixpath
 
 STATE = ".bt"  # the folder of the state, in the project root
+ASIDE = ".bt/aside/"  # where old outputs lie while their jobs run
 
 
 def canonical(path: str, root: str) -> str:

@@ -15,13 +15,12 @@ from buildtool.executors.protocol import MARK
 from buildtool.expand.listing import matches
 from buildtool.files import Disk, NotAFileError
 from buildtool.isolation import BOXES
-from buildtool.paths import STATE, parents
+from buildtool.paths import ASIDE, STATE, parents
 from buildtool.state.records import Running
 from buildtool.state.store import PLACE, RUN, State
 from buildtool.taskfile.pattern import parse_pattern
 from buildtool.text import count, printable
 
-ASIDE = ".bt/aside/"
 KEPT = ".bt/kept/"
 GRACE = 2.0  # seconds between TERM and KILL
 _FOLDERS = ("log", "kept", "aside", "isolated", "cache")  # of the state: what is in them is written by many

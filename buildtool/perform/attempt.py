@@ -79,9 +79,9 @@ class Attempt:
 
     @property
     def is_precious(self) -> bool:
-        """Whether a person's files are moved aside for it, which nobody could make again."""
+        """Whether a person's files are moved aside or copied for it, which nobody could make again."""
         accepted = self.look.record is not None and self.look.record.accepted
-        return bool(self.aside and (self.look.foreign or self.look.edited or accepted))
+        return bool(self.look.foreign or self.look.edited or (self.aside and accepted))
 
 
 class Outcome(NamedTuple):

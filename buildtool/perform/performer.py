@@ -17,14 +17,14 @@ from buildtool.fingerprint import Fingerprint, Item
 from buildtool.graph import Form, Job, JobId
 from buildtool.isolation import Boxes
 from buildtool.luggage import Packer
-from buildtool.paths import canonical
+from buildtool.paths import ASIDE, canonical
 from buildtool.perform.attempt import Attempt, Outcome
 from buildtool.perform.owners import Owners
 from buildtool.perform.strangers import Strangers
 from buildtool.perform.works import Works
 from buildtool.plan import Status
 from buildtool.project import Project
-from buildtool.recover import ASIDE, keep, note_stuck, put_back
+from buildtool.recover import keep, note_stuck, put_back
 from buildtool.report.model import Failure
 from buildtool.state.records import Away, JobRecord, Made, Running
 from buildtool.state.store import State

@@ -131,7 +131,7 @@ class Strangers:
     def _announce(self, attempt: Attempt, copies: list[tuple[str, str]]) -> None:
         """Tell the state what is about to lie in `.bt/kept/`: who finds that the build was killed tells of it."""
         if copies:
-            self._state.add_copies(attempt.job.key, tuple(copies))
+            self._state.add_copies(attempt.job.key, tuple(copies), durable=True)
 
     def _copy(self, attempt: Attempt, path: str, place: str, *, follow: bool = False) -> None:
         """Copy what a job may write over."""

@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import Any, Protocol, Self, TypeVar
 
 from buildtool.fingerprint import Item
+from buildtool.paths import ASIDE
 from buildtool.state import journal
 from buildtool.state.database import Database
 from buildtool.state.journal import Journal
@@ -469,10 +470,15 @@ class State(StateReader):
         if self._journal is not None:
             self._journal.set_process(key, pid, stamp)
 
-    def add_copies(self, key: str, copies: tuple[tuple[str, str], ...]) -> None:
-        """Note where copies are about to be made of what a running job may write over; that needs no commit."""
+    def add_copies(self, key: str, copies: tuple[tuple[str, str], ...], *, durable: bool = False) -> None:
+        """Note where copies are about to be made of what a running job may write over; that needs no commit.
+
+        `durable`: a power cut does not cost it either, if it did not cost that the job was started.
+        """
         if self._journal is not None:
             self._journal.add_copies(key, copies)
+            if durable:
+                self._journal.sync()
 
     def add_aside(self, key: str, places: tuple[tuple[str, str], ...]) -> None:
         """Note where what lies aside for a running job is about to go; a power cut does not cost that."""
@@ -640,11 +646,12 @@ class State(StateReader):
     ) -> None:
         """Put what a journal tells into the database, so that the journal is not needed any more."""
         is_dead = self._journal is None
-        lies_aside = os.path.isdir(os.path.join(self._directory, "aside"))
+        if not is_dead and not os.path.isdir(os.path.join(self._directory, os.path.basename(ASIDE[:-1]))):
+            moved = [(path, place) for path, place in moved if not place.startswith(ASIDE)]
         names = [(to_bytes(name),) for name in (_MARK, _SETTLED)]
         self._database.write_many("DELETE FROM vars WHERE name=?", names)
         self._database.write_many(_PUT_RUNNING, map(running_row, jobs))
-        if is_dead or (moved and lies_aside):
+        if is_dead or moved:
             self._database.write(_PUT_VALUE, left_row(_LEFT, moved, is_torn=is_torn))
         self._settled.clear()
         self._told.clear()
