@@ -476,9 +476,10 @@ def test_a_closed_terminal_ends_it(copy: Project) -> None:
 
 def test_a_terminal_that_closes_just_before_keys_are_listened_to_ends_it(copy: Project) -> None:
     program = (
-        "import runpy, sys, termios, tty\n"
+        "import contextlib, os, runpy, sys, termios, tty\n"
         "def gone(*_):\n"
-        "    print('closing')\n"
+        "    with contextlib.suppress(OSError):\n"
+        "        os.write(1, b'closing')\n"
         "    raise termios.error(5, 'Input/output error')\n"
         "tty.setcbreak = gone\n"
         "sys.argv[0] = 'bt'\n"
