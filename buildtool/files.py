@@ -93,7 +93,7 @@ class Disk:
         self.folders: dict[str, bool] = {}  # and whether what may be a directory is one
         self.linked: dict[
             str, tuple[str, ...]
-        ] = {}  # directories that count, too, since links in a path lead there
+        ] = {}  # directories that count, too: links in a path lead there
         self.texts: set[str] = set()  # files whose text says which jobs there are, or what is in them
         self.watcher: Callable[[str, int, int], None] | None = None  # is told how far large files are read
         self._listings: dict[str, list[Entry]] = {}

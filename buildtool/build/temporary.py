@@ -80,9 +80,8 @@ class Temporary:
             stranger = self._stranger(path)
             if stranger is None:
                 disk.remove(path)
-            elif (
-                producer in self._ran
-            ):  # it stays as a whole: it would be made again if files of it were missing
+            elif producer in self._ran:
+                # It stays as a whole: it would be made again if files of it were missing.
                 text = f"`{printable(path)}` is not removed, although it is `temp`"
                 self._warn(f"{text}: bt did not make `{printable(stranger)}`")
 

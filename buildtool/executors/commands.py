@@ -40,23 +40,6 @@ _STUCK = 2.0  # seconds after KILL; leftovers stuck in the kernel for longer are
 class _Run:
     """A work whose process runs, or has left others behind that are being ended."""
 
-    __slots__ = (
-        *(
-            "began",
-            "cancelled",
-            "end",
-            "kill_at",
-            "leftovers",
-            "listen_at",
-            "log",
-            "look_at",
-            "mark",
-            "mask",
-            "pause",
-        ),
-        *("pid", "pidfd", "pipe", "spawned", "stuck_at", "term_at", "timed_out", "timeout_at", "work"),
-    )
-
     def __init__(self, work: Work, log: Log, mask: Mask, began: float) -> None:
         self.mark = STRAYS.begin()
         if not work.interactive:
@@ -68,9 +51,7 @@ class _Run:
         self.pid = 0
         self.pipe: int | None = None  # None when it is at its end, or for interactive work
         self.pidfd: int | None = None  # None where the system has none: then it is looked at again and again
-        self.spawned = (
-            False  # the process that starts programs was asked to start it, and will tell how it ends
-        )
+        self.spawned = False  # who starts programs was asked to start it, and will tell how it ends
         self.end: Ended | None = None  # how its process ended, once it has
         self.timed_out = False
         self.cancelled = False

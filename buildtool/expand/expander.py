@@ -79,12 +79,10 @@ class Expander:
         self._left: dict[JobId, tuple[str, ...]] = {}
         self._settled: set[JobId] = set()
         self._possible: dict[str, bool] = {}
-        self._origins: dict[
-            str, str | None
-        ] = {}  # of folders: the recorded directory that they are or lie in
-        self._found: dict[
-            Pattern, tuple[set[tuple[str, ...]], set[JobId]]
-        ] = {}  # wildcard values of patterns with globs, and what must be settled before all are known
+        # Of folders: the recorded directory that they are or lie in.
+        self._origins: dict[str, str | None] = {}
+        # Wildcard values of patterns with globs, and what must be settled before all are known.
+        self._found: dict[Pattern, tuple[set[tuple[str, ...]], set[JobId]]] = {}
         self._looking: list[Pattern] = []  # for the values of these
         self._looks_round = False  # it was met that one of them would give values to itself
         self._limit = SPARE_DEPTH + len(self.index.open)
@@ -816,7 +814,7 @@ class Expander:
         given = tuple([values[name] for name in pattern.names])
         if any(
             value.startswith(".") or "/." in value for value in given
-        ):  # found only where they are written
+        ):  # found where they are written alone
             paths, blockers = self.gather(pattern.fill(values))
             return bool(paths or blockers)
         known = self._found.get(pattern)
