@@ -104,6 +104,14 @@ def pack_details(job: JobRecord) -> bytes:
     return FORM + packed + bytes.fromhex("".join(digests))
 
 
+def pack_text(text: str) -> bytes:
+    """A text as bytes in little space."""
+    raw = to_bytes(text)
+    small = len(raw) < _LITTLE  # as for details
+    deflate = zlib.compressobj(wbits=12 if small else 15, memLevel=5 if small else 8)
+    return deflate.compress(raw) + deflate.flush()
+
+
 class Details(NamedTuple):
     """What `pack_details` was given."""
 
@@ -221,7 +229,7 @@ def code_row(digest: str, parts: Sequence[Item]) -> tuple[object, ...]:
 def text_row(part: Item) -> tuple[object, ...]:
     """Digest and text of a part; nothing for one that is too long to show."""
     text = part.text or ""
-    return pack_digest(part.digest or ""), zlib.compress(to_bytes(text if len(text) <= LONGEST else ""))
+    return pack_digest(part.digest or ""), pack_text(text if len(text) <= LONGEST else "")
 
 
 def to_parts(stored: str, texts: Mapping[str, str]) -> tuple[Item, ...]:

@@ -40,6 +40,7 @@ from buildtool.state.rows import (
     job_row,
     left_row,
     pack_digest,
+    pack_text,
     running_row,
     stamp_rows,
     text_row,
@@ -586,9 +587,7 @@ class State(StateReader):
     def add_contents(self, texts: Mapping[str, str]) -> None:
         """Keep what sources say, by their digests."""
         if texts:
-            rows = (
-                (pack_digest(digest), zlib.compress(text.encode("utf-8"))) for digest, text in texts.items()
-            )
+            rows = ((pack_digest(digest), pack_text(text)) for digest, text in texts.items())
             self._database.write_many("INSERT OR IGNORE INTO contents VALUES (?, ?)", rows)
 
     def set_away(self, outputs: Iterable[Away]) -> None:
