@@ -11,12 +11,13 @@ import json
 import os
 import select
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
 
 from buildtool.build.commits import Commits
 from buildtool.build.demand import Demand
+from buildtool.build.outcomes import Outcomes
 from buildtool.build.temporary import Temporary
 from buildtool.check import Checker, Look, NotMadeError
 from buildtool.errors import BtError, DiskError, ExecutorError, ExitCode, GraphError, StateError
@@ -56,10 +57,9 @@ from buildtool.plan import (
 )
 from buildtool.project import Project
 from buildtool.recover import note_place
-from buildtool.report.model import Failure, JobReport, Reporter
-from buildtool.report.reasons import describe
+from buildtool.report.model import Failure, Reporter
 from buildtool.signals import Signals
-from buildtool.state.records import HistoryRecord, Made
+from buildtool.state.records import Made
 from buildtool.state.store import RUN, State
 from buildtool.text import count, printable
 from buildtool.tuples import NamedTuple
@@ -162,13 +162,14 @@ class Again:
 class Build:
     """One build of some wanted jobs. The lock is held, and what dead builds left is put right already.
 
-    The closing word is the caller's, who may have more to say before it: `counts` and `seconds` are for that.
+    The closing word is the caller's, who may have more to say before it: `outcomes` and `seconds` are for that.
     `trace` is told when the build did what.
     """
 
     checker: Checker
     plan: Plan
     performer: Performer
+    outcomes: Outcomes
     _demand: Demand
     _commits: Commits
     _temporary: Temporary
@@ -196,8 +197,6 @@ class Build:
         self.again = again
         self.trace = trace
         self.left: Left | None = None  # where not all are looked at: those that are not
-        self.counts: Counter[str] = Counter()
-        self.bad: dict[JobId, JobReport] = {}  # what failed, or could not run since others failed
         self.number = 0
         self.seconds = 0.0  # that it took, once it has ended
         self._todo: deque[Instruction] = deque()
@@ -205,12 +204,10 @@ class Build:
         self._running: dict[int, Attempt] = {}
         self._absent: dict[JobId, Look] = {}
         self._estimate_at = 0.0  # when to work out next how long it will take
-        self._begun: dict[JobId, Attempt] = {}  # told as started, and not yet how it came out
         self._broken: StateError | None = None
         self._patience = 0  # signals that break off what is being read; 0: none does
         self._as_is: set[JobId] = set()  # with `--only`: the jobs that are not built
         self._forced: set[JobId] = set()
-        self._faults: set[ExitCode] = set()  # what the jobs failed of
 
     def rests(self) -> int | None:
         """How many jobs the same build would find fresh now; None if some must run each time, or that is not sure.
@@ -222,7 +219,7 @@ class Build:
         if any(job.kind is Kind.COMMAND or self.project.renderer.task(job).spec.always for job in jobs):
             return None
         total = len(jobs) + (self.left.resting if self.left is not None else 0)
-        return total if total == self.counts.total() else None
+        return total if total == self.outcomes.counts.total() else None
 
     def run(self) -> ExitCode:
         """Build everything wanted; what a failing job means for the exit code is decided here."""
@@ -273,6 +270,9 @@ class Build:
         self._demand = Demand(self.project, self.options.jobs, self.state.durations())
         self._commits = Commits(self.performer, self.reporter, self._span)
         self._temporary = Temporary(self.project, self.checker, self.want, self.reporter.warning)
+        self.outcomes = Outcomes(
+            self.project, self.checker, self._commits, self._temporary, self.reporter, self.number
+        )
         if self.again is not None:
             self._take_over(self.again)
         self.project.disk.watcher = self._reading
@@ -381,7 +381,9 @@ class Build:
         for attempt in attempts:
             if self._leaves_room(attempt):
                 self.performer.note_end(attempt)
-                self._tell_over(attempt)
+                self.outcomes.over(attempt)
+                if self.trace is not None and attempt.work is not None:
+                    self.trace.over(attempt.work.id)
                 found += self.plan.handle(Vacated(attempt.job.id))
         starts = [self._attempts[instruction.job] for instruction in found if isinstance(instruction, Start)]
         if starts:
@@ -531,7 +533,7 @@ class Build:
             if isinstance(look.verdict, Fresh) and look.verdict.absent:
                 self._absent[job.id] = look  # it is told of at the end, unless somebody needs its outputs
             else:
-                self._came_out(job, look, Status.FRESH)
+                self.outcomes.came_out(job, look, Status.FRESH)
         self._tell(Checked(job.id, look.verdict, () if self.options.only else look.absent))
 
     def _grow(self, job: Job) -> frozenset[JobId]:
@@ -578,8 +580,8 @@ class Build:
         ):  # a target that nothing makes; else the task that reads it is wrong
             is_open = self.project.renderer.task(job).spec.foreach is None and bool(job.wildcards)
             missing = is_open and job.id in self.want.asked
-        self._faults.add(ExitCode.MISSING if missing else ExitCode.FAILED)
-        self._came_out(job, None, Status.FAILED, failure=failure)
+        self.outcomes.faults.add(ExitCode.MISSING if missing else ExitCode.FAILED)
+        self.outcomes.came_out(job, None, Status.FAILED, failure=failure)
         self._tell(Finished(job.id, Status.FAILED))
 
     # -- running ---------------------------------------------------------------------------------------------
@@ -625,11 +627,11 @@ class Build:
                 if self.trace is not None:
                     self.trace.started(work.id, work.executor)
                 if work.call is None and work.remote is None:  # a command may use the terminal at once
-                    self._tell_started(attempt)
+                    self.outcomes.started(attempt)
                 self.executor.submit(work)
                 if work.call is not None and work.remote is None:
-                    self._tell_started(attempt)
-                self._begun[attempt.job.id] = attempt
+                    self.outcomes.started(attempt)
+                self.outcomes.begun[attempt.job.id] = attempt
 
     def _withdraw(self, attempt: Attempt) -> None:
         """A signal came before a job was started: nothing of it counts as begun."""
@@ -656,22 +658,12 @@ class Build:
             self._tell(Grown(job.id, frozenset()))
             return
         self._remember(job, made)
-        self._came_out(job, attempt.look, Status.RESTORED, notes=attempt.notes)
+        self.outcomes.came_out(job, attempt.look, Status.RESTORED, notes=attempt.notes)
         self._tell(Finished(job.id, Status.RESTORED))
 
     def _builds_on_unwritten(self, attempt: Attempt) -> bool:
         """Whether what a job waited for came out well, and would be lost if `bt` were killed now."""
         return self._commits.lacks(self.project.expander.graph.prerequisites(attempt.job))
-
-    def _tell_started(self, attempt: Attempt) -> None:
-        self.reporter.started(self._running_report(attempt))
-
-    def _tell_over(self, attempt: Attempt) -> None:
-        """Others get its room: so that it is not counted among those that run."""
-        if self.reporter.is_watched:
-            self.reporter.over(self._running_report(attempt))
-        if self.trace is not None and attempt.work is not None:
-            self.trace.over(attempt.work.id)
 
     def _handle(self, event: Event) -> None:
         match event:
@@ -726,10 +718,10 @@ class Build:
                 if pid is not None:
                     self._commits.note_process(attempt.job.key, pid, stamp)
                 elif attempt.work is not None and attempt.work.remote is not None:
-                    self._tell_started(attempt)
+                    self.outcomes.started(attempt)
             case Output(_, data):
                 if not attempt.anew:  # how it takes its end is of no interest
-                    self.reporter.output(self._running_report(attempt), data)
+                    self.outcomes.printed(attempt, data)
             case Held(_, why):
                 self.reporter.warning(f"fewer jobs at a time from now on: {why}")
 
@@ -791,9 +783,9 @@ class Build:
         if outcome.status is not Status.FAILED and self._made_others(job, outcome.made):
             cause = "it was run again for files that are missing, and made others: build once more"
             outcome = outcome._replace(status=Status.FAILED, failure=self.performer.failure(attempt, cause))
-            self._faults.add(ExitCode.FAILED)
+            self.outcomes.faults.add(ExitCode.FAILED)
         elif outcome.status is Status.FAILED:
-            self._faults.add(ExitCode.FAILED)
+            self.outcomes.faults.add(ExitCode.FAILED)
             self.performer.record_failure(attempt, ended.seconds)
         else:
             self._remember(job, outcome.made)
@@ -808,7 +800,9 @@ class Build:
         if ended.log_error:
             attempt.notes.append(f"its log is not whole: {ended.log_error}")
         self._commits.touch()
-        self._came_out(job, attempt.look, outcome.status, ended.seconds, outcome.failure, attempt.notes)
+        self.outcomes.came_out(
+            job, attempt.look, outcome.status, ended.seconds, outcome.failure, attempt.notes
+        )
         self._tell(Finished(job.id, outcome.status))
 
     def _undo(self, attempt: Attempt, seconds: float) -> None:
@@ -824,7 +818,7 @@ class Build:
         self._warn_of(attempt)
         self._commits.touch()
         skipped = self.plan.handle(Finished(attempt.job.id, Status.SKIPPED))
-        self.counts[Status.SKIPPED.value] += 1 + len(skipped)
+        self.outcomes.leave_out(1 + len(skipped))
 
     def _warn_of(self, attempt: Attempt) -> None:
         """Tell what lay in the way of a job, which it may have written over."""
@@ -878,96 +872,18 @@ class Build:
         else:
             self.project.expander.settle(job.id, ())
 
-    def _came_out(
-        self,
-        job: Job,
-        look: Look | None,
-        status: Status,
-        seconds: float = 0.0,
-        failure: Failure | None = None,
-        notes: Iterable[str] = (),
-    ) -> None:
-        begun = self._begun.pop(job.id, None)
-        if begun is not None and begun.report is not None and begun.job is job and begun.look is look:
-            report = begun.report._replace(status=status.value, seconds=seconds, failure=failure)
-        else:
-            report = self._report(job, look, status, seconds, failure)
-        if job.kind is Kind.GROUP and status is not Status.FAILED:
-            self._temporary.settle_group(job)
-            return  # it stands for others, and these are told of
-        if status.good and (path := self.checker.circular.get(job.id)) is not None:
-            notes = [
-                *notes,
-                f"it reads {printable(path)}, which is made from what it makes: it counts as it is",
-            ]
-        self.counts[status.value] += 1
-        if not status.good:
-            self.bad[job.id] = report
-        self._commits.came_out(job.id, report, tuple(notes), self._entry(job, report, failure))
-        self._temporary.settle(job, status)
-
-    def _entry(self, job: Job, report: JobReport, failure: Failure | None) -> HistoryRecord | None:
-        """What the history is to say of a job."""
-        if report.status == Status.FRESH.value:
-            return None
-        cause = self.checker.masked(failure.cause) if failure is not None else ""
-        return HistoryRecord(
-            self.number,
-            job.key,
-            job.name,
-            report.status,
-            report.reasons,
-            report.seconds,
-            time.time(),
-            cause,
-        )
-
     def _skipped(self, job: JobId, because: JobId) -> None:
         known = self.project.graph_jobs[job]
         cause = Failure(f"{self.project.graph_jobs[because].name} failed")
-        self._came_out(known, None, Status.SKIPPED, failure=cause)
+        self.outcomes.came_out(known, None, Status.SKIPPED, failure=cause)
 
     def _tell_rest(self) -> None:
         """Jobs whose absent outputs nobody needed are fresh; what was never looked at counts as skipped."""
         for job, look in self._absent.items():
-            self._came_out(self.project.graph_jobs[job], look, Status.FRESH)
+            self.outcomes.came_out(self.project.graph_jobs[job], look, Status.FRESH)
         for job in self.plan.unsettled():
             if self.project.graph_jobs[job].kind is not Kind.GROUP:
-                self.counts[Status.SKIPPED.value] += 1
-
-    def _report(
-        self,
-        job: Job,
-        look: Look | None,
-        status: Status,
-        seconds: float = 0.0,
-        failure: Failure | None = None,
-    ) -> JobReport:
-        verdict = look.verdict if look is not None else None
-        reasons = verdict.reasons if isinstance(verdict, Stale) else ()
-        return JobReport(
-            job.name,
-            job.task,
-            dict(job.wildcards),
-            self.project.expander.graph.paths(job.output_files()),
-            status.value,
-            tuple(describe(reason) for reason in reasons),
-            seconds,
-            self.project.executor_of(job),
-            job.kind.value,
-            failure,
-            interactive=self.project.renderer.task(job).spec.interactive,
-        )
-
-    def _running_report(self, attempt: Attempt) -> JobReport:
-        """How people are told of a job that runs: made once, since each job is told of several times."""
-        if attempt.report is None:
-            attempt.report = self._report(attempt.job, attempt.look, Status.RAN)
-        return attempt.report
-
-    def report(self, job: Job, look: Look) -> JobReport:
-        """How people are told of a job that runs."""
-        return self._report(job, look, Status.RAN)
+                self.outcomes.leave_out(1)
 
     # -- bookkeeping -----------------------------------------------------------------------------------------
 
@@ -996,18 +912,14 @@ class Build:
             self.performer.put_back(attempt)
             self.state.stop(attempt.job.key)
         self._running.clear()
-        for attempt in self._begun.values():
-            broken_off = Failure("interrupted" if self.signals.code is not None else "broken off")
-            self.reporter.finished(
-                self._report(attempt.job, attempt.look, Status.SKIPPED, failure=broken_off)
-            )
+        self.outcomes.break_off("interrupted" if self.signals.code is not None else "broken off")
         if self._broken is not None:
             return  # what could not be written stays as it is: the next build puts it right
         self._commits.write()
         self.performer.close()
         if self.left is not None and self.left.resting:
-            self.counts[Status.FRESH.value] += self.left.resting
-        self.state.end_build(self.number, int(code), self.counts)
+            self.outcomes.counts[Status.FRESH.value] += self.left.resting
+        self.state.end_build(self.number, int(code), self.outcomes.counts)
         self.state.commit()
 
     def _exit_code(self) -> ExitCode:
@@ -1016,7 +928,7 @@ class Build:
         absent = [path for path in self.want.paths if not self.project.disk.exists(path)]
         for path in absent if not self.plan.failed else ():
             self.reporter.warning(f"`{printable(path)}` was asked for, and its task did not make it")
-        if self.plan.failed and self._faults != {ExitCode.MISSING}:
+        if self.plan.failed and self.outcomes.faults != {ExitCode.MISSING}:
             return ExitCode.FAILED
         # With the first, no job ran badly: what some read is not there.
         return ExitCode.MISSING if self.plan.failed or absent else ExitCode.DONE

@@ -136,7 +136,7 @@ def started(order: Order, project: Project, want: Wanted, state: State, signals:
 
 def ended(done: Build, reporter: Reporter, code: ExitCode) -> int:
     """Say how a build came out; the exit code."""
-    reporter.summary(done.counts, done.seconds, code)
+    reporter.summary(done.outcomes.counts, done.seconds, code)
     if isinstance(reporter.gone, DiskError):
         raise reporter.gone
     return int(ExitCode.CLOSED if reporter.gone is not None and code is ExitCode.DONE else code)

@@ -24,6 +24,7 @@ from buildtool.expand.targets import Wanted
 from buildtool.graph import JobId
 from buildtool.mounts import silent_kind
 from buildtool.perform.attempt import Attempt
+from buildtool.plan import Status
 from buildtool.project import Project, Request
 from buildtool.ready import mask, opened, planned
 from buildtool.report.model import JobReport, Reporter
@@ -262,14 +263,14 @@ class Watch:
         code = build.run()
         looked = self._again.cone
         still = {} if looked is None else {job: bad for job, bad in self._bad.items() if job not in looked}
-        self._bad = still | build.bad
+        self._bad = still | build.outcomes.bad
         jobs = looked if looked is not None else [job.id for job in project.graph_jobs]
         if self._interest is not None and (
             self._interest.look_again(jobs) or complete or self._interest.reads_whole_directories
         ):
             new = self._watch(self._interest.directories())
             self._pending |= self._interest.differing_in(new)  # the build looked before there was a watch
-        for report in build.bad.values():
+        for report in build.outcomes.bad.values():
             if report.failure is not None and report.failure.log is not None:
                 self._last_log = report.failure.log
         made = self._again.made
@@ -280,7 +281,7 @@ class Watch:
         for text in build.differing if code else ():
             self.screen.warning(text)
         failed = [report for report in still.values() if report.status == "failed"]
-        self.screen.end(build.counts, build.seconds, code, failed)
+        self.screen.end(build.outcomes.counts, build.seconds, code, failed)
 
     def _use_executors(self, taskfile: Taskfile) -> None:
         """Have executors as the Taskfile wants them; those that run stay, if nothing is said of them anew."""
@@ -314,7 +315,7 @@ class Watch:
             attempt = Attempt(known, look)
             build.performer.prepare(attempt, "1")
             if attempt.work is not None:
-                report = build.report(known, look)
+                report = build.outcomes.report(known, look, Status.RAN)
                 again = self._services.start(known.key, report, look.items, attempt.work)
                 self.screen.note(f"`{printable(known.name)}` {'begins anew' if again else 'is up'}")
 
