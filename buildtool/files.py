@@ -338,6 +338,11 @@ class Disk:
         is_one = self.folders[path] = os.path.isdir(self.absolute(path))
         return is_one
 
+    def leads(self, path: str) -> bool:
+        """Whether `path` is a link to a directory."""
+        where = self.absolute(path).rstrip("/")
+        return os.path.islink(where) and os.path.isdir(where)
+
     def way_out(self, path: str, since: float | None = None) -> str | None:
         """The link above `path` that leads out of the project and of what is allowed beside it; None: there is none.
 

@@ -340,6 +340,9 @@ def _keep_found(disk: Disk, build: int, path: str) -> str:
 
 def _is_same(disk: Disk, path: str, place: str) -> bool:
     """Whether both hold the same; a directory or a pipe by now is not what was copied."""
+    links = [one for one in map(disk.absolute, (path, place)) if os.path.islink(one)]
+    if len(links) == 2:  # of a link that was copied it counts where it leads
+        return os.readlink(links[0]) == os.readlink(links[1])
     try:
         return disk.digest(path) == disk.digest(place)
     except NotAFileError:

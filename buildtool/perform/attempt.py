@@ -25,6 +25,15 @@ class Stranger(NamedTuple):
     written: tuple[int, int]  # inode, and nanoseconds of its time: they tell that it was written anew
 
 
+class Thing(NamedTuple):
+    """A file or link behind a link among the outputs, as it was when the job began."""
+
+    value: str
+    link: str  # through which it was found
+    place: str  # of its copy; nothing if it needs none
+    written: tuple[int, int]  # as in `Stranger`
+
+
 class Attempt:
     """A job on its way: judged stale, then prepared, then running."""
 
@@ -34,6 +43,7 @@ class Attempt:
             "anew",
             "aside",
             "began",
+            "behind",
             "box",
             "command",
             "guarded",
@@ -68,6 +78,8 @@ class Attempt:
         self.guarded: dict[str, tuple[str | None, str]] = {}  # digest and copy of others' files
         self.began = 0  # how many jobs had run by then
         self.strangers: dict[str, Stranger] = {}  # with `keep`: people's files among outputs
+        # With `keep`: what lies behind links among outputs; None: nobody looked since its last run.
+        self.behind: dict[str, Thing] | None = None
         # What gave way to it, by place: its path, and what `Stranger.written` is of what was copied.
         self.kept: dict[str, tuple[str, tuple[int, int] | None]] = {}
         self.left: dict[str, str] = {}  # digests of what bad runs left of patterns, with `keep`

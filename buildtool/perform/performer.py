@@ -6,6 +6,7 @@ import os
 import posixpath
 import time
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from buildtool.check import Checker
@@ -20,7 +21,7 @@ from buildtool.luggage import Packer
 from buildtool.paths import ASIDE, canonical
 from buildtool.perform.attempt import Attempt, Outcome
 from buildtool.perform.owners import Owners
-from buildtool.perform.strangers import Strangers
+from buildtool.perform.strangers import Copies, Strangers
 from buildtool.perform.works import Works
 from buildtool.plan import Status
 from buildtool.project import Project
@@ -32,6 +33,7 @@ from buildtool.text import count, printable
 from buildtool.texts import Texts
 
 if TYPE_CHECKING:
+    from buildtool.perform.behind import Behind
     from buildtool.restoring import Hit, Restorer
 
 _READ = ("input", "need", "found", "track.file")  # kinds of items that are files
@@ -72,10 +74,17 @@ class Performer:
         self._boxes = Boxes(self.disk, build)
         self._works = Works(project, checker, self._boxes, self._packer, run, audit=audit)
         self.owners = Owners(project)
-        self._strangers = Strangers(project, state, self.owners, build)
+        self._copies = Copies(self.disk, state, build)
+        self._strangers = Strangers(project, state, self.owners, self._copies, build)
         self._restorer = _restorer(project, checker, state) if cache else None
         self._garbage: list[str] = []  # moved aside, and not needed once the state is committed
         self.texts = Texts(self.disk, state, checker.masked)
+
+    @cached_property
+    def _behind(self) -> Behind:
+        from buildtool.perform.behind import Behind  # few projects have jobs with `keep`
+
+        return Behind(self.project, self.state, self.owners, self._copies, self._active)
 
     # -- before ----------------------------------------------------------------------------------------------
 
@@ -205,6 +214,7 @@ class Performer:
             self.disk.forget(path)
         if spec.keep:
             self._strangers.clear_links_out(attempt, self._old_outputs(attempt))
+            self._behind.clear_links_out(attempt)
         for path in self.project.expander.graph.paths(attempt.job.output_files()):
             if "*" not in path and os.path.isdir(os.path.dirname(self.disk.absolute(path))):
                 continue  # and so is all that lies above
@@ -224,6 +234,7 @@ class Performer:
         if spec.keep:
             self._strangers.copy_named(attempt)
             self._strangers.copy(attempt)
+            self._behind.copy(attempt)
             if attempt.kept:
                 self.disk.sync()  # before it can be written over
             self.state.set_ready(attempt.job.key)
@@ -237,7 +248,7 @@ class Performer:
         self._garbage += [place for _, place in attempt.guarded.values()]
         attempt.guarded = {}
         self._return(attempt, ())
-        self._strangers.withdraw(attempt)
+        self._copies.withdraw(attempt)
 
     def touched(self, attempt: Attempt, changed: set[str]) -> str | None:
         """The first of these paths that a running job reads and that is not any more as it was when it started."""
@@ -326,6 +337,7 @@ class Performer:
             return Outcome(Status.RAN, again=True)
         if self.project.renderer.task(attempt.job).spec.keep:
             self._strangers.leave(attempt)
+            self._behind.leave(attempt)
         made = self._made(attempt)
         record = attempt.look.record
         same = record is not None and {*record.outputs} == {*made} and bool(made)
@@ -594,6 +606,7 @@ class Performer:
                 self.disk.remove(depfile)
             if attempt.strangers:
                 self._strangers.leave(attempt)
+            self._behind.leave(attempt)
             attempt.left = {path: value for path, value in self._in_patterns(attempt) if value is not None}
             return
         self._return(attempt, self._old_outputs(attempt))

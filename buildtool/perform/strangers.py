@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from buildtool.clean import by_hand
 from buildtool.errors import DiskError
-from buildtool.files import NotAFileError
+from buildtool.files import Disk, NotAFileError
 from buildtool.graph import Form
 from buildtool.paths import parents, twin
 from buildtool.perform.attempt import Attempt, Stranger
@@ -22,28 +22,98 @@ from buildtool.state.store import State
 from buildtool.text import printable
 
 
+class Copies:
+    """What gives way to the jobs of a build, whose number names the folder in `.bt/kept/`; it is noted in the attempt.
+
+    As a copy if the job may write over it, or moved if it is in the way.
+    """
+
+    def __init__(self, disk: Disk, state: State, build: int) -> None:
+        self._disk = disk
+        self._state = state
+        self._build = build
+
+    def places(self, paths: Iterable[str]) -> list[tuple[str, str]]:
+        """Each path with a free place of its own."""
+        found: dict[str, str] = {}
+        for path in paths:
+            found[kept_place(self._disk, self._build, path, found)] = path
+        return [(path, place) for place, path in found.items()]
+
+    def announce(self, attempt: Attempt, copies: list[tuple[str, str]]) -> None:
+        """Tell the state what is about to lie there: who finds that the build was killed tells of it."""
+        if copies:
+            self._state.add_copies(attempt.job.key, tuple(copies), durable=True)
+
+    def copy(self, attempt: Attempt, path: str, place: str, *, follow: bool = False) -> None:
+        """Copy what a job may write over, which was announced; `follow`: of a link, what it leads to."""
+        written = self.written(path)
+        self._disk.copy(path, place, follow=follow, durable=True)
+        attempt.kept[place] = (path, written)
+
+    def move(self, attempt: Attempt, path: str, words: str) -> None:
+        """Move what is in the way of a job, and tell of it with these words."""
+        [(_, place)] = self.places([path])
+        self.announce(attempt, [(path, place)])
+        self._disk.move(path, place, durable=True)
+        self._disk.forget(path)
+        attempt.kept[place] = (path, None)
+        self.tell(attempt, path, words, place)
+
+    def tell(self, attempt: Attempt, path: str, words: str, place: str) -> None:
+        """Have people told where something is now."""
+        attempt.notes.append(f"`{printable(path)}` {words}{_as_kept(place)}")
+
+    def drop(self, place: str) -> None:
+        """Remove a copy that nobody needs: what was copied is as it was."""
+        self._disk.remove(place)
+        self._disk.remove_empty_parents(place)
+
+    def withdraw(self, attempt: Attempt) -> None:
+        """A job is not started after all: what gave way to it goes back, and what nobody wrote to needs no copy."""
+        for place, (path, written) in [*attempt.kept.items()]:
+            is_there = self._disk.exists(path)
+            if is_there and written != self.written(path):
+                continue
+            try:
+                if is_there:
+                    self._disk.remove(place)
+                elif self._disk.exists(place):
+                    self._disk.move(place, path, durable=True)
+            except DiskError:
+                continue  # it is told where it is
+            self._disk.remove_empty_parents(place)
+            attempt.strangers.pop(path, None)
+            attempt.notes = [note for note in attempt.notes if not note.endswith(_as_kept(place))]
+            del attempt.kept[place]
+        attempt.behind = None
+
+    def written(self, path: str) -> tuple[int, int]:
+        """What tells that something was written anew: `Stranger.written`. Raises OSError if nothing is there."""
+        st = os.lstat(self._disk.absolute(path))
+        return st.st_ino, st.st_mtime_ns
+
+
 class Strangers:
     """Of one build, whose number names the folder in `.bt/kept/`. What it does is noted in the attempt."""
 
-    def __init__(self, project: Project, state: State, owners: Owners, build: int) -> None:
+    def __init__(self, project: Project, state: State, owners: Owners, copies: Copies, build: int) -> None:
         self._project = project
         self._disk = project.disk
         self._state = state
         self._owners = owners
+        self._copies = copies
         self._build = build
 
     def copy_named(self, attempt: Attempt) -> None:
         """With `keep`: copy the outputs that `bt` did not make, or that were edited or accepted."""
         hand = by_hand(self._state, attempt.look.record)
-        found = [
-            (path, self._place(path))
-            for path in dict.fromkeys((*attempt.look.foreign, *attempt.look.edited, *sorted(hand)))
-            if os.path.isfile(self._disk.absolute(path))
-        ]
-        self._announce(attempt, found)
+        paths = dict.fromkeys((*attempt.look.foreign, *attempt.look.edited, *sorted(hand)))
+        found = self._copies.places(path for path in paths if os.path.isfile(self._disk.absolute(path)))
+        self._copies.announce(attempt, found)
         for path, place in found:
-            self._copy(attempt, path, place, follow=True)
-            attempt.notes.append(self._note(attempt, path, place))
+            self._copies.copy(attempt, path, place, follow=True)
+            self._copies.tell(attempt, path, self._why(attempt, path), place)
 
     def clear_links_out(self, attempt: Attempt, outputs: Iterable[str]) -> None:
         """With `keep`: links out of the project, which the job would write through, unless it left them itself."""
@@ -51,10 +121,7 @@ class Strangers:
         made = dict(record.outputs) if record is not None else {}
         for path in outputs:
             if self._disk.is_link_out(path) and not (path in made and self._is_same(path, made[path])):
-                place = self._place(path)
-                self._announce(attempt, [(path, place)])
-                self._move(attempt, path, place)
-                attempt.notes.append(f"`{printable(path)}` is a link out of the project{_as_kept(place)}")
+                self._copies.move(attempt, path, "is a link out of the project")
 
     def clear_parents(self, attempt: Attempt, path: str) -> None:
         """An output of old, which no task makes any more, gives way to a directory."""
@@ -65,12 +132,9 @@ class Strangers:
                 and old not in self._project.expander.graph.by_path
                 and self._state.owner(old)
             ):
-                place = self._place(old)
-                self._announce(attempt, [(old, place)])
-                self._move(attempt, old, place)
+                self._copies.move(attempt, old, "was in the way")
                 self._state.forget_outputs([old])
                 self._project.disown(old)
-                attempt.notes.append(f"`{printable(old)}` was in the way{_as_kept(place)}")
 
     def clear_depfile(self, attempt: Attempt, path: str) -> None:
         """With `keep`: what stands in the place of the dependency file is somebody's, unless a killed run left it."""
@@ -78,10 +142,7 @@ class Strangers:
         if record is not None and record.status == "interrupted":
             self._disk.remove(path)
             return
-        place = self._place(path)
-        self._announce(attempt, [(path, place)])
-        self._move(attempt, path, place)
-        attempt.notes.append(self._note(attempt, path, place))
+        self._copies.move(attempt, path, self._why(attempt, path))
 
     def copy(self, attempt: Attempt) -> None:
         """With `keep`: copy what `bt` did not make inside output directories and among the files of globs."""
@@ -99,55 +160,20 @@ class Strangers:
             elif file.form is Form.DIRECTORY:
                 own = self._own_inside(attempt, file.path)
                 paths = [p for p in self._disk.below(file.path) if own.get(p) != self._disk.digest(p)]
-            found = [(path, self._place(path)) for path in paths]
-            self._announce(attempt, found)
+            out = [path for path in paths if self._disk.is_link_out(path)]  # it would be written through
+            for path in out:
+                self._copies.move(attempt, path, self._why(attempt, path))
+            found = self._copies.places(path for path in paths if path not in out)
+            self._copies.announce(attempt, found)
             for path, place in found:
-                value = self._disk.digest(path, follow=True)
-                if self._disk.is_link_out(path):  # it would be written through
-                    self._move(attempt, path, place)
-                    attempt.notes.append(self._note(attempt, path, place))
-                elif value is not None:
-                    self._copy(attempt, path, place, follow=True)  # the job may write through a link
-                    attempt.strangers[path] = Stranger(value, place, self._written(path))
+                value = self._value(path)
+                if value is not None:  # the job may write through a link to a file
+                    self._copies.copy(attempt, path, place, follow=not self._disk.leads(path))
+                    attempt.strangers[path] = Stranger(value, place, self._copies.written(path))
 
-    def withdraw(self, attempt: Attempt) -> None:
-        """A job is not started after all: what gave way to it goes back, and what nobody wrote to needs no copy."""
-        for place, (path, written) in [*attempt.kept.items()]:
-            is_there = self._disk.exists(path)
-            if is_there and written != self._written(path):
-                continue
-            try:
-                if is_there:
-                    self._disk.remove(place)
-                elif self._disk.exists(place):
-                    self._disk.move(place, path, durable=True)
-            except DiskError:
-                continue  # it is told where it is
-            self._disk.remove_empty_parents(place)
-            attempt.strangers.pop(path, None)
-            attempt.notes = [note for note in attempt.notes if not note.endswith(_as_kept(place))]
-            del attempt.kept[place]
-
-    def _announce(self, attempt: Attempt, copies: list[tuple[str, str]]) -> None:
-        """Tell the state what is about to lie in `.bt/kept/`: who finds that the build was killed tells of it."""
-        if copies:
-            self._state.add_copies(attempt.job.key, tuple(copies), durable=True)
-
-    def _copy(self, attempt: Attempt, path: str, place: str, *, follow: bool = False) -> None:
-        """Copy what a job may write over."""
-        written = self._written(path)
-        self._disk.copy(path, place, follow=follow, durable=True)
-        attempt.kept[place] = (path, written)
-
-    def _move(self, attempt: Attempt, path: str, place: str) -> None:
-        """Move what is in the way of a job."""
-        self._disk.move(path, place, durable=True)
-        self._disk.forget(path)
-        attempt.kept[place] = (path, None)
-
-    def _written(self, path: str) -> tuple[int, int]:
-        st = os.lstat(self._disk.absolute(path))
-        return st.st_ino, st.st_mtime_ns
+    def _value(self, path: str) -> str | None:
+        """The digest of a person's file; of a link to a directory by itself, since what it leads to is behind it."""
+        return self._disk.digest(path, follow=not self._disk.leads(path))
 
     def _own_inside(self, attempt: Attempt, folder: str) -> dict[str, str]:
         """What `bt` made inside an output directory that was left in place, as far as it is not all of it."""
@@ -164,13 +190,12 @@ class Strangers:
         One that it has written as it was is its own from now on.
         """
         for path, stranger in list(attempt.strangers.items()):
-            same = self._disk.digest(path, follow=True) == stranger.digest
+            same = self._value(path) == stranger.digest
             if same:
-                self._disk.remove(stranger.place)
-                self._disk.remove_empty_parents(stranger.place)
+                self._copies.drop(stranger.place)
             else:
-                attempt.notes.append(self._note(attempt, path, stranger.place))
-            if not same or self._written(path) != stranger.written:
+                self._copies.tell(attempt, path, self._why(attempt, path), stranger.place)
+            if not same or self._copies.written(path) != stranger.written:
                 del attempt.strangers[path]
         graph = self._project.expander.graph
         for file in (graph.files[f] for f in attempt.job.output_files()):
@@ -205,7 +230,7 @@ class Strangers:
         for kept, (at, path, place) in found.items():
             self._disk.move(place, kept, durable=True)
             attempt.aside[at] = (path, kept)
-            attempt.notes.append(self._note(attempt, path, kept))
+            self._copies.tell(attempt, path, self._why(attempt, path), kept)
 
     def _was_other(self, path: str, place: str, old: str) -> bool:
         """Whether some job left it when the path of a file was that of a directory, or the other way round."""
@@ -242,17 +267,12 @@ class Strangers:
         self._state.note_inside(path, None)
         return any(path + p[len(place) + 1 :] not in own for p in self._disk.below(place + "/"))
 
-    def _place(self, path: str) -> str:
-        return kept_place(self._disk, self._build, path)
-
-    def _note(self, attempt: Attempt, path: str, place: str) -> str:
+    def _why(self, attempt: Attempt, path: str) -> str:
         if path not in attempt.look.edited and self._is_by_hand(path):
-            why = "was accepted"
-        elif path in attempt.look.edited or self._project.owner(path) is not None:
-            why = "was edited"
-        else:
-            why = "was not made by bt"
-        return f"`{printable(path)}` {why}{_as_kept(place)}"
+            return "was accepted"
+        if path in attempt.look.edited or self._project.owner(path) is not None:
+            return "was edited"
+        return "was not made by bt"
 
 
 def _as_kept(place: str) -> str:
