@@ -807,10 +807,12 @@ class Build:
 
     def _undo(self, attempt: Attempt, seconds: float) -> None:
         """Leave a job as it was before an interrupted build began it."""
-        job = attempt.job
-        self.performer.put_back(attempt)
-        self.state.stop(job.key)
-        self.performer.record_break(attempt, seconds)
+        try:
+            self.performer.put_back(attempt)
+            self.performer.record_break(attempt, seconds)
+            self.state.stop(attempt.job.key)
+        except _SignalledError:
+            pass  # with `keep` it may take long to look at what is left: that is up to the next build, as after a kill
         self._skip_broken_off(attempt)
 
     def _skip_broken_off(self, attempt: Attempt) -> None:

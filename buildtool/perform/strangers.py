@@ -190,7 +190,10 @@ class Strangers:
         One that it has written as it was is its own from now on.
         """
         for path, stranger in list(attempt.strangers.items()):
-            same = self._value(path) == stranger.digest
+            try:
+                same = self._value(path) == stranger.digest
+            except NotAFileError:
+                same = False  # it is a directory by now
             if same:
                 self._copies.drop(stranger.place)
             else:

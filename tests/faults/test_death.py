@@ -447,24 +447,36 @@ EDITED = """
     inputs = "in"
     outputs = %s
     keep = %s
-    run = "mkdir -p g; cat in > g/a.txt"
+    run = "mkdir -p g; cat in > g/a.txt; if [ -L g/l ]; then cat in > g/l/a.txt; fi"
 """
-EDITS = {"a file": '"g/a.txt"', "a pattern": '"g/*.txt"', "a directory": '"g/"'}
+EDITS = {
+    "a file": ('"g/a.txt"', "g/a.txt", "true"),
+    "a file aside": ('"g/a.txt"', "g/a.txt", "false"),
+    "a pattern": ('"g/*.txt"', "g/a.txt", "true"),
+    "a pattern aside": ('"g/*.txt"', "g/a.txt", "false"),
+    "a directory": ('"g/"', "g/a.txt", "true"),
+    "a directory aside": ('"g/"', "g/a.txt", "false"),
+    "behind a link at a pattern": ('"g/*"', "real/a.txt", "true"),
+    "behind a link in a directory": ('"g/"', "real/a.txt", "true"),
+}
 
 
-@pytest.mark.parametrize("keep", ["true", "false"])
-@pytest.mark.parametrize("outputs", EDITS.values(), ids=EDITS)
+@pytest.mark.parametrize(("outputs", "edited", "keep"), EDITS.values(), ids=EDITS)
 def test_an_edit_is_never_lost_nor_kept_without_a_word(
-    tmp_path: Path, faulty: Faulty, thorough: bool, outputs: str, keep: str
+    tmp_path: Path, faulty: Faulty, thorough: bool, outputs: str, edited: str, keep: str
 ) -> None:
     """Wherever the build is killed that runs over it: while it is copied, waits aside, or goes to `.bt/kept/`."""
     (tmp_path / "project").mkdir()
     project, copy = Project(tmp_path / "project"), Project(tmp_path / "copy")
     project.taskfile(EDITED % (outputs, keep))
     project.write("in", "1\n")
+    if edited == "real/a.txt":
+        project.write("real/other", "")
+        (project.folder / "g").mkdir()
+        (project.folder / "g/l").symlink_to("../real")
     assert faulty.bt(project.folder, "build")[0].code == 0
     project.write("in", "2\n")
-    project.write("g/a.txt", "mine\n")
+    project.write(edited, "mine\n")
     wrong = []
     for turn in turns(project, faulty, Fault(), None if thorough else 16):
         shutil.copytree(project.folder, copy.folder, symlinks=True)
@@ -473,7 +485,7 @@ def test_an_edit_is_never_lost_nor_kept_without_a_word(
         run, _ = faulty.bt(copy.folder, "build")
         said = killed.out + killed.err + run.out + run.err
         kept = [path for path in copy.files(state=True) if path.startswith(".bt/kept/")]
-        if run.code or copy.read("g/a.txt") != "2\n":
+        if run.code or (copy.read("g/a.txt"), copy.read(edited)) != ("2\n", "2\n"):
             wrong.append(f"{turn}: the next build did not go well")
         if "mine\n" not in map(copy.read, kept):
             wrong.append(f"{turn}: the edit is lost")

@@ -560,17 +560,164 @@ def test_what_a_persons_link_in_the_place_of_an_output_leads_to_is_kept(
     assert project.build().ran == []
 
 
-def test_what_a_persons_link_to_a_directory_among_outputs_leads_to_is_kept(project: Project) -> None:
-    project.taskfile('[tasks.o]\ninputs = "s"\noutputs = "d/"\nkeep = true\nrun = "cat s > d/link/f"')
+THROUGH = """
+    [tasks.o]
+    inputs = "s"
+    outputs = "%s"
+    keep = true
+    run = ["cat s > o/l/f", "echo run >> o/own", "[ ! -p begun ] || echo > begun", "[ ! -p go ] || read x < go"]
+"""
+PLACES = {"a pattern": "o/*", "a deep pattern": "o/**", "a directory": "o/"}
+
+
+def linked(project: Project, outputs: str, to: str = "../mine") -> None:
+    """A job that writes `mine/f` through a link of a person's."""
+    project.taskfile(THROUGH % outputs)
     project.write("s", "1\n")
-    project.write("real/f", HAND)
-    (project.folder / "d").mkdir()
-    for name, text in (("link", "../real"), ("root", "..")):
-        (project.folder / "d" / name).symlink_to(text)
-    run = project.build()
-    assert run.warnings == ["`o`: `d/link` was not made by bt: kept as `.bt/kept/1/d/link`"]
-    assert project.read(".bt/kept/1/d/link/f") == HAND
+    project.write("mine/f", HAND)
+    project.write("mine/other", "mine\n")
+    (project.folder / "o").mkdir()
+    (project.folder / "o/l").symlink_to(to)
+
+
+def kept(project: Project) -> list[str]:
+    return [path for path in project.files(state=True) if path.startswith(".bt/kept/")]
+
+
+@pytest.mark.parametrize("outputs", PLACES.values(), ids=PLACES)
+def test_what_a_persons_link_to_a_directory_among_outputs_leads_to_is_kept(
+    project: Project, outputs: str
+) -> None:
+    linked(project, outputs)
+    (project.folder / "o/round").symlink_to("..")
+    (project.folder / "mine/round").symlink_to(".")
+    told = "`o`: `mine/f` was changed through the link `o/l`: kept as `.bt/kept/%d/mine/f`"
+    assert project.build().warnings == [told % 1]
+    assert (kept(project), project.read(".bt/kept/1/mine/f")) == ([".bt/kept/1/mine/f"], HAND)
     assert project.build().ran == []
+    project.write("s", "2\n")  # what the job wrote itself needs no copy
+    assert project.build().warnings == []
+    assert (kept(project), project.read("mine/f")) == ([".bt/kept/1/mine/f"], "2\n")
+    project.write("mine/f", "again by hand\n")
+    project.write("s", "3\n")
+    number = 4
+    assert project.build().warnings == [told % number]
+    assert project.read(f".bt/kept/{number}/mine/f") == "again by hand\n"
+    assert os.readlink(project.folder / "o/l") == "../mine"
+
+
+def test_what_is_behind_a_link_in_the_place_of_a_file_is_kept(project: Project) -> None:
+    """The job fails, since a directory is no file, and has written there."""
+    linked(project, "o/l")
+    run = project.bt("build")
+    assert (run.code, project.read(".bt/kept/1/mine/f")) == (1, HAND)
+    assert run.warnings == ["`o`: `mine/f` was changed through the link `o/l`: kept as `.bt/kept/1/mine/f`"]
+
+
+@pytest.mark.parametrize("outputs", PLACES.values(), ids=PLACES)
+def test_what_a_link_leads_to_that_a_job_made_itself_is_kept(project: Project, outputs: str) -> None:
+    project.taskfile((THROUGH % outputs).replace("cat s > o/l/f", "sh link"))
+    project.write("s", "1\n")
+    project.write("mine/f", HAND)
+    project.write("link", "ln -s ../mine o/l; mkdir own; ln -s ../own o/k; cat s > o/k/f")
+    project.build()
+    project.write("link", "cat s > o/l/f; cat s > o/k/f")
+    for text in ("2\n", "3\n"):
+        project.write("s", text)
+        project.build()
+    assert (project.read("mine/f"), project.read("own/f")) == ("3\n", "3\n")
+    assert [(path, project.read(path)) for path in kept(project)] == [(".bt/kept/2/mine/f", HAND)]
+
+
+def test_what_others_make_behind_a_link_needs_no_copy(project: Project) -> None:
+    """What a person writes there does: edited, accepted, or beside it."""
+    linked(project, "o/*", "../made")
+    for name, outputs in (("m", "made/f"), ("d", "made/d/")):
+        path = outputs + "f" * outputs.endswith("/")
+        more = f'\n[tasks.{name}]\noutputs = "{outputs}"\nkeep = true\nrun = "mkdir -p made/d; echo made > {path}"\n'
+        project.taskfile(project.read("Taskfile.toml") + more)
+    project.build("m", "d")
+    run = "rm -r o/l/f o/l/d o/l/g || true"
+    project.taskfile(project.read("Taskfile.toml").replace("cat s > o/l/f", run))
+    project.write("made/g", HAND)
+    assert project.build("--only", "o").warnings == [
+        "`o`: `made/g` was changed through the link `o/l`: kept as `.bt/kept/2/made/g`"
+    ]
+    project.build("m", "d")
+    project.write("made/f", "edited\n")
+    project.write("made/d/mine", "beside\n")
+    project.write("made/d/f", "accepted\n")
+    project.bt("accept", "d")
+    project.write("s", "2\n")
+    project.build("--only", "o")
+    there = {project.read(path) for path in kept(project)}
+    assert there == {HAND, "edited\n", "beside\n", "accepted\n"}
+
+
+@pytest.mark.parametrize("outputs", ["o/*", "o/"])
+def test_links_and_files_that_go_behind_a_link_are_kept(project: Project, outputs: str) -> None:
+    linked(project, outputs)
+    (project.folder / "mine/d").symlink_to("../deeper")
+    (project.folder / "mine/x").symlink_to("../elsewhere/x")
+    project.write("deeper/y", "deep\n")
+    project.write("elsewhere/x", "far\n")
+    run = "rm o/l/f; echo > o/l/x; echo > o/l/d/y; rm o/l/d o/l; mkdir o/l; echo > o/l/new"
+    project.taskfile((THROUGH % outputs).replace("cat s > o/l/f", run))
+    project.build()
+    found = {path.removeprefix(".bt/kept/1/") for path in kept(project)}
+    assert found == {"mine/f", "elsewhere/x", "deeper/y", "mine/d", "o/l"}
+    assert [project.read(f".bt/kept/1/{name}") for name in ("elsewhere/x", "deeper/y")] == ["far\n", "deep\n"]
+    assert os.readlink(project.folder / ".bt/kept/1/mine/d") == "../deeper"
+    assert os.readlink(project.folder / ".bt/kept/1/o/l") == "../mine"
+
+
+@pytest.mark.parametrize("outputs", ["o/*", "o/"])
+@pytest.mark.parametrize("how", ["fails", "is tried again", "is interrupted", "is killed"])
+def test_what_a_run_that_ends_badly_changed_behind_a_link_is_told(
+    project: Project, outputs: str, how: str
+) -> None:
+    linked(project, outputs)
+    out = ""
+    if how in ("fails", "is tried again"):
+        bad = project.read("Taskfile.toml").replace("[ ! -p go ]", "! grep -q bad s || exit 1; [ ! -p go ]")
+        project.taskfile(bad.replace("keep = true", f"keep = true\nretries = {int(how != 'fails')}"))
+        project.write("s", "bad\n")
+        run = project.bt("build")
+        assert run.code == 1
+    else:
+        for name in ("begun", "go"):
+            os.mkfifo(project.folder / name)
+        process = project.start("build")
+        (project.folder / "begun").read_text()
+        process.send_signal(signal.SIGINT if how == "is interrupted" else signal.SIGKILL)
+        out = "".join(process.communicate(timeout=60))
+        for name in ("begun", "go"):
+            project.remove(name)
+        project.end_leftovers()
+        run = project.bt("build")
+    out += run.out + run.err
+    assert project.read(".bt/kept/1/mine/f") == HAND
+    assert out.count("`.bt/kept/1/mine/f`") == 1
+    assert not [path for path in kept(project) if "other" in path]
+    if how != "is killed":  # what that left may be a person's by now
+        project.write("s", "2\n")
+        assert project.build().warnings == []
+        assert kept(project) == [".bt/kept/1/mine/f"]
+    assert project.read("mine/other") == "mine\n"
+
+
+def test_a_link_to_a_file_among_outputs(project: Project) -> None:
+    project.taskfile((THROUGH % "o/*").replace("o/l/f", "o/l"))
+    project.write("s", "1\n")
+    project.write("mine/f", HAND)
+    (project.folder / "o").mkdir()
+    (project.folder / "o/l").symlink_to("../mine/f")
+    project.build()
+    project.write("s", "2\n")
+    project.write("mine/f", "edited\n")
+    project.build()
+    assert [project.read(f".bt/kept/{number}/o/l") for number in (1, 2)] == [HAND, "edited\n"]
+    assert project.read("mine/f") == "2\n"
 
 
 ACCEPTED = """

@@ -353,16 +353,22 @@ def test_a_directory_with_very_many_entries(project: Project) -> None:
     assert project.build().ran == ["few b", "whole"]
 
 
-def test_the_second_ctrl_c_breaks_off_the_look_at_what_was_made(project: Project) -> None:
-    project.taskfile('[tasks.t]\noutputs = "out"\nrun = "truncate -s 1T {output}"\n')
+@pytest.mark.parametrize("keep", ["", "keep = true\n"])
+@pytest.mark.parametrize("outputs", ["out", "ou?"])
+def test_the_second_ctrl_c_breaks_off_the_look_at_what_was_made(
+    project: Project, outputs: str, keep: str
+) -> None:
+    project.taskfile(f'[tasks.t]\noutputs = "{outputs}"\n{keep}run = "truncate -s 1T out"\n')
     process = project.start("build", "-q")
     for further in (1 << 27, 1 << 28):  # the first signal stops nothing of this
         while _position(process.pid, project.folder / "out") < further:
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
-    process.communicate()
+    assert process.communicate()[1] == ""
     assert process.returncode == 130
-    assert not project.exists("out")
-    project.taskfile('[tasks.t]\noutputs = "out"\nrun = "truncate -s 1M {output}"\n')
+    assert project.exists("out") == bool(keep)
+    if keep:
+        project.remove("out")
+    project.taskfile(project.read("Taskfile.toml").replace("1T", "1M"))
     assert project.build().ran == ["t"]
     assert project.build().ran == []

@@ -267,6 +267,32 @@ def test_an_output_that_is_kept_and_is_a_link_by_now(project: Project) -> None:
     assert project.build().ran == []
 
 
+@pytest.mark.parametrize("outputs", ["o/*", "o/"])
+def test_a_link_out_of_the_project_among_kept_outputs(project: Project, outputs: str) -> None:
+    """It gives way, unless the job left it there itself; further links out, behind others, are not followed."""
+    home = _home(project)
+    before = _holds(home)
+    project.taskfile(f"""
+        [tasks.t]
+        inputs = "s"
+        outputs = "{outputs}"
+        keep = true
+        run = "mkdir -p o; [ -L o/out ] || ln -s ../../home o/out; echo >> o/made; [ ! -d o/d ] || cat s > o/d/f"
+    """)
+    project.write("s", "1\n")
+    project.write("mine/f", "mine\n")
+    (project.folder / "o").mkdir()
+    for name, text in (("o/d", "../../home/d"), ("o/l", "../mine"), ("mine/out", "../../home")):
+        (project.folder / name).symlink_to(text)
+    assert [warning.split(": kept as ")[1] for warning in project.build().warnings] == ["`.bt/kept/1/o/d`"]
+    assert os.readlink(project.folder / ".bt/kept/1/o/d") == "../../home/d"
+    project.write("s", "2\n")
+    assert project.build().warnings == []
+    assert os.readlink(project.folder / "o/out") == "../../home"
+    assert _holds(home) == before
+    assert not project.exists(".bt/kept/2")
+
+
 @pytest.mark.parametrize("name", ["log", "kept", "aside", "isolated"])
 def test_a_folder_of_the_state_that_is_a_link_is_refused(project: Project, name: str) -> None:
     home = _home(project)
