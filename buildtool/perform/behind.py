@@ -21,7 +21,7 @@ from buildtool.perform.strangers import Copies
 from buildtool.project import Project
 from buildtool.state.store import State
 from buildtool.taskfile.pattern import parse_pattern
-from buildtool.text import printable
+from buildtool.text import cause_of, printable
 
 
 class Behind:
@@ -68,24 +68,23 @@ class Behind:
                     continue
                 if path not in done and own.get(path) != value and not self._is_made(path):
                     due[path] = os.lstat(self._disk.absolute(path)).st_size
-            except (DiskError, FileNotFoundError):
+            except (DiskError, OSError) as error:
                 if self._disk.exists(path):
-                    raise
+                    raise _trouble(link, path, error) from error
                 continue  # somebody has removed it meanwhile
             attempt.behind[path] = Thing(value, link, "", written)
         pairs = self._copies.places(due)
         self._copies.announce(attempt, pairs)
         read, whole = 0, sum(due.values())
         for path, place in pairs:
-            self._tell_read(attempt.behind[path].link, read, whole)
+            thing = attempt.behind.pop(path)
+            self._tell_read(thing.link, read, whole)
             try:
                 self._copies.copy(attempt, path, place)
-            except (DiskError, FileNotFoundError):
+                attempt.behind[path] = thing._replace(place=place)
+            except (DiskError, OSError) as error:
                 if self._disk.exists(path):
-                    raise
-                del attempt.behind[path]
-            else:
-                attempt.behind[path] = attempt.behind[path]._replace(place=place)
+                    raise _trouble(thing.link, path, error) from error
             read += due[path]
         if pairs:
             self._tell_read("", whole, whole)
@@ -176,7 +175,10 @@ class Behind:
                     continue
                 if os.path.isdir(where):
                     seen.add(path)
-                    pending += self._in(path)
+                    try:
+                        pending += self._in(path)
+                    except DiskError as error:
+                        raise _trouble(link, path, error) from error
                 elif os.path.isfile(where):
                     found.setdefault(path, link)
         return found
@@ -201,7 +203,7 @@ class Behind:
         """The value after a run; None, too, if it cannot be told."""
         try:
             return self._value(path) if self._disk.exists(path) else None
-        except (DiskError, FileNotFoundError):
+        except (DiskError, OSError):
             return None
 
     def _is_made(self, path: str) -> bool:
@@ -236,3 +238,15 @@ class Behind:
             return self._disk.digest(path)
         except NotAFileError:
             return None
+
+
+def _trouble(link: str, path: str, error: DiskError | OSError) -> DiskError:
+    cause = (
+        error.summary
+        if isinstance(error, DiskError)
+        else f"cannot copy `{printable(path)}`: {cause_of(error)}"
+    )
+    return DiskError(
+        f"behind the link `{printable(link)}`: {cause}",
+        hint="the job may write there, so all of it is copied before: make that possible, or remove the link",
+    )
