@@ -676,6 +676,8 @@ def test_what_a_run_that_ends_badly_changed_behind_a_link_is_told(
     project: Project, outputs: str, how: str
 ) -> None:
     linked(project, outputs)
+    (project.folder.parent / "home").mkdir()
+    (project.folder / "mine/home").symlink_to("../../home")
     out = ""
     if how in ("fails", "is tried again"):
         bad = project.read("Taskfile.toml").replace("[ ! -p go ]", "! grep -q bad s || exit 1; [ ! -p go ]")
