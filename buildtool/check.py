@@ -214,7 +214,7 @@ class Checker:
                 )  # of one that was killed it is not known how
             reasons += [Reason("edited", path) for path in edited]
             reasons += [Reason("missing", path) for path in self._unproven(job, record)]
-            if missing and (demanded or self._must_exist(job, missing)):
+            if missing and (demanded or self._must_exist(job, missing, record)):
                 kind = "wanted" if demanded and job.id not in self.asked else "missing"
                 reasons += [Reason("away" if self._is_away(path) else kind, path) for path in missing]
             lost = bool(missing)
@@ -615,12 +615,12 @@ class Checker:
     def _is_away(self, path: str) -> bool:
         return path in self.expander.disk.away and not self.expander.disk.exists(path)
 
-    def _must_exist(self, job: Job, missing: Iterable[str]) -> bool:
+    def _must_exist(self, job: Job, missing: Iterable[str], record: JobRecord) -> bool:
         """Whether missing outputs are a reason by themselves: somebody asked for them, or they are results."""
         if job.id in self.asked or job.id in self.expander.whole:
             return True
-        if self.renderer.task(job).spec.temp:
-            return False
+        if self.renderer.task(job).spec.temp:  # it stays if nobody has any use for it, and goes as a whole
+            return not self.expander.is_used(job.id, [path for path, _ in record.outputs])
         return not all(self.expander.is_read(path) for path in missing)
 
     def _foreign(self, job: Job, record: JobRecord | None) -> tuple[str, ...]:

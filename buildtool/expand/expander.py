@@ -275,6 +275,35 @@ class Expander:
             for entry in task.input_entries()
         )
 
+    def is_used(self, job: JobId, paths: Collection[str]) -> bool:
+        """Whether a rule or check reads one of these paths, which a job made, or waits for that job; or may do so.
+
+        Also if it is not known yet.
+        """
+        if any(map(self.is_read, paths)):
+            return True
+        name = self.graph.jobs[job].task
+        for task in self.tasks.values():
+            if task.kind not in (Kind.RULE, Kind.CHECK):
+                continue
+            words = (*task.needs, *task.after)
+            if name in words or any(
+                entry.is_list and self._is_unread(entry) for entry in task.input_entries()
+            ):
+                return True
+            patterns = [word.pattern for word in words if not isinstance(word, str)]
+            if any(_holds(pattern, path) for pattern in patterns for path in paths):
+                return True
+        return False
+
+    def _is_unread(self, entry: Entry) -> bool:
+        """Whether it is not known yet what a list names."""
+        if not entry.pattern.is_literal:
+            return True
+        file = self.graph.by_path.get(entry.pattern.prefix)
+        producer = self.graph.files[file].producer if file is not None else None
+        return producer is not None and producer not in self._settled
+
     def _has_row(self, task: Task, values: Values) -> bool:
         """Whether `foreach`, where its rows are known, has one with these values."""
         if task.rows is None:

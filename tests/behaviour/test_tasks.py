@@ -968,6 +968,32 @@ def test_a_temp_output_stays_for_those_who_only_wait_for_it(project: Project) ->
     assert not project.exists("gen.h")
 
 
+@pytest.mark.parametrize("reader", ["", "inputs", "needs", "after", "foreach", "list"])
+def test_a_temp_output_that_is_gone_is_made_again_if_nobody_has_any_use_for_it(
+    project: Project, reader: str
+) -> None:
+    """What the first build leaves is there after a later one; what it removes is not made for nothing."""
+    words = {
+        "foreach": 'foreach = { from = "rows.csv" }\nafter = "big"\noutputs = "{n}.out"',
+        "list": 'inputs = "@names"\noutputs = "end"',
+    }
+    key = words.get(reader, f'{reader} = "{"big.txt" if reader == "inputs" else "big"}"\noutputs = "end"')
+    end = f"[tasks.end]\n{key}\nrun = 'echo > {{output}}'\n" if reader else ""
+    lists = {"foreach": ("rows.csv", "n\na\n"), "list": ("names", "big.txt\n")}
+    made, text = lists.get(reader, ("", ""))
+    more = f"[tasks.more]\noutputs = '{made}'\nrun = '''printf '{text}' > {{output}}'''\n" if made else ""
+    big = "[tasks.big]\noutputs = 'big.txt'\ntemp = true\nrun = 'echo > {output}'\n"
+    project.taskfile(big + more + end)
+    project.build()
+    assert project.exists("big.txt") is (reader == "")
+    (project.folder / "big.txt").unlink(missing_ok=True)
+    will = [] if reader else ["big"]
+    assert ("will run  big" in project.look("build", "-n").out) is (reader == "")
+    assert project.build().ran == will
+    assert project.build().ran == []
+    assert project.exists("big.txt") is (reader == "")
+
+
 def test_a_made_list_that_is_empty_or_was_deleted(project: Project) -> None:
     project.taskfile("""
         [tasks.list]

@@ -462,7 +462,9 @@ class Model(RuleBasedStateMachine):
         there = self.disk(step)
         if any(text != self.left[name] for name, text in there.items()):
             return True
-        return not step.temp and any(n not in there and n not in result.consumed for n in step.outputs)
+        if step.temp and not result.stays(step):
+            return False
+        return any(n not in there and n not in result.consumed for n in step.outputs)
 
     def learn(self, result: Result, run: Run, must: set[str], *, whole: bool) -> None:
         """Note what is recorded now. `whole`: all that could be looked at was."""
@@ -498,7 +500,7 @@ class Model(RuleBasedStateMachine):
                 if name in there:
                     assert there[name] == result.contents[name]
                 else:
-                    assert step.temp or name in result.consumed
+                    assert name in result.consumed or (step.temp and not result.stays(step))
         for name, text in self.sources.items():
             assert self.project.read(name) == text
 

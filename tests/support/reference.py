@@ -72,6 +72,11 @@ class Result:
         made = {name for s in self.steps.values() if s.rule in step.after for name in s.outputs}
         return made | {name for name in step.inputs if name in self.producer}
 
+    def stays(self, step: Step) -> bool:
+        """Whether its outputs stay although it is `temp`: nobody reads them, nor waits for it."""
+        awaited = any(step.rule in other.after for other in self.steps.values())
+        return not awaited and not self.consumed & {*step.outputs}
+
 
 def steps_of(rule: Rule, known: list[str]) -> list[Step]:
     """The jobs of a rule, where these files are there or made by rules before it."""
