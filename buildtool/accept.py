@@ -6,22 +6,24 @@ import time
 from collections.abc import Iterator
 
 from buildtool.clean import note_by_hand
-from buildtool.expand.targets import Wanted, stood_for
+from buildtool.expand.targets import Wanted, path_of, stood_for
 from buildtool.expand.variables import AbsentError
 from buildtool.failures import glob_paths
 from buildtool.fingerprint import Fingerprint, Fresh
 from buildtool.graph import Form, Job, JobId, Kind
+from buildtool.paths import parents
 from buildtool.project import Project
 from buildtool.state.records import JobRecord, Made
 from buildtool.state.store import State
 from buildtool.text import printable
 
 
-def accept(project: Project, state: State) -> tuple[list[str], list[tuple[str, str]]]:
+def accept(project: Project, state: State) -> tuple[list[str], list[str], list[tuple[str, str]]]:
     """Record the present outputs of the stale jobs among the targets (of all jobs without targets).
 
-    Gives the names of the accepted jobs, and for each other stale one its name and the cause: an output that is
-    missing, or the list or table that tells of it.
+    Gives the names of the accepted jobs, the files among the targets that are a person's from now on since no task
+    makes them any more, and for each other stale job its name and the cause: an output that is missing, or the list or
+    table that tells of it.
     """
     want: Wanted = project.want()
     everything = not project.request.targets
@@ -67,10 +69,30 @@ def accept(project: Project, state: State) -> tuple[list[str], list[tuple[str, s
         checker.made[number] = dict(made)
         project.expander.settle(number, tuple(m.path for m in made))
         done.add(number)
+    adopted = _adopt(project, state)
     state.remember(project.disk.fresh)
     state.add_meanings(checker.meanings.fresh)
     state.commit()
-    return accepted, lacking
+    return accepted, adopted, lacking
+
+
+def _adopt(project: Project, state: State) -> list[str]:
+    """Of files among the targets that no task makes any more, forget that one did: they are a person's; their names."""
+    expander = project.expander
+    meant = {path_of(expander, word, project.request.folder) for word in project.request.targets}
+    found = [path for path in expander.read_orphans(project.owned) if path in meant]
+    for path in found:
+        folder = next((above for above in parents(path) if above in project.owned), None)
+        if path not in project.owned and folder is not None:
+            own = state.inside(folder)
+            own = (
+                own
+                if own is not None
+                else {p: project.disk.digest(p) or "" for p in project.disk.below(folder)}
+            )
+            state.note_inside(folder, {p: digest for p, digest in own.items() if p != path})
+    state.forget_outputs(found)
+    return found
 
 
 def _each(

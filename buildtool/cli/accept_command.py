@@ -13,7 +13,10 @@ from buildtool.text import count, printable
 
 
 def command(context: Context, targets: tuple[str, ...]) -> int:
-    """Take the present outputs of stale jobs as right, so that they do not run: all, or those of targets."""
+    """Take the present outputs of stale jobs as right, so that they do not run: all, or those of targets.
+
+    A target that no task makes any more is yours from then on.
+    """
     taskfile = context.taskfile()
 
     def tell(text: str) -> None:
@@ -21,10 +24,13 @@ def command(context: Context, targets: tuple[str, ...]) -> int:
 
     with writing(taskfile.root, "bt accept", wait=True, warn=tell, note=tell) as state:
         project = Project(taskfile, state, Request(targets, context.folder(taskfile)))
-        accepted, lacking = accept(project, state)
+        accepted, adopted, lacking = accept(project, state)
     for name in accepted:
         put([f"accepted {printable(name)}"])
+    for path in adopted:
+        put([f"accepted {printable(path)}: it is yours from now on"])
     for name, cause in lacking:
         put([f"not accepted {printable(name)}: {cause}"])
-    put([f"{count(len(accepted), 'job')} accepted"])
+    if accepted or not adopted:
+        put([f"{count(len(accepted), 'job')} accepted"])
     return 1 if lacking and targets else 0

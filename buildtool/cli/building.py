@@ -25,7 +25,7 @@ from buildtool.session import writing
 from buildtool.signals import Signals
 from buildtool.state.store import State, StateReader
 from buildtool.taskfile.specs import Taskfile
-from buildtool.text import count, printable
+from buildtool.text import count, printable, shell_word
 from buildtool.tuples import NamedTuple
 
 if TYPE_CHECKING:
@@ -185,18 +185,18 @@ def orphans(project: Project, state: State, *, complete: bool) -> list[str]:
     if not complete:
         return []
     found: list[str] = []
+    told: list[str] = []
     with contextlib.suppress(BtError):  # some job failed, so that it is not known what the tasks make
         found = [path for path in project.expander.orphans(project.owned) if project.disk.exists(path)]
+        told += read_all_the_same(project)
     if not found:
-        return []
+        return told
     if project.taskfile.settings.orphans != "delete":
-        return [
-            f"{count(len(found), 'orphan')}: no task makes {some(found)} (`bt clean --orphans` removes them)"
-        ]
+        number = count(len(found), "orphan")
+        return [*told, f"{number}: no task makes {some(found)} (`bt clean --orphans` removes them)"]
     from buildtool.cli.clean_command import remove_outputs
 
     swept = remove_outputs(project, state, found)
-    told = []
     if whole := [path for path in swept.removable if path not in swept.partly]:
         told.append(f"removed {count(len(whole), 'orphan')}: {some(whole)}")
     if partly := sorted(swept.partly):
@@ -207,6 +207,16 @@ def orphans(project: Project, state: State, *, complete: bool) -> list[str]:
         left = [path for path, why in swept.kept if why == cause]
         told.append(f"{count(len(left), 'orphan')} stayed, {cause}: {some(left)}")
     return told
+
+
+def read_all_the_same(project: Project) -> list[str]:
+    """What to say of files that count as sources although it was a task that made them, which is gone."""
+    found = project.expander.read_orphans(project.owned)
+    if not found:
+        return []
+    they = "it is" if len(found) == 1 else "they are"
+    way_out = f"bt accept {shell_word(found[0])}" if len(found) == 1 else "bt accept FILE"
+    return [f"no task makes {some(found)} any more, and {they} still read (`{way_out}`: it is yours)"]
 
 
 def some(paths: list[str]) -> str:

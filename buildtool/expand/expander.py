@@ -260,6 +260,24 @@ class Expander:
                     found.append(path)
         return sorted(found)
 
+    def read_orphans(self, owned: Mapping[str, str]) -> list[str]:
+        """The files that no task makes any more, and that count as sources since something names them.
+
+        Those in the place of recorded outputs, or in directories that are such, as long as nobody has changed them.
+        """
+        by_path = self.graph.by_path
+        folders = tuple(path for path in self.orphans(owned) if path[-1:] == "/")
+        places = {path: path for path in owned if path in by_path}
+        for path in by_path if folders else ():
+            if path.startswith(folders):
+                places.setdefault(path, next(filter(path.startswith, folders)))
+        found = []
+        for path, origin in places.items():
+            is_source = self.graph.files[by_path[path]].producer is None and self.disk.exists(path)
+            if is_source and not self._is_changed(path, origin):
+                found.append(path)
+        return sorted(found)
+
     def holds_outputs(self, folder: str) -> bool:
         """Whether something that a job makes lies below the directory."""
         return folder in self._parents

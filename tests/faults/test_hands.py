@@ -303,6 +303,44 @@ def test_an_orphan_that_a_person_wrote_anew_is_read_by_patterns(project: Project
     assert project.read("all") == "a\nmade\n"
 
 
+OLD = {
+    "name": ('outputs = "old"', 'inputs = "old"'),
+    "list": ('outputs = "old"', 'inputs = "@old"'),
+    "line": ('outputs = "old"', 'inputs = "@names"'),
+    "table": ('outputs = "old"', 'foreach = { s = "@old" }\ninputs = "{s}"'),
+    "need": ('outputs = "old"', 'inputs = "s"\nneeds = "old"'),
+    "directory": ('outputs = "d/"', 'inputs = "d/"'),
+    "inside": ('outputs = "d/"', 'inputs = "d/old"'),
+}
+
+
+@pytest.mark.parametrize("how", list(OLD))
+def test_an_orphan_that_is_read_all_the_same_is_told_of_until_it_is_accepted(
+    project: Project, how: str
+) -> None:
+    outputs, inputs = OLD[how]
+    file = "d/old" if "d/" in outputs else "old"
+    path = "d/" if how == "directory" else file
+    makes = f"[tasks.m]\n{outputs}\nrun = 'echo s > {file}'\n"
+    new = "{s}.new" if how == "table" else "new"
+    reads = f"[tasks.r]\n{inputs}\noutputs = '{new}'\nrun = 'cat s > {{output}}'\n"
+    project.write("s", "s\n")
+    project.write("names", "old\n")
+    project.taskfile(makes + reads)
+    assert project.build().warnings == []
+    project.taskfile(reads)
+    told = [text for text in project.build().warnings if "still read" in text]
+    assert told == [f"no task makes {path} any more, and it is still read (`bt accept {path}`: it is yours)"]
+    assert project.build().warnings[:1] == told
+    assert project.bt("accept", path).out == f"accepted {path}: it is yours from now on\n"
+    assert [text for text in project.build().warnings if path in text] == []
+    project.bt("clean", "--orphans")
+    assert project.exists(path)
+    project.taskfile(makes + reads)
+    project.build()
+    assert project.build().ran == []
+
+
 def test_half_of_an_output_whose_task_is_gone_is_no_source(project: Project) -> None:
     """With `keep` it lies in its place when `bt` was killed."""
     holding = MAKES.replace("[tasks.m]", '[tasks.m]\n    inputs = "s"\n    keep = true')
