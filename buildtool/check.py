@@ -65,6 +65,10 @@ class Memory(Protocol):
         """The digest of what the job that made a path left there."""
         ...
 
+    def digests_below(self, folder: str) -> dict[str, str]:
+        """What the files in a directory held when they were read last."""
+        ...
+
     def is_empty(self) -> bool:
         """Whether no job and no path is known."""
         ...
@@ -158,6 +162,7 @@ class Checker:
         self._recent: tuple[Job, JobRecord | None] | None = (
             None  # what `makers` read, for the look that follows
         )
+        self._inside: dict[tuple[Item, str], list[Reason]] = {}  # of changed directories, what has changed
         self._shells: dict[str, Item] = {}
         self._parameters: dict[str, tuple[Item, ...]] = {}  # by task
         self._waiting: dict[JobId, frozenset[JobId]] = {}  # for what makes their found inputs
@@ -200,7 +205,7 @@ class Checker:
             reasons.append(Reason("first"))
         else:
             ignore = self._ignore(job)
-            reasons += self._told(Fingerprint(items).diff(record.fingerprint, ignore))
+            reasons += self._told(Fingerprint(items).diff(record.fingerprint, ignore), items, record)
             reasons += self._own_reasons(job, record)
             missing, edited = self._outputs(record)
             if edited and reasons:  # else that they changed is all that tells of it
@@ -340,15 +345,31 @@ class Checker:
             self.codes[whole] = parts
         return known[1]
 
-    def _told(self, reasons: Iterable[Reason]) -> Iterable[Reason]:
-        """The reasons, with that of changed code told part by part."""
+    def _told(self, reasons: Iterable[Reason], items: Iterable[Item], record: JobRecord) -> Iterable[Reason]:
+        """The reasons, with those of changed code and changed directories told part by part."""
         for reason in reasons:
-            if reason.kind != "code" or reason.change is not Change.CHANGED:
-                yield reason
-                continue
-            old, new = self.memory.code(reason.old or ""), self.codes[reason.new or ""]
-            parts = Fingerprint(new).diff(Fingerprint(old)) if old else []
-            yield from parts or (reason._replace(old=None, new=None),)
+            parts: list[Reason] = []
+            if reason.change is Change.CHANGED and reason.kind == "code":
+                old, new = self.memory.code(reason.old or ""), self.codes[reason.new or ""]
+                parts = Fingerprint(new).diff(Fingerprint(old)) if old else []
+                parts = parts or [reason._replace(old=None, new=None)]
+            elif reason.change is Change.CHANGED and reason.kind in FILE_KINDS and reason.name[-1:] == "/":
+                now, was = (
+                    next(item for item in found if item[:2] == reason[:2])
+                    for found in (items, record.fingerprint.items)
+                )
+                parts = self._changed_inside(now, was.digest or "")
+            yield from parts or (reason,)
+
+    def _changed_inside(self, directory: Item, was: str) -> list[Reason]:
+        """What has changed in a directory, by file, as far as that is known."""
+        key = (directory, was)
+        if key not in self._inside:
+            kind, path, *_ = directory
+            found = self.expander.disk.inside(path, self.memory.digests_below(path), was)
+            old, new = (Fingerprint(tuple(Item(kind, name, v) for name, v in one.items())) for one in found)
+            self._inside[key] = new.diff(old)
+        return self._inside[key]
 
     def _variable(self, kind: str, name: str, value: str | None) -> Item:
         if name in self.secrets and value is not None:

@@ -250,8 +250,7 @@ class Disk:
                 state.update(b"linked:")
             for inner, leads in self._walk(top, directories=True):
                 value = "d" if inner.endswith("/") else self.digest(inner)
-                name = os.fsencode(inner[len(top) :])
-                state.update(b"%d:" % len(name) + name + (value or "-").encode())
+                state.update(_line(inner[len(top) :], value))
                 if leads and follow:
                     reals += [os.path.realpath(self.absolute(one)) for one in tops[len(reals) :]]
                     where = self.absolute(inner)
@@ -265,6 +264,28 @@ class Disk:
         elif follow:
             self.linked.pop(path, None)
         return "d" + state.hexdigest()
+
+    def inside(self, path: str, known: Mapping[str, str], was: str) -> tuple[dict[str, str], dict[str, str]]:
+        """The files in a directory with their digests: when its own digest was `was`, and now.
+
+        `known`: what was known of files in there before this build. Where that does not give `was`, both are empty.
+        """
+        inner = (name for name, _ in self._walk(path, directories=True))
+        now = {name: "d" if name[-1:] == "/" else self.digest(name) or "-" for name in inner}
+        there = {name: value for name, value in known.items() if name in now}
+        for then in (known, there):  # what had gone before that is still known, too
+            found = {
+                name: now[name] if now.get(name, "")[:1] == "l" else value for name, value in then.items()
+            }
+            found |= {
+                n: v for n, v in now.items() if v == "d" and not any(name.startswith(n) for name in then)
+            }
+            state = xxhash.xxh3_128(b"directory:")
+            for name in sorted(found, key=lambda name: name[len(path) :].rstrip("/").split("/")):
+                state.update(_line(name[len(path) :], found[name]))
+            if "d" + state.hexdigest() == was:
+                return found, now
+        return {}, {}
 
     def _led_to(self, where: str, start: str) -> str | None:
         """The directory that a link leads to; None if it holds `start` (a real path), or the project with its state."""
@@ -729,6 +750,12 @@ def _loops(entry: os.DirEntry[str]) -> bool:
     except OSError as error:
         return error.errno == errno.ELOOP
     return False
+
+
+def _line(name: str, value: str | None) -> bytes:
+    """What a file in a directory adds to what the digest of that is made from."""
+    raw = os.fsencode(name)
+    return b"%d:" % len(raw) + raw + (value or "-").encode()
 
 
 def _of_link(text: str, target: str) -> str:

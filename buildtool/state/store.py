@@ -153,6 +153,14 @@ class StateReader:
         with _no_collection():
             return self._read(sql, to_stamps)
 
+    def digests_below(self, folder: str) -> dict[str, str]:
+        """What the files in a directory (its path ends in `/`) held when they were read last."""
+        sql = f"SELECT {STAMP} FROM files WHERE path>? AND path<?"
+        found = self._read(
+            sql, to_stamps, to_bytes(folder), to_bytes(folder[:-1] + "0")
+        )  # which is next to `/`
+        return {path: stamp[5] for path, stamp in found.items()}
+
     def job(self, key: str) -> JobRecord | None:
         """The last run of a job; None if it never ran, or if its record cannot be read."""
         if key not in self._known().seconds:

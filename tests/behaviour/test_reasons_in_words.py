@@ -143,6 +143,54 @@ def test_how_long_it_will_take_is_learnt(project: Project) -> None:
     )
 
 
+def test_of_a_directory_it_is_told_what_has_changed_in_it(project: Project) -> None:
+    project.taskfile("""
+        [tasks.site]
+        inputs = "pages/"
+        outputs = "site"
+        run = "find pages -type f | sort | xargs cat > {output}"
+
+        [tasks.size]
+        inputs = { pages = "pages/" }
+        outputs = "size"
+        run = "du pages > {output}"
+    """)
+    for name in ("a.txt", "a/b/deep.txt", "a/z.txt", "b"):
+        project.write(f"pages/{name}", f"{name}\n")
+    (project.folder / "pages/link").symlink_to("a/b/deep.txt")
+    (project.folder / "pages/empty").mkdir()
+    project.build()
+
+    def told() -> list[str]:
+        run = project.build("-j1")
+        assert run.reasons["site"] == run.reasons["size"]
+        return list(run.reasons["site"])
+
+    project.write("pages/a/z.txt", "other\n")
+    assert "input pages/a/z.txt changed" in project.look("why", "site").out
+    assert told() == ["input pages/a/z.txt changed"]
+    project.remove("pages/b")
+    project.write("pages/new", "new\n")
+    assert told() == ["new input pages/new", "input pages/b is gone"]
+    (project.folder / "pages/a.txt").chmod(0o755)
+    project.write("pages/empty/one", "one\n")
+    assert told() == ["input pages/ changed"]  # of a directory that was empty nothing is known
+    project.write("pages/empty/two", "two\n")
+    (project.folder / "pages/a.txt").chmod(0o644)
+    assert "input pages/a.txt is not executable any more" in project.look("build", "-n").out
+    assert told() == ["input pages/a.txt is not executable any more", "new input pages/empty/two"]
+    assert project.build().ran == []
+
+
+def test_of_a_directory_of_which_not_all_is_known_it_is_told_that_it_changed(project: Project) -> None:
+    project.taskfile('[tasks.a]\ninputs = "d/"\noutputs = "a"\nrun = "ls d > a"\n')
+    project.write("d/one", "1\n")
+    (project.folder / "d/empty").mkdir()
+    project.build()
+    (project.folder / "d/empty").rmdir()
+    assert project.build().reasons == {"a": ["input d/ changed"]}
+
+
 COPY = """
 [bt]
 secrets = ["TOKEN"]
