@@ -56,7 +56,7 @@ def problems(project: Project, wrong: list[BtError]) -> list[BtError]:
     errors += project.expander.errors
     errors = [error for error in errors if not isinstance(error, ReportedError)]
     errors += project.code_problems()
-    if all_known(project) and not project.expander.errors:
+    if all_known(project):
         errors += graph_problems(project)
     return list({(e.summary, e.place): e for e in errors}.values())
 
@@ -110,8 +110,9 @@ def template_problems(project: Project) -> list[BtError]:
     """What is wrong with commands and environments once values are filled in."""
     renderer, index = project.renderer, project.expander.index
     errors: list[BtError] = []
+    wrong = {*project.wrong, *index.refused.values()}
     for job in project.graph_jobs:
-        if job.kind is Kind.GROUP or job.task in project.wrong:
+        if job.kind is Kind.GROUP or job.task in wrong:
             continue
         collect(errors, lambda job=job: renderer.command(job))  # type: ignore[misc]  # as above
         dotenv = renderer.task(job).dotenv  # one that is missing is told as what the job needs

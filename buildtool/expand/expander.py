@@ -504,6 +504,8 @@ class Expander:
     def _outputs(self, task: Task, slot: Entries, values: Values, job: JobId) -> Slice:
         files = []
         for entry in slot.entries:
+            if self.index.refused and entry in self.index.refused:
+                continue  # nothing is built then, and the rest can be looked at
             if entry.pattern.is_glob:
                 path, form = entry.pattern.fill(values).text, Form.GLOB
             else:
@@ -914,6 +916,8 @@ class Expander:
         names = set(task.names)
         rows = [row for row in rows if row.keys() >= names and not self._is_elsewhere(task, row)]
         entries = [entry for entry in task.output_entries() if not entry.pattern.is_glob]
+        if self.index.refused:
+            entries = [entry for entry in entries if entry not in self.index.refused]
         for row in rows:
             for entry in entries:
                 self._made.register(entry.pattern.path(row), task, entry, row)

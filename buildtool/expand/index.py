@@ -33,6 +33,7 @@ class Index:
         self._quiet: set[str] = set()  # folders in which only literal paths are made
         self.open: list[tuple[Task, Entry]] = []  # every output that is not one literal path
         self.clashes: list[TaskfileError] = []
+        self.refused: dict[Entry, str] = {}  # outputs that clash with an earlier one, with their task
         for task in tasks:
             for entry in task.output_entries():
                 self._add(task, entry)
@@ -49,6 +50,7 @@ class Index:
                 other = self._literal.get(folder) or self._literal.get(folder[:-1])
                 if other is not None and other[1] is not entry and other[0] is not task:
                     self.clashes.append(shared(path, (other[0], other[1]), entry))
+                    self.refused[entry] = task.name
                     break
 
     def _add(self, task: Task, entry: Entry) -> None:
@@ -62,6 +64,7 @@ class Index:
         other = self._literal.setdefault(pattern.prefix, (task, entry))
         if other[1] is not entry:
             self.clashes.append(clash(pattern.prefix, other, (task, entry)))
+            self.refused[entry] = task.name
 
     def candidates(self, path: str) -> list[Candidate]:
         """Every task that can make `path`, as an output of its own or inside an output directory."""

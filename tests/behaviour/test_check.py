@@ -58,6 +58,41 @@ def test_two_tasks_for_one_file(project: Project) -> None:
     assert "tasks `a` and `b` can both make `x`" in project.look("check", code=2).err
 
 
+@pytest.mark.parametrize("second", ['["y", "x"]', '["x", "y"]', '{ one = "x", two = "y" }', '["y", "x/z"]'])
+def test_two_tasks_for_one_file_hide_nothing_else(project: Project, second: str) -> None:
+    first = "x/" if "x/z" in second else "x"
+    project.taskfile(f"""
+        [tasks.a]
+        outputs = "{first}"
+        run = "true {{output}}"
+        [tasks.b]
+        inputs = "nope"
+        outputs = {second}
+        run = "true {{outputs[1]}}"
+        [tasks.c]
+        inputs = "d.out"
+        outputs = "c.out"
+        run = "true"
+        [tasks.d]
+        inputs = "c.out"
+        outputs = "d.out"
+        run = "true"
+        [tasks.e]
+        inputs = "y"
+        outputs = "e.out"
+        run = "true"
+        [tasks.last]
+        outputs = "b"
+        run = "true"
+    """)
+    run = project.look("check", code=2)
+    for part in ("`x", "these jobs wait for each other: c.out → d.out → c.out", "`nope`: no such file"):
+        assert part in run.err
+    assert "3 errors" in run.err
+    assert "warning" not in run.err
+    assert project.bt("build").code == 2
+
+
 def test_wrong_graphs(project: Project) -> None:
     project.taskfile("""
         [tasks.a]
