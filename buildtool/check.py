@@ -30,7 +30,7 @@ from buildtool.fingerprint import (
 )
 from buildtool.graph import FileId, Form, Job, JobId, Kind
 from buildtool.meaning import BYTES, Meanings
-from buildtool.paths import twin
+from buildtool.paths import parents, twin
 from buildtool.state.records import JobRecord
 from buildtool.taskfile.template import dedent_command
 from buildtool.text import printable
@@ -267,7 +267,20 @@ class Checker:
                 if owner is not None:
                     found = self.memory.job(owner)
                     break
+            else:
+                found = self._as_directory(job)
         return found if found is not None and found.fingerprint.items else None
+
+    def _as_directory(self, job: Job) -> JobRecord | None:
+        """The record of a task's only job, from when it made a directory in which an output of it lies now."""
+        if job.wildcards:
+            return None
+        for above in dict.fromkeys(folder for path in self.output_paths(job) for folder in parents(path)):
+            owner = self.memory.owner(above)
+            found = self.memory.job(owner) if owner is not None else None
+            if found is not None and found.task == job.task and not found.wildcards:
+                return found
+        return None
 
     def output_paths(self, job: Job) -> tuple[str, ...]:
         """The declared outputs; a glob as its pattern."""
@@ -650,11 +663,15 @@ class Checker:
             self.expander.disk,
             {made.path for made in record.outputs} if record is not None else set(),
         )
-        return tuple(
+        found = [
             path
             for path in self.output_paths(job)
             if path not in known and disk.exists(path) and not self._is_intact(path)
-        )
+        ]
+        if not found:
+            return ()
+        whole = tuple(path for path in known if path[-1:] == "/" and self._is_intact(path))
+        return tuple(path for path in found if not path.startswith(whole))
 
     def _is_intact(self, path: str) -> bool:
         """Whether what is there, be it a file or a directory, is what some job left."""

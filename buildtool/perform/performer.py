@@ -132,8 +132,10 @@ class Performer:
         if attempt.look.record is not None:
             owned = self.project.reader.owner
             key = attempt.look.record.key
+            whole = tuple(path for path in found if path[-1:] == "/")  # with all that lies in there
             declared = {*found}
             before = [path for path, _ in attempt.look.record.outputs if path not in declared]
+            before = [path for path in before if not path.startswith(whole)]
             found += [p for p in before if owned(p) == key and not self.owners.is_needed(attempt.job, p)]
         depfile = self.project.renderer.depfile(attempt.job)
         if depfile is not None:
@@ -506,7 +508,18 @@ class Performer:
             ),
             self._parts,
         )
+        self._give_up_directories(attempt, made)
         self.texts.keep((*items, *found), self._is_source)
+
+    def _give_up_directories(self, attempt: Attempt, made: tuple[Made, ...]) -> None:
+        """A directory in which the job makes files by now is no output of its own any more."""
+        record = attempt.look.record
+        now = [path for path, _ in made]
+        for path, _ in record.outputs if record is not None else ():
+            if path[-1:] == "/" and path not in now and any(name.startswith(path) for name in now):
+                self.state.forget_outputs([path])
+                if record is not None and record.key == path != attempt.job.key:
+                    self.state.forget(path)
 
     def _dropped(self, attempt: Attempt) -> Iterable[str]:
         """A word on what the job made when it last ran and that is no output of it any more: it goes."""

@@ -213,8 +213,11 @@ class Strangers:
         own = {path for path, _ in record.outputs} if record is not None else set()
         hand = by_hand(self._state, record)
         edited = set(attempt.look.edited)
+        whole = tuple(p for p in own - edited - hand if p[-1:] == "/" and self._state.inside(p) is None)
         found: dict[str, tuple[int, str, str]] = {}
         for at, (path, place) in enumerate(attempt.aside):
+            if path not in own and path.startswith(whole):
+                continue  # it lay in a directory that the job made as a whole, and nobody has touched it
             where = self._disk.absolute(place)
             is_directory = os.path.isdir(where) and not os.path.islink(where)
             old = place + "/" if is_directory else place
@@ -226,6 +229,8 @@ class Strangers:
                 continue
             if is_directory == path.endswith("/") and self._is_same(old, now.get(path)):
                 continue
+            if is_directory and record is not None and self._holds_only(place, path, dict(record.outputs)):
+                continue
             found[kept_place(self._disk, self._build, path, found)] = at, path, place
         if found:  # it can be put back from there, too
             pairs = tuple((path, kept) for kept, (_, path, _) in found.items())
@@ -234,6 +239,12 @@ class Strangers:
             self._disk.move(place, kept, durable=True)
             attempt.aside[at] = (path, kept)
             self._copies.tell(attempt, path, self._why(attempt, path), kept)
+
+    def _holds_only(self, place: str, path: str, made: dict[str, str]) -> bool:
+        """Whether nothing lies in a directory but outputs as the job left them, which were named one by one then."""
+        there = {path + name[len(place) + 1 :]: name for name in self._disk.below(f"{place}/")}
+        known = all(one in made and self._is_same(name, made[one]) for one, name in there.items())
+        return bool(there) and known and not any(map(self._is_by_hand, there))
 
     def _was_other(self, path: str, place: str, old: str) -> bool:
         """Whether some job left it when the path of a file was that of a directory, or the other way round."""

@@ -341,6 +341,56 @@ def test_an_orphan_that_is_read_all_the_same_is_told_of_until_it_is_accepted(
     assert project.build().ran == []
 
 
+WHOLE = {"d/": "mkdir -p d; for i in 1 2 3; do cat s > d/$i; done", "d/1": "cat s > d/1"}
+
+
+def makes(*outputs: str) -> str:
+    run = "; ".join([*(WHOLE.get(path, f"cat s > {path}") for path in outputs), "! grep BAD s"])
+    return f"[tasks.a]\ninputs = 's'\noutputs = {list(outputs)}\nrun = '{run}'\n"
+
+
+@pytest.mark.parametrize("first", [(), ("x",)], ids=["first", "second"])
+def test_what_was_a_directory_and_is_a_file_in_it(project: Project, first: tuple[str, ...]) -> None:
+    """What else the task has made in there goes, if the job goes well; and the other way round nobody is in the way."""
+    project.write("s", "1\n")
+    project.taskfile(makes(*first, "d/"))
+    project.build()
+    project.taskfile(makes(*first, "d/1"))
+    project.write("s", "BAD\n")
+    assert project.bt("build").failed == ["a"]
+    assert {*project.files()} == {*first, "Taskfile.toml", "d/1", "d/2", "d/3", "s"}
+    project.write("s", "2\n")
+    run = project.build()
+    assert run.warnings == ["`a`: `d/` is no output of it any more, and was removed"]
+    assert {*project.files()} == {*first, "Taskfile.toml", "d/1", "s"}
+    assert project.build().ran == []
+    assert "d/" not in project.bt("clean", "-n").out.splitlines()
+    project.taskfile(makes(*first, "d/"))
+    run = project.build()
+    assert first == () or run.warnings == []
+    assert {*project.files()} == {*first, "Taskfile.toml", "d/1", "d/2", "d/3", "s"}
+    assert project.build().ran == []
+
+
+@pytest.mark.parametrize("first", [(), ("x",)], ids=["first", "second"])
+@pytest.mark.parametrize("path", ["d/1", "d/2", "d/mine"])
+def test_a_persons_file_in_what_was_a_directory_is_kept(
+    project: Project, first: tuple[str, ...], path: str
+) -> None:
+    project.write("s", "1\n")
+    project.taskfile(makes(*first, "d/"))
+    project.build()
+    project.write(path, HAND)
+    project.taskfile(makes(*first, "d/1"))
+    project.build()
+    assert is_there(project)
+    project.write(path, "2" + HAND)
+    project.taskfile(makes(*first, "d/"))
+    project.build()
+    assert is_there(project, "2" + HAND)
+    assert project.build().ran == []
+
+
 def test_half_of_an_output_whose_task_is_gone_is_no_source(project: Project) -> None:
     """With `keep` it lies in its place when `bt` was killed."""
     holding = MAKES.replace("[tasks.m]", '[tasks.m]\n    inputs = "s"\n    keep = true')
