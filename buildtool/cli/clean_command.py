@@ -20,7 +20,7 @@ from buildtool.files import Disk
 from buildtool.foresee import foresee
 from buildtool.paths import STATE
 from buildtool.project import Project, Request
-from buildtool.recover import recover, refuse_links, rescue
+from buildtool.recover import KEPT, recover, refuse_links, rescue
 from buildtool.session import writing
 from buildtool.state.lock import Holder, acquire
 from buildtool.state.store import State, StateReader
@@ -211,7 +211,7 @@ def _clean_state(taskfile: Taskfile, *, dry_run: bool, yes: bool) -> int:
             hint="stop them first with `bt clean --cluster`",
         )
     if dry_run:
-        put([f"would remove {STATE}/: the next build runs every job"])
+        put([f"would remove {_all_but_kept(where)}: the next build runs every job"])
         return 0
     if not yes:
         if not sys.stdin.isatty():
@@ -229,5 +229,10 @@ def _clean_state(taskfile: Taskfile, *, dry_run: bool, yes: bool) -> int:
                 shutil.rmtree(path)
             else:
                 os.unlink(path)
-    put([f"removed {STATE}/"])
+    put([f"removed {_all_but_kept(where)}"])
     return 0
+
+
+def _all_but_kept(where: str) -> str:
+    """What of the state folder goes, in words: what people wrote and was kept for them stays."""
+    return f"{STATE}/, but for {KEPT}" if os.path.isdir(os.path.join(where, "kept")) else f"{STATE}/"

@@ -125,6 +125,15 @@ def test_no_colour_if_none_is_wanted(project: Project) -> None:
             (project.folder / f"go{n}").unlink()
 
 
+def test_jobs_decide_themselves_about_their_colours(project: Project) -> None:
+    told = r"printf '\033[32m%s\033[0m\n' words-of-a-job; echo NO_COLOR=$NO_COLOR"
+    project.taskfile(f"[tasks.t]\nrun = '''{told}'''\n")
+    run = project.bt_plainly("build", "-v", "t", env={"NO_COLOR": "1"})
+    assert "\x1b[32mwords-of-a-job\x1b[0m" in run.out
+    assert "NO_COLOR=1" in run.out
+    assert [line for line in run.out.splitlines() if "\x1b" in line and "words-of-a-job" not in line] == []
+
+
 def test_a_dumb_terminal_gets_plain_lines(project: Project) -> None:
     project.taskfile(WAITING)
     for n in (1, 2, 3):

@@ -303,6 +303,19 @@ def test_an_orphan_that_a_person_wrote_anew_is_read_by_patterns(project: Project
     assert project.read("all") == "a\nmade\n"
 
 
+def test_clean_of_the_state_says_that_what_was_kept_stays(project: Project) -> None:
+    project.taskfile(MAKES)
+    project.build()
+    project.write("g/m.in", HAND)
+    project.build()
+    assert "but for .bt/kept/" in project.look("clean", "--state", "-n").out
+    assert project.bt("clean", "--state", "--yes").out == "removed .bt/, but for .bt/kept/\n"
+    assert is_there(project)
+    (project.folder / ".bt/kept").rename(project.folder / "mine")
+    project.build()
+    assert project.bt("clean", "--state", "--yes").out == "removed .bt/\n"
+
+
 OLD = {
     "name": ('outputs = "old"', 'inputs = "old"'),
     "list": ('outputs = "old"', 'inputs = "@old"'),
