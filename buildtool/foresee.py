@@ -24,10 +24,13 @@ class Forecast:
     """The look at each job, every one behind what it waits for."""
 
     looks: dict[JobId, Look] = field(default_factory=dict)
+    restored: set[JobId] = field(default_factory=set)  # of those that must run: whose outputs are kept
+    checker: Checker | None = None  # that looked
 
     def will(self) -> list[JobId]:
         """The jobs that run in any case."""
-        return [job for job, look in self.looks.items() if isinstance(look.verdict, Stale)]
+        stale = (job for job, look in self.looks.items() if isinstance(look.verdict, Stale))
+        return [job for job in stale if job not in self.restored]
 
     def may(self) -> list[JobId]:
         """The jobs that run if something before them comes out different."""
@@ -39,17 +42,25 @@ class Forecast:
 
 
 def foresee(
-    project: Project, want: Wanted, *, force: bool = False, only: bool = False, lenient: bool = False
+    project: Project,
+    want: Wanted,
+    *,
+    force: bool = False,
+    only: bool = False,
+    lenient: bool = False,
+    brief: bool = True,
 ) -> Forecast:
     """Judge every wanted job as if those before it had come out as they did last time.
 
-    Raises `GraphError` for an input that is missing, unless it is `lenient`: then the job that reads it will fail.
+    With `brief`, of jobs that have never run no more is worked out than that. Raises `GraphError` for an input that is
+    missing, unless it is `lenient`: then the job that reads it will fail.
     """
     found = Forecast()
     checker = project.checker(found.looks.__contains__, want)
     forced: set[JobId] = set()
     checker.forced = forced
-    checker.brief = True
+    checker.brief = brief
+    found.checker = checker
     if len(project.graph_jobs) >= MANY:
         project.reader.read_ahead()
     as_is = project.take_as_is(want, checker) if only else set()

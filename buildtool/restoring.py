@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from buildtool.cache.entry import Kept, Part, key_of
 from buildtool.cache.store import Cache
-from buildtool.check import Checker
+from buildtool.check import Checker, Look
 from buildtool.errors import BtError
-from buildtool.fingerprint import Item
-from buildtool.graph import Form, Job, Kind
+from buildtool.fingerprint import Fresh, Item, Stale
+from buildtool.graph import Form, Job, JobId, Kind
 from buildtool.project import Project
 from buildtool.state.records import Made
 from buildtool.state.store import State
@@ -30,16 +30,14 @@ class Hit(NamedTuple):
     kept: Kept
 
 
-class Restorer:
-    """Keeps what jobs made, `size` bytes of it, and finds what they would make."""
+class Finder:
+    """Finds what jobs would make, and changes nothing: what is damaged is as good as not there."""
 
-    def __init__(self, project: Project, checker: Checker, state: State, size: float) -> None:
+    def __init__(self, project: Project, checker: Checker, cache: Cache) -> None:
         self._project = project
         self._checker = checker
-        self._state = state
+        self._cache = cache
         self._may: dict[str, bool] = {}  # by task
-        known = state.value(SIZE) or ""
-        self._cache = Cache(project.disk, size, int(known) if known.isdecimal() else None)
 
     def find(self, job: Job, items: Sequence[Item]) -> Hit | None:
         """What a job would make, if it was made of the same before."""
@@ -47,10 +45,13 @@ class Restorer:
             return None
         key = key_of(items)
         paths = {*self._project.expander.graph.paths(job.output_files())}
-        for kept in self._cache.runs(key):
+        for kept in self._runs(key):
             if {path for path, _ in kept.outputs} == paths and self._is_found(job, kept):
                 return Hit(key, kept)
         return None
+
+    def _runs(self, key: str) -> list[Kept]:
+        return self._cache.look(key)
 
     def _is_found(self, job: Job, kept: Kept) -> bool:
         """Whether what a kept run turned out to read is as it was then, and nobody is about to make it."""
@@ -62,6 +63,34 @@ class Restorer:
             return all(self._project.disk.digest(path) == value for path, value in kept.found)
         except BtError:
             return False
+
+    def _may_be_kept(self, job: Job) -> bool:
+        """Whether the outputs of a job depend on nothing but its fingerprint, and can be kept."""
+        known = self._may.get(job.task)
+        if known is None:
+            spec = self._project.renderer.task(job).spec
+            aged = spec.always or spec.max_age is not None
+            own = spec.keep or spec.interactive or spec.serve
+            if spec.depfile is not None and "cache" not in spec.places:
+                own = True  # a header that was not there then could be found first now: it takes a word
+            known = self._may[job.task] = spec.cache and job.kind is Kind.RULE and not (aged or own)
+        if not known or not job.outputs:
+            return False
+        files = self._project.expander.graph.files
+        return all(files[file].form is not Form.GLOB for file in job.output_files())
+
+
+class Restorer(Finder):
+    """Keeps what jobs made, `size` bytes of it, and brings back what they would make."""
+
+    def __init__(self, project: Project, checker: Checker, state: State, size: float) -> None:
+        self._state = state
+        known = state.value(SIZE) or ""
+        cache = Cache(project.disk, size, int(known) if known.isdecimal() else None)
+        super().__init__(project, checker, cache)
+
+    def _runs(self, key: str) -> list[Kept]:
+        return self._cache.runs(key)
 
     def bring(self, hit: Hit) -> bool:
         """Put the outputs in their place; whether they are what was kept. Raises OSError and DiskError."""
@@ -120,26 +149,39 @@ class Restorer:
             parts += self._parts(inner, found)
         return parts
 
-    def _may_be_kept(self, job: Job) -> bool:
-        """Whether the outputs of a job depend on nothing but its fingerprint, and can be kept."""
-        known = self._may.get(job.task)
-        if known is None:
-            spec = self._project.renderer.task(job).spec
-            aged = spec.always or spec.max_age is not None
-            own = spec.keep or spec.interactive or spec.serve
-            if spec.depfile is not None and "cache" not in spec.places:
-                own = True  # a header that was not there then could be found first now: it takes a word
-            known = self._may[job.task] = spec.cache and job.kind is Kind.RULE and not (aged or own)
-        if not known or not job.outputs:
-            return False
-        files = self._project.expander.graph.files
-        return all(files[file].form is not Form.GLOB for file in job.output_files())
-
     def close(self) -> None:
         """Note how much is kept."""
         if self._cache.has_changed:
             size = self._cache.size
             self._state.set_value(SIZE, "" if size is None else str(size))
+
+
+def coming_back(project: Project, checker: Checker, looks: Mapping[JobId, Look]) -> set[JobId]:
+    """The jobs that must run by what was seen of them, and whose outputs are kept: as far as that is sure.
+
+    Nothing is sure of a job that reads what another one may make anew.
+    """
+    size = project.taskfile.settings.cache
+    if size is None:
+        return set()
+    finder = Finder(project, checker, Cache(project.disk, size, None))
+    graph, found = project.expander.graph, set()
+    for number, look in looks.items():
+        job = graph.jobs[number]
+        if not isinstance(look.verdict, Stale) or not look.items or look.absent or job.growing:
+            continue
+        if any(reason.kind in ("forced", "broken") for reason in look.verdict.reasons):
+            continue
+        before = graph.prerequisites(job) - {*job.after}
+        hit = finder.find(job, look.items) if _are_sure(looks, before) else None
+        if hit is not None and _are_sure(looks, {project.expander.maker(path) for path, _ in hit.kept.found}):
+            found.add(number)
+    return found
+
+
+def _are_sure(looks: Mapping[JobId, Look], jobs: Iterable[JobId | None]) -> bool:
+    """Whether none of these runs again."""
+    return all(isinstance(looks[job].verdict, Fresh) for job in jobs if job is not None and job in looks)
 
 
 def _mode(where: str) -> int:

@@ -51,6 +51,19 @@ class Cache:
             self.drop(key)
             return []
 
+    def look(self, key: str) -> list[Kept]:
+        """As `runs`, of those alone whose contents are all there; nothing is changed."""
+        try:
+            found = from_bytes(_read(self._entry(key)))
+        except (OSError, ValueError):
+            return []
+        return [run for run in found if all(map(self._is_there, run.parts))]
+
+    def _is_there(self, part: Part) -> bool:
+        return (
+            not _CONTENT(part.digest) or part.link is not None or os.path.lexists(self._content(part.digest))
+        )
+
     def bring(self, key: str, kept: Kept) -> bool:
         """Put what a run left where it belongs; nothing may be there.
 

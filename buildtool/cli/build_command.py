@@ -92,6 +92,7 @@ def command(  # one parameter an option
                 keep_going=keep_going,
                 verbose=verbose,
                 at_once=jobs or taskfile.settings.jobs or usable_cpus(),
+                cache=not no_cache,
             )
         options = Options(
             jobs or taskfile.settings.jobs or usable_cpus(),

@@ -1,4 +1,4 @@
-"""`bt build --dry-run`: what would run, what may run, what is fresh, each with its reason."""
+"""`bt build --dry-run`: what would run or come back, what may run, what is fresh, each with its reason."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ def dry_run(
     keep_going: bool,
     verbose: bool,
     at_once: int,
+    cache: bool,
 ) -> int:
     """Print the forecast; the exit code, which is 4 with `check` if anything would or may run."""
     begun = time.monotonic()
@@ -50,7 +51,12 @@ def dry_run(
     raise_all(project.code_problems())
     want = project.want(only=only, keep_going=keep_going)
     project.refuse_commands(want)
-    forecast = foresee(project, want, force=force, only=only, lenient=keep_going)
+    cache = cache and taskfile.settings.cache is not None
+    forecast = foresee(project, want, force=force, only=only, lenient=keep_going, brief=not cache)
+    if cache and forecast.checker is not None:
+        from buildtool.restoring import coming_back  # most projects have none
+
+        forecast.restored = coming_back(project, forecast.checker, forecast.looks)
     jobs = foreseen(project, forecast)
     work = any(job.word != "fresh" for job in jobs)
     code = ExitCode.WORK if check and work else ExitCode.DONE
@@ -138,7 +144,8 @@ def foreseen(project: Project, forecast: Forecast) -> list[Foreseen]:
                 words = told.get(reasons)
                 if words is None:
                     words = told[reasons] = tuple(describe(r) for r in reasons)
-                found.append(Foreseen(job.name, job.task, "will run", words))
+                word = "restored" if number in forecast.restored else "will run"
+                found.append(Foreseen(job.name, job.task, word, words))
             case Maybe(causes):
                 found.append(
                     Foreseen(

@@ -9,7 +9,7 @@ from buildtool.report.paint import Paint
 from buildtool.text import count, duration, printable
 from buildtool.tuples import NamedTuple
 
-WORDS = ("will run", "may run", "fresh")
+WORDS = ("will run", "may run", "restored", "fresh")  # restored: from the cache, instead of a run
 MANY = 30  # jobs: more are told by task
 LONG = 1.0  # seconds that are worth a word
 _LEAST = 0.005  # of a currency that can be told with two digits
@@ -74,21 +74,22 @@ def by_task(jobs: Sequence[Foreseen], paint: Paint) -> list[str]:
     tasks: dict[str, list[Foreseen]] = {}
     for job in jobs:
         tasks.setdefault(job.task, []).append(job)
-    rows: list[tuple[str, ...]] = [("task", *WORDS, "because")]
+    words = [word for word in WORDS if word != "restored" or any(job.word == word for job in jobs)]
+    rows: list[tuple[str, ...]] = [("task", *words, "because")]
     for task, found in tasks.items():
         counts = Counter(job.word for job in found)
         if counts["fresh"] == len(found):
             continue
         reasons = Counter(job.reasons[0] for job in found if job.word != "fresh")
-        rows.append((printable(task), *(str(counts[word]) for word in WORDS), _summed(reasons)))
-    widths = [max(len(row[at]) for row in rows) for at in range(4)]
+        rows.append((printable(task), *(str(counts[word]) for word in words), _summed(reasons)))
+    widths = [max(len(row[at]) for row in rows) for at in range(len(words) + 1)]
     lines = []
     for row in rows:
         cells = [f"{row[0]:<{widths[0]}}"]
-        for at, word in enumerate(WORDS, 1):
+        for at, word in enumerate(words, 1):
             text = f"{row[at]:>{widths[at]}}"
             cells.append(text if row is rows[0] or row[at] == "0" else _painters(paint)[word](text))
-        lines += paint.fold("  ".join([*cells, row[4]]), " " * (sum(widths) + 8))
+        lines += paint.fold("  ".join([*cells, row[-1]]), " " * (sum(widths) + 2 * len(widths)))
     return [paint.dim(lines[0]), *lines[1:]]
 
 
@@ -100,7 +101,7 @@ def _summed(reasons: Counter[str]) -> str:
 
 
 def _painters(paint: Paint) -> dict[str, Callable[[str], str]]:
-    return {"will run": paint.yellow, "may run": paint.cyan, "fresh": paint.green}
+    return {"will run": paint.yellow, "may run": paint.cyan, "restored": paint.green, "fresh": paint.green}
 
 
 def _taking(times: Times | None) -> list[str]:

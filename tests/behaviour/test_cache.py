@@ -52,11 +52,68 @@ def kept(project: Project) -> int:
     return sum(path.stat().st_size for path in (project.folder / ".bt/cache").rglob("*") if path.is_file())
 
 
+def foretold(project: Project, *words: str) -> dict[str, str]:
+    """The verdict of a dry run on each job."""
+    [told] = [json.loads(line) for line in project.look("build", "-n", "--json", *words).out.splitlines()][:1]
+    return {job["job"]: job["verdict"] for job in told["forecast"]}
+
+
 @pytest.fixture
 def chain(project: Project) -> Project:
     project.taskfile(CACHE + CHAIN)
     project.write("in", "text\n")
     return project
+
+
+def test_a_dry_run_tells_what_comes_back(chain: Project) -> None:
+    back = there_and_back(chain)
+    back()
+    assert foretold(chain) == {"one": "restored", "two": "may run"}
+    assert foretold(chain, "--no-cache") == {"one": "will run", "two": "may run"}
+    assert foretold(chain, "-B") == {"one": "will run", "two": "will run"}
+    lines = chain.look("build", "-n").out.splitlines()
+    assert lines[0] == "restored  one  (input in changed)"
+    assert lines[-1] == "1 may run, 1 restored"
+    chain.look("build", "-n", "--check", code=4)
+    assert chain.build().by_status("restored") == ["one", "two"]
+    chain.remove("two.txt")
+    assert foretold(chain) == {"one": "fresh", "two": "restored"}
+    assert chain.build().by_status("restored") == ["two"]
+
+
+def test_a_dry_run_does_not_promise_what_is_not_kept_any_more(chain: Project) -> None:
+    chain.build()
+    chain.remove("two.txt")
+    assert foretold(chain) == {"one": "fresh", "two": "restored"}
+    for path in contents(chain):
+        path.unlink()
+    assert foretold(chain) == {"one": "fresh", "two": "will run"}
+    assert chain.build().ran == ["two"]
+
+
+def test_a_dry_run_of_many_jobs_tells_how_many_come_back(project: Project) -> None:
+    project.taskfile(
+        CACHE
+        + """
+    [tasks.up]
+    inputs = "in/{n}"
+    outputs = "out/{n}"
+    run = "cp {input} {output}"
+    """
+    )
+    for n in range(40):
+        project.write(f"in/{n}", f"{n}\n")
+    project.build()
+    for n in range(35):
+        project.remove(f"out/{n}")
+    project.write("in/39", "other\n")
+    lines = project.look("build", "-n").out.splitlines()
+    assert [line.split("  ")[0] for line in lines] == ["task", "up", "1 will run, 35 restored, 4 fresh"]
+    assert lines[0].split() == ["task", "will", "run", "may", "run", "restored", "fresh", "because"]
+    assert lines[1].split()[:5] == ["up", "1", "0", "35", "4"]
+    (project.folder / ".bt/state.db").unlink()
+    assert [*foretold(project).values()].count("restored") == 39
+    assert len(project.build().by_status("restored")) == 39
 
 
 def test_going_back_runs_nothing(chain: Project) -> None:
