@@ -124,13 +124,20 @@ class Index:
             yield path, task
 
     def overlapping(self, pattern: Pattern) -> list[tuple[Task, Entry]]:
-        """Outputs that are no single path and may stand for one that `pattern` matches, or hold it."""
-        return [
+        """Outputs that are no single path and may stand for one that `pattern` matches, or hold it.
+
+        Of directories whose path has no wildcards, only those that the pattern names.
+        """
+        found = [
             (task, entry)
             for task, entry in self.open
             if entry.pattern.may_overlap(pattern)
             or (entry.pattern.is_directory and inside(entry.pattern, pattern))
         ]
+        if self._has_directories and not pattern.is_literal:
+            folders = [pattern.folder, *parents(pattern.folder)] if pattern.folder else []
+            found += [self._literal[folder] for folder in folders if folder in self._literal]
+        return found
 
     @cached_property
     def crowded(self) -> set[str]:

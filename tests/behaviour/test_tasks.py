@@ -130,6 +130,37 @@ def test_directory_output_and_input(project: Project) -> None:
     assert not project.exists("pages/stray.txt")
 
 
+@pytest.mark.parametrize("pattern", ["pages/*.txt", "pages/**", "pages/sub/*.txt"])
+def test_a_pattern_finds_what_is_made_in_a_directory(project: Project, pattern: str) -> None:
+    """Whatever the order of the tasks, from the first build on."""
+    project.taskfile(f"""
+        [tasks.use]
+        inputs = "{pattern}"
+        outputs = "list"
+        run = "cat {{input}} > {{output}}"
+        [tasks.each]
+        inputs = "{pattern.replace("*.txt", "{n}.txt").replace("**", "{n}.txt")}"
+        outputs = "each/{{n}}"
+        run = "cp {{input}} {{output}}"
+        [tasks.make]
+        inputs = "n"
+        outputs = "pages/"
+        run = "mkdir -p pages/sub; for i in $(seq $(cat n)); do echo $i | tee pages/$i.txt > pages/sub/$i.txt; done"
+    """)
+    project.write("n", "2\n")
+    assert project.build("-j2").ran == ["each 1", "each 2", "make", "use"]
+    assert project.build().ran == []
+    assert {*project.read("list").split()} == {"1", "2"}
+    project.write("n", "3\n")
+    assert project.build().ran == ["each 3", "make", "use"]
+    project.write("n", "1\n")
+    assert project.build().ran == ["make", "use"]
+    assert project.read("each/1") == "1\n"
+    assert {*project.read("list").split()} == {"1"}
+    assert project.build().ran == []
+    project.look("check")
+
+
 def test_glob_output_is_whatever_appears(project: Project) -> None:
     project.taskfile("""
         [tasks.split]
