@@ -267,16 +267,17 @@ class Expander:
         """
         by_path = self.graph.by_path
         folders = tuple(path for path in self.orphans(owned) if path[-1:] == "/")
-        places = {path: path for path in owned if path in by_path}
-        for path in by_path if folders else ():
-            if path.startswith(folders):
-                places.setdefault(path, next(filter(path.startswith, folders)))
-        found = []
-        for path, origin in places.items():
-            is_source = self.graph.files[by_path[path]].producer is None and self.disk.exists(path)
-            if is_source and not self._is_changed(path, origin):
-                found.append(path)
-        return sorted(found)
+        places = {path for path in owned if path in by_path}
+        places.update(path for path in (by_path if folders else ()) if path.startswith(folders))
+        return sorted(filter(self.is_left, places))
+
+    def is_left(self, path: str) -> bool:
+        """Whether a path is as a task left it, in the place of an output or inside of one, and none makes it now."""
+        origin, known = self._origin(path), self.graph.by_path.get(path)
+        if origin is None or not self.disk.exists(path):
+            return False
+        is_source = known is not None and self.graph.files[known].producer is None
+        return (is_source or self._is_orphan(path)) and not self._is_changed(path, origin)
 
     def holds_outputs(self, folder: str) -> bool:
         """Whether something that a job makes lies below the directory."""

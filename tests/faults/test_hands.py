@@ -357,6 +357,32 @@ def test_an_orphan_that_is_read_all_the_same_is_told_of_until_it_is_accepted(
 WHOLE = {"d/": "mkdir -p d; for i in 1 2 3; do cat s > d/$i; done", "d/1": "cat s > d/1"}
 
 
+@pytest.mark.parametrize(
+    ("outputs", "path"), [("g/m.in", "g/m.in"), ("g/", "g/m.in")], ids=["file", "inside"]
+)
+def test_the_very_bytes_of_an_orphan_are_a_persons_once_they_are_accepted(
+    project: Project, outputs: str, path: str
+) -> None:
+    """Whether they lie in the place of an output, or in a directory that was one."""
+    project.write("a.in", "a\n")
+    reads = '[tasks.all]\ninputs = ["a.in", "g/*.in"]\noutputs = "all"\nrun = "cat {input} > all"\n'
+    project.taskfile(f"[tasks.m]\noutputs = '{outputs}'\nrun = 'mkdir -p g; echo m > {path}'\n{reads}")
+    project.build()
+    project.taskfile(reads)
+    assert project.build().ran == ["all"]
+    before = project.read("all")
+    project.remove(path)
+    project.write(path, "m\n")
+    project.build()
+    assert project.read("all") == before
+    assert project.bt("accept", path).out == f"accepted {path}: it is yours from now on\n"
+    assert project.build().ran == ["all"]
+    assert "m\n" in project.read("all")
+    project.bt("clean", "--orphans")
+    assert project.read(path) == "m\n"
+    assert project.build().ran == []
+
+
 def makes(*outputs: str) -> str:
     run = "; ".join([*(WHOLE.get(path, f"cat s > {path}") for path in outputs), "! grep BAD s"])
     return f"[tasks.a]\ninputs = 's'\noutputs = {list(outputs)}\nrun = '{run}'\n"
