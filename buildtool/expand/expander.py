@@ -265,11 +265,13 @@ class Expander:
 
         Those in the place of recorded outputs, or in directories that are such, as long as nobody has changed them.
         """
-        by_path = self.graph.by_path
+        by_path, files = self.graph.by_path, self.graph.files
         folders = tuple(path for path in self.orphans(owned) if path[-1:] == "/")
-        places = {path for path in owned if path in by_path}
-        places.update(path for path in (by_path if folders else ()) if path.startswith(folders))
-        return sorted(filter(self.is_left, places))
+        inside = (path for path in (by_path if folders else ()) if path.startswith(folders))
+        named = {
+            path for path in (*owned, *inside) if path in by_path and files[by_path[path]].producer is None
+        }
+        return sorted(filter(self.is_left, named))
 
     def is_left(self, path: str) -> bool:
         """Whether a path is as a task left it, in the place of an output or inside of one, and none makes it now."""
