@@ -204,17 +204,20 @@ class Expander:
         rows, blockers = self._enumerate(task)
         return not rows and not blockers and not task.is_literal
 
-    def gather(self, pattern: Pattern) -> tuple[list[str], set[JobId]]:
+    def gather(self, pattern: Pattern, reader: Task | None = None) -> tuple[list[str], set[JobId]]:
         """The paths that a pattern matches, on the disk and among all that tasks make, sorted.
 
         Files of which the state says that `bt` made them and that no task makes any more are left out, unless they
         were changed since: then they are a person's. Second comes what must be settled before the answer is complete.
+        A `reader` does not wait for its own directory: with `keep`, people's files may lie there.
         """
         blockers: set[JobId] = set()
         unclear: list[
             Pattern
         ] = []  # what they may make or move away, so that nobody knows yet what stays there
         for task, entry in self.index.overlapping(pattern):
+            if task is reader and entry.pattern.is_literal:
+                continue
             rows, waiting = self._enumerate(task)
             blockers |= waiting
             if waiting:
@@ -679,7 +682,7 @@ class Expander:
     ) -> set[JobId]:
         """Add the files of one pattern; what must be settled before they are all known."""
         if entry.pattern.is_glob:
-            paths, blockers = self.gather(entry.pattern.fill(values))
+            paths, blockers = self.gather(entry.pattern.fill(values), self.tasks[job.task])
             files += [self.file(p, job.id) for p in paths if not self._is_own(job, p)]
             return blockers - {job.id}
         path = entry.pattern.start(values)

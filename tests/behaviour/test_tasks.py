@@ -161,6 +161,25 @@ def test_a_pattern_finds_what_is_made_in_a_directory(project: Project, pattern: 
     project.look("check")
 
 
+def test_a_pattern_in_a_directory_that_the_job_itself_makes_finds_what_people_wrote_there(
+    project: Project,
+) -> None:
+    project.taskfile("""
+        [tasks.site]
+        inputs = "site/src/*.md"
+        outputs = "site/"
+        keep = true
+        run = "cat {input} > site/index"
+    """)
+    project.write("site/src/a.md", "a\n")
+    assert project.build().ran == ["site"]
+    assert project.build().ran == []
+    project.write("site/src/b.md", "b\n")
+    assert project.build().ran == ["site"]
+    assert project.read("site/index") == "a\nb\n"
+    assert project.build().ran == []
+
+
 def test_glob_output_is_whatever_appears(project: Project) -> None:
     project.taskfile("""
         [tasks.split]
