@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from buildtool.errors import ExecutorError, Place
+from buildtool.executors import processes
 from buildtool.executors.commands import Commands
 from buildtool.executors.dispatch import Dispatch
 from buildtool.executors.protocol import Executor
@@ -198,6 +199,7 @@ def _loky(workers: int) -> Pool:
     found: Pool = ProcessPoolExecutor(workers, initializer=begin_worker, initargs=(None, os.getpid()))
     with bare_main(), shielded():
         found.submit(int)  # it starts all of its processes with the first job
+    processes.keep_files()  # it lets others have its pipes: a command that outlives us would hold its processes
     return found
 
 

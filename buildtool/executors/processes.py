@@ -336,12 +336,17 @@ started: set[int] = set()  # what `start` has started, and `reap` did not wait f
 
 def prepare() -> None:
     """Make this process fit to start others: they inherit no open file, and leave an exit status."""
+    keep_files()
+    if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN and _in_main_thread():
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+
+def keep_files() -> None:
+    """Let processes that are started from now on inherit none of the files that are open."""
     for name in os.listdir("/dev/fd"):
         if int(name) > 2:
             with contextlib.suppress(OSError):
                 os.set_inheritable(int(name), False)
-    if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN and _in_main_thread():
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def start(

@@ -995,6 +995,35 @@ def test_a_killed_build_lets_go_of_what_it_prints_to(project: Project, executor:
         os.open(project.folder / "go", os.O_WRONLY | os.O_NONBLOCK)
 
 
+@pytest.mark.parametrize("executor", ["local", "threads", "processes", "loky"])
+def test_a_command_behind_a_function_holds_nothing_of_a_killed_build(project: Project, executor: str) -> None:
+    """The command goes on until the next build, and the processes of the pool end: who reads the output goes on."""
+    project.taskfile("""
+        [tasks.f]
+        outputs = "made"
+        call = "steps:f"
+        [tasks.command]
+        inputs = "made"
+        outputs = "out"
+        run = "echo > begun; read x < go; cp made out"
+    """)
+    project.write("steps.py", "def f(output):\n    output.write_text('made')\n")
+    for name in ("go", "begun"):
+        os.mkfifo(project.folder / name)
+    process = project.start("build", "-j2", "-e", executor)
+    try:
+        project.read("begun")
+        process.kill()
+        process.communicate(timeout=60)
+    finally:
+        project.end_leftovers()
+        process.communicate()
+    for name in ("go", "begun"):
+        project.remove(name)
+    project.write("go", "x\n")
+    assert project.build("-e", executor).ran == ["command"]
+
+
 def test_the_order_of_names_in_one_import_is_the_order_in_which_modules_run(project: Project) -> None:
     project.taskfile('[tasks.t]\noutputs = "o"\ncall = "m:f"')
     project.write("c.py", "L = []\n")
