@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -46,22 +47,20 @@ def modules() -> list[Path]:
     return [path for path in sorted(PACKAGE.rglob("*.py")) if path.parent != PACKAGE or path.stem[0] != "_"]
 
 
+@functools.cache
 def imports(path: Path) -> list[tuple[str, bool]]:
     """The modules that a file imports, and whether it does so inside a function."""
-    tree = ast.parse(path.read_text())
-    inside = {
-        inner
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        for inner in ast.walk(node)
-    }
     found = []
-    for node in ast.walk(tree):
+    todo: list[tuple[ast.AST, bool]] = [(ast.parse(path.read_text()), False)]
+    while todo:
+        node, inside = todo.pop()
         if isinstance(node, ast.Import):
-            found += [(alias.name, node in inside) for alias in node.names]
+            found += [(alias.name, inside) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative imports hide where an arrow leads"
-            found.append((node.module or "", node in inside))
+            found.append((node.module or "", inside))
+        within = inside or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        todo += [(child, within) for child in ast.iter_child_nodes(node) if not isinstance(child, ast.expr)]
     return found
 
 

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 import buildtool
-from support.nursery import Nursery
+from support.nursery import Nursery, Started
 
 PATIENCE = 120  # seconds
 _LATE = "account coiled contents courier dask drift futures kit messages parcels remote __main__ lifeline"
@@ -38,15 +38,23 @@ def _nursery() -> tuple[Nursery, tuple[object, ...]]:
     return Nursery(*names, bare=True), _looks(os.environ)
 
 
-def call(words: tuple[str, ...], cwd: Path, env: dict[str, str]) -> tuple[int, str, str] | None:
-    """Call `bt` and wait for it: its exit code and what it printed; None if a new process would do something else."""
+def start(
+    words: tuple[str, ...], cwd: Path, env: dict[str, str], out: int, err: int, *, terminal: bool = False
+) -> Started | None:
+    """Start `bt` with this as its output, which may be its `terminal`; None if a new process would do something else."""
     nursery, looks = _nursery()
     if _looks(env) != looks or sum(map(len, words)) > _LONG:
         return None
+    program = ["-m", "buildtool", *words]
+    return nursery.start(program, cwd=cwd, env=env, stdout=out, stderr=err, terminal=terminal)
+
+
+def call(words: tuple[str, ...], cwd: Path, env: dict[str, str]) -> tuple[int, str, str] | None:
+    """Call `bt` and wait for it: its exit code and what it printed; None if a new process would do something else."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        process = nursery.start(
-            ["-m", "buildtool", *words], cwd=cwd, env=env, stdout=out.fileno(), stderr=err.fileno()
-        )
+        process = start(words, cwd, env, out.fileno(), err.fileno())
+        if process is None:
+            return None
         try:
             code = process.wait(PATIENCE)
         finally:

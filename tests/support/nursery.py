@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import ctypes
+import fcntl
 import gc
 import importlib
 import json
@@ -21,6 +22,7 @@ import signal
 import socket
 import subprocess
 import sys
+import termios
 import time
 import traceback
 from collections.abc import Sequence
@@ -119,9 +121,19 @@ class Nursery:
         stdout: int,
         stderr: int,
         hidden: Sequence[str] = (),
+        terminal: bool = False,
     ) -> Started:
-        """Start `-m MODULE …` or `FILE …`; an empty directory is seen in the place of each of `hidden`."""
-        asked = {"program": [*program], "cwd": os.fspath(cwd), "env": env, "hidden": [*hidden]}
+        """Start `-m MODULE …` or `FILE …`; an empty directory is seen in the place of each of `hidden`.
+
+        `terminal`: its output is one, from which it reads and gets its signals.
+        """
+        asked = {
+            "program": [*program],
+            "cwd": os.fspath(cwd),
+            "env": env,
+            "hidden": [*hidden],
+            "terminal": terminal,
+        }
         mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with theirs:
             socket.send_fds(self._wire, [json.dumps(asked).encode()], [theirs.fileno(), stdout, stderr])
@@ -199,8 +211,10 @@ def _child(asked: dict[str, Any], out: int, err: int) -> None:
         os.setsid()
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        nothing = os.open(os.devnull, os.O_RDONLY)
-        for number, fd in enumerate((nothing, out, err)):
+        if asked["terminal"]:
+            fcntl.ioctl(out, termios.TIOCSCTTY, 0)
+        given = out if asked["terminal"] else os.open(os.devnull, os.O_RDONLY)
+        for number, fd in enumerate((given, out, err)):
             os.dup2(fd, number)
         os.closerange(3, 256)
         sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  as at the start of Python

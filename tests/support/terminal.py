@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
-import pty
 import re
 import select
-import signal
 import struct
+import subprocess
 import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +16,8 @@ from typing import Self
 
 import pyte
 
+from support import copies
+from support.nursery import Started
 from support.project import BT, Project, clean_environment
 
 PATIENCE = 60.0  # seconds until something must be seen
@@ -51,6 +51,11 @@ def _line(cells: Mapping[int, pyte.screens.Char], columns: int, *, colour: bool)
     return text + "\x1b[0m" * bool(now)
 
 
+def _has_it() -> None:
+    """In a new process: its input is its terminal."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
 class Terminal:
     """`bt` (or another program) with some words in a terminal of its own. `raw`: all that was written to it."""
 
@@ -68,12 +73,22 @@ class Terminal:
         self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
         self.raw = b""
-        self.pid, self._file = pty.fork()
-        if not self.pid:
-            os.chdir(project.folder)
-            fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-            os.execvpe(program[0], [*program, *words], environment)  # noqa: S606  just what a terminal does
         self.code: int | None = None
+        self._file, theirs = os.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        copy = program == BT
+        found = copies.start(words, project.folder, environment, theirs, theirs, terminal=True) if copy else None
+        self._process: Started | subprocess.Popen[bytes] = found or subprocess.Popen(
+            [*program, *words],
+            cwd=project.folder,
+            env=environment,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            preexec_fn=_has_it,  # noqa: PLW1509  nothing else runs in the child, and it calls one function
+        )
+        os.close(theirs)
 
     def __enter__(self) -> Self:
         return self
@@ -82,9 +97,8 @@ class Terminal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self.code is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGTERM)  # it ends its jobs, too
-            os.waitpid(self.pid, 0)
+            self._process.terminate()  # it ends its jobs, too
+            self._process.wait()
         os.close(self._file)
 
     @property
@@ -118,7 +132,7 @@ class Terminal:
         """Wait until `bt` has ended; the screen."""
         while self._read(PATIENCE):
             pass
-        self.code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        self.code = self._process.wait()
         return self.lines
 
     def _read(self, patience: float) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -39,23 +40,25 @@ def spelt(node: ast.expr | None) -> Iterator[str]:
             yield from spelt(value)
 
 
-def messages() -> Iterator[tuple[str, str, str]]:
-    """Where each message stands, what sort it is, and its text."""
-    for path in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if not isinstance(node, ast.Call):
-                continue
-            name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
-            where = f"{path.relative_to(PACKAGE)}:{node.lineno}"
-            hints = [keyword.value for keyword in node.keywords if keyword.arg == "hint"]
-            hints += node.args[2:3] if name == "wrong" and len(node.args) == 3 else []
-            for hint in hints:
-                yield from ((where, "hint", text) for text in spelt(hint))
-            if (name in ERRORS or name.lstrip("_") in TELLING) and node.args:
-                yield from ((where, "summary", text) for text in spelt(node.args[0]))
+@functools.cache
+def messages(path: Path) -> Sequence[tuple[str, str, str]]:
+    """Where each message of a file stands, what sort it is, and its text."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.Call):
+            continue
+        name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+        where = f"{path.relative_to(PACKAGE)}:{node.lineno}"
+        hints = [keyword.value for keyword in node.keywords if keyword.arg == "hint"]
+        hints += node.args[2:3] if name == "wrong" and len(node.args) == 3 else []
+        found.update((where, "hint", text) for hint in hints for text in spelt(hint))
+        if (name in ERRORS or name.lstrip("_") in TELLING) and node.args:
+            found.update((where, "summary", text) for text in spelt(node.args[0]))
+    return sorted(found)
 
 
-FOUND = sorted(set(messages()))
+# What is read at collection is read by every worker: the files are found there, and what they say in the tests.
+FILES = sorted(PACKAGE.rglob("*.py"))
 
 
 def shown(text: str) -> str:
@@ -64,12 +67,18 @@ def shown(text: str) -> str:
 
 
 def test_all_are_looked_at() -> None:
-    assert len(FOUND) > 250
-    assert {sort for _, sort, _ in FOUND} == {"hint", "summary"}
+    found = [message for path in FILES for message in messages(path)]
+    assert len(found) > 250
+    assert {sort for _, sort, _ in found} == {"hint", "summary"}
 
 
-@pytest.mark.parametrize(("where", "sort", "text"), FOUND, ids=[f"{w}-{s}" for w, s, _ in FOUND])
-def test_of_one_style(where: str, sort: str, text: str) -> None:
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_of_one_style(path: Path) -> None:
+    for where, sort, text in messages(path):
+        check(where, sort, text)
+
+
+def check(where: str, sort: str, text: str) -> None:
     words = f"{where}: {shown(text)}"
     plain = re.sub(f"{VALUE}.*?{VALUE}", "_", text)
     assert plain == plain.strip(), words
