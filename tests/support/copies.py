@@ -41,7 +41,7 @@ def _nursery() -> tuple[Nursery, tuple[object, ...]]:
 def start(
     words: tuple[str, ...], cwd: Path, env: dict[str, str], out: int, err: int, *, terminal: bool = False
 ) -> Started | None:
-    """Start `bt` with this as its output, which may be its `terminal`; None if a new process would do something else."""
+    """Start `bt` with this as its output, or its `terminal`; None if a new process would do something else."""
     nursery, looks = _nursery()
     if _looks(env) != looks or sum(map(len, words)) > _LONG:
         return None

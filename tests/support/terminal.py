@@ -77,7 +77,9 @@ class Terminal:
         self._file, theirs = os.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         copy = program == BT
-        found = copies.start(words, project.folder, environment, theirs, theirs, terminal=True) if copy else None
+        found = (
+            copies.start(words, project.folder, environment, theirs, theirs, terminal=True) if copy else None
+        )
         self._process: Started | subprocess.Popen[bytes] = found or subprocess.Popen(
             [*program, *words],
             cwd=project.folder,
