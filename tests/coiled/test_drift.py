@@ -22,8 +22,11 @@ TASK = """
 
 
 def versioned(farm: Farm, drift: str = "warn") -> None:
-    """A project whose task tells the version of a package where it runs; machines have what this one has."""
-    farm.write_farm(TASK, options="", drift=f'"{drift}"')
+    """A project whose task tells the version of a package where it runs; machines have what this one has.
+
+    Without `buildtool`, which needs not be there: where it is installed with `-e`, a wheel would be built of it.
+    """
+    farm.write_farm(TASK, options='{ package_sync_ignore = ["buildtool"] }', drift=f'"{drift}"')
     farm.write("none.txt", "")
     farm.write("steps.py", "import humanlib\ndef version(output):\n    output.write_text(humanlib.VERSION)\n")
 
