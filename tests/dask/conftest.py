@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from support.cluster import DaskCluster
+from support.cluster import DaskCluster, Lab
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Lab:
+    """An empty project folder."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    return Lab(folder)
 
 
 @pytest.fixture(scope="module")

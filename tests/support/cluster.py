@@ -13,10 +13,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from support import copies
+from support.begun import Begun
 from support.nursery import Nursery, Started, end_with_us
-from support.project import Project
+from support.project import Project, clean_environment
 
-__all__ = ["LAB", "DaskCluster", "end_with_us", "kept", "kill", "lab"]
+__all__ = ["LAB", "DaskCluster", "Lab", "end_with_us", "kept", "kill", "lab"]
 
 POISON = "raise ImportError('there is no buildtool on this machine')\n"
 
@@ -101,6 +103,20 @@ def kill(process: subprocess.Popen[Any] | Started) -> None:
     """As when the machine is gone."""
     process.send_signal(signal.SIGKILL)
     process.wait()
+
+
+class Lab(Project):
+    """A project whose `bt` need not load the client of dask, which takes longer than most of what it does."""
+
+    libraries = ("distributed",)
+
+    def start(self, *words: str, **options: Any) -> Any:
+        """Start `bt` and let it run; its output is a pipe. `env`: more variables."""
+        env = {**clean_environment(), **(options.get("env") or {})}
+        nursery = copies.fitting(words, env, *self.libraries)
+        if nursery is None or options.keys() - {"env"}:
+            return super().start(*words, **options)
+        return Begun(nursery, ["-m", "buildtool", *words], self.folder, env)
 
 
 LAB = """

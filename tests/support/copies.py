@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 import buildtool
-from support.nursery import Nursery, Started
+from support.nursery import Nursery
 
 PATIENCE = 120  # seconds
 _LATE = "account coiled contents courier dask drift futures kit messages parcels remote __main__ lifeline"
@@ -26,35 +26,38 @@ def _looks(env: Mapping[str, str]) -> tuple[object, ...]:
     """What a process takes over when it starts, as far as tests change it."""
     mask = os.umask(0o022)
     os.umask(mask)
-    variables = sorted((name, value) for name, value in env.items() if name.startswith(_AT_START))
+    variables = sorted(
+        (name, value)
+        for name, value in env.items()
+        if name.startswith(_AT_START) and name != "PYTHONFAULTHANDLER"  # which a nursery minds
+    )
     limits = [resource.getrlimit(limit) for limit in (resource.RLIMIT_NOFILE, resource.RLIMIT_FSIZE)]
     return mask, variables, limits
 
 
 @cache
-def _nursery() -> tuple[Nursery, tuple[object, ...]]:
+def _nursery(*libraries: str) -> tuple[Nursery, tuple[object, ...]]:
     found = [module.name for module in pkgutil.walk_packages(buildtool.__path__, "buildtool.")]
     names = [name for name in found if name.split(".")[-1] not in _LATE.split()]
-    return Nursery(*names, bare=True), _looks(os.environ)
+    return Nursery(*libraries, *names, bare=True), _looks(os.environ)
 
 
-def start(
-    words: tuple[str, ...], cwd: Path, env: dict[str, str], out: int, err: int, *, terminal: bool = False
-) -> Started | None:
-    """Start `bt` with this as its output, or its `terminal`; None if a new process would do something else."""
-    nursery, looks = _nursery()
-    if _looks(env) != looks or sum(map(len, words)) > _LONG:
-        return None
-    program = ["-m", "buildtool", *words]
-    return nursery.start(program, cwd=cwd, env=env, stdout=out, stderr=err, terminal=terminal)
+def fitting(words: tuple[str, ...], env: dict[str, str], *libraries: str) -> Nursery | None:
+    """Where copies come from that have loaded these, too; None if a new process would do something else."""
+    nursery, looks = _nursery(*libraries)
+    return nursery if _looks(env) == looks and sum(map(len, words)) <= _LONG else None
 
 
-def call(words: tuple[str, ...], cwd: Path, env: dict[str, str]) -> tuple[int, str, str] | None:
+def call(
+    words: tuple[str, ...], cwd: Path, env: dict[str, str], *libraries: str
+) -> tuple[int, str, str] | None:
     """Call `bt` and wait for it: its exit code and what it printed; None if a new process would do something else."""
+    nursery = fitting(words, env, *libraries)
+    if nursery is None:
+        return None
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        process = start(words, cwd, env, out.fileno(), err.fileno())
-        if process is None:
-            return None
+        program = ["-m", "buildtool", *words]
+        process = nursery.start(program, cwd=cwd, env=env, stdout=out.fileno(), stderr=err.fileno())
         try:
             code = process.wait(PATIENCE)
         finally:

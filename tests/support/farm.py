@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from support.begun import Begun
 from support.cloud import Cloud, can_hide
 from support.project import Project, Run, clean_environment
 
@@ -49,8 +50,11 @@ class Farm(Project):
             return code, out.read(), err.read()
 
     def start(self, *words: str, **options: Any) -> Any:
-        env = {**self.env, **(options.pop("env", None) or {})}
-        return super().start(*words, **options, env=env)
+        """The same of one that goes on."""
+        env = {**clean_environment(), **self.env, **(options.pop("env", None) or {})}
+        cwd = options.pop("cwd", self.folder)
+        assert not options
+        return Begun(self.cloud.nursery, ["-m", "buildtool", *words], cwd, env)
 
     def install(self, package: str, version: str, edited: Path | None = None) -> None:
         """Have a package on the import path of this machine, as pip would put it there; `edited`: with `-e`."""

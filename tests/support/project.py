@@ -70,7 +70,9 @@ class Run:
 
 
 class Project:
-    """A folder with a Taskfile."""
+    """A folder with a Taskfile. `libraries`: what a call of `bt` has loaded already."""
+
+    libraries: tuple[str, ...] = ()
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -158,7 +160,7 @@ class Project:
 
     def call(self, *words: str, cwd: Path, env: dict[str, str] | None) -> tuple[int, str, str]:
         """Call `bt` and wait for it: its exit code and what it printed."""
-        found = copies.call(words, cwd, {**clean_environment(), **(env or {})})
+        found = copies.call(words, cwd, {**clean_environment(), **(env or {})}, *self.libraries)
         if found is not None:
             return found
         process = self.start(*words, cwd=cwd, env=env)

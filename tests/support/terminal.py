@@ -76,20 +76,24 @@ class Terminal:
         self.code: int | None = None
         self._file, theirs = os.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        copy = program == BT
-        found = (
-            copies.start(words, project.folder, environment, theirs, theirs, terminal=True) if copy else None
-        )
-        self._process: Started | subprocess.Popen[bytes] = found or subprocess.Popen(
-            [*program, *words],
-            cwd=project.folder,
-            env=environment,
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
-            preexec_fn=_has_it,  # noqa: PLW1509  nothing else runs in the child, and it calls one function
-        )
+        nursery = copies.fitting(words, environment) if program == BT else None
+        self._process: Started | subprocess.Popen[bytes]
+        if nursery is not None:
+            asked = ["-m", "buildtool", *words]
+            self._process = nursery.start(
+                asked, cwd=project.folder, env=environment, stdout=theirs, stderr=theirs, terminal=True
+            )
+        else:
+            self._process = subprocess.Popen(
+                [*program, *words],
+                cwd=project.folder,
+                env=environment,
+                stdin=theirs,
+                stdout=theirs,
+                stderr=theirs,
+                start_new_session=True,
+                preexec_fn=_has_it,  # noqa: PLW1509  nothing else runs in the child, and it calls one function
+            )
         os.close(theirs)
 
     def __enter__(self) -> Self:

@@ -10,6 +10,7 @@ import threading
 from types import TracebackType
 from typing import Any, Self
 
+from support.begun import Begun
 from support.project import Project, Run
 
 PATIENCE = 60.0  # seconds; a hang is a failure
@@ -20,7 +21,7 @@ class Watching:
 
     def __init__(self, project: Project, *words: str, env: dict[str, str] | None = None) -> None:
         env = {"PYTHONFAULTHANDLER": "1", **(env or {})}
-        self.process: subprocess.Popen[str] = project.start("watch", "--json", *words, env=env)
+        self.process: subprocess.Popen[str] | Begun = project.start("watch", "--json", *words, env=env)
         self._lines: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self.seen: list[dict[str, Any]] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
