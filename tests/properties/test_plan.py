@@ -25,6 +25,7 @@ from buildtool.plan import (
     Status,
     Vacated,
 )
+from support.effort import amount
 
 STALE = Stale((Reason("first"),))
 CAPACITY = {"cpus": 4.0, "memory": 10.0, "db": 1.0}
@@ -191,7 +192,7 @@ SEEDS = st.integers(0, 2**32)
 
 
 @given(SEEDS)
-@settings(max_examples=1000)
+@settings(max_examples=amount(400, 5000))
 def test_without_failures_all_is_settled_well(seed: int) -> None:
     world = World(seed, keep_going=False)
     world.run()
@@ -205,7 +206,7 @@ def test_without_failures_all_is_settled_well(seed: int) -> None:
 
 
 @given(SEEDS)
-@settings(max_examples=1000)
+@settings(max_examples=amount(400, 5000))
 def test_a_failure_skips_its_descendants_and_no_others(seed: int) -> None:
     world = World(seed, keep_going=True, failures=0.2)
     world.run()
@@ -223,7 +224,7 @@ def test_a_failure_skips_its_descendants_and_no_others(seed: int) -> None:
 
 
 @given(SEEDS)
-@settings(max_examples=1000)
+@settings(max_examples=amount(400, 5000))
 def test_nothing_starts_after_the_first_failure(seed: int) -> None:
     world = World(seed, keep_going=False, failures=0.2)  # `starting` looks at `stopping`
     world.run()
@@ -232,14 +233,14 @@ def test_nothing_starts_after_the_first_failure(seed: int) -> None:
 
 
 @given(SEEDS, st.integers(0, 60))
-@settings(max_examples=500)
+@settings(max_examples=amount(200, 5000))
 def test_an_interruption_ends_it(seed: int, step: int) -> None:
     world = World(seed, keep_going=True, failures=0.1)
     world.run(interrupt_at=step)
 
 
 @given(SEEDS)
-@settings(max_examples=500)
+@settings(max_examples=amount(200, 5000))
 def test_the_number_of_instructions_is_linear(seed: int) -> None:
     world = World(seed, keep_going=False)
     world.run()
@@ -250,7 +251,7 @@ def test_the_number_of_instructions_is_linear(seed: int) -> None:
 
 @given(SEEDS)
 @example(0)
-@settings(max_examples=500)
+@settings(max_examples=amount(200, 5000))
 def test_nothing_absent_means_nothing_opened_again(seed: int) -> None:
     world = World(seed, keep_going=True, failures=0.1, reopening=False)
     world.run()

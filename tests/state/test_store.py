@@ -14,6 +14,7 @@ from buildtool.fingerprint import Fingerprint, Item
 from buildtool.state.records import BuildRecord, HistoryRecord, JobRecord, Made
 from buildtool.state.store import State, StateReader
 from state.samples import fill, job, running
+from support.effort import amount
 
 
 @pytest.fixture
@@ -62,7 +63,9 @@ stamps = st.dictionaries(
         numbers,
     ),
 )
-law = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+law = settings(
+    deadline=None, max_examples=amount(75, 1500), suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 @law

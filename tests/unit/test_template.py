@@ -21,6 +21,7 @@ from buildtool.taskfile.template import (
     parse_command,
     parse_template,
 )
+from support.effort import amount
 
 SHELLS = [shell for shell in ("sh", "bash", "dash") if shutil.which(shell)]
 
@@ -268,7 +269,7 @@ def run_shell(shell: str, script: str, locale: str) -> list[str]:
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=amount(25, 1000), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     sets=st.lists(
         st.fixed_dictionaries({"x": VALUES, "y": VALUES, "l": st.lists(VALUES, max_size=4)}),
@@ -319,7 +320,7 @@ ATTACKS += [
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=amount(50, 1000), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(parts=st.lists(st.lists(st.sampled_from(FRAGMENTS), max_size=12).map("".join), min_size=1, max_size=8))
 def test_no_value_runs_even_where_the_command_is_nonsense(shell: str, parts: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
