@@ -100,11 +100,18 @@ PIPELINE = {
 }
 
 
-@pytest.mark.parametrize("edit", PIPELINE)
-def test_pipeline_runs_what_an_edit_reaches(tmp_path: Path, edit: str) -> None:
-    name, old, new, expected = PIPELINE[edit]
-    project = copy("pipeline", tmp_path)
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example, built once."""
+    project = copy("pipeline", tmp_path_factory.mktemp("built"))
     project.build()
+    return project.folder
+
+
+@pytest.mark.parametrize("edit", PIPELINE)
+def test_pipeline_runs_what_an_edit_reaches(pipeline: Path, tmp_path: Path, edit: str) -> None:
+    name, old, new, expected = PIPELINE[edit]
+    project = Project(Path(shutil.copytree(pipeline, tmp_path / "pipeline", symlinks=True)))
     text = project.read(name)
     assert text.count(old) == 1
     project.write(name, text.replace(old, new).encode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -18,6 +19,7 @@ ROWS = [
 ]
 
 
+@functools.cache
 def names(path: Path) -> set[str]:
     """What is defined at the top of a file, or given a name there."""
     found = set()

@@ -45,9 +45,11 @@ class Fault:
 
 
 class Faulty:
-    """Runs `bt` so. To be closed."""
+    """Runs `bt` so. To be closed. `folder` and `clean` keep what several tests begin with."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.clean: dict[tuple[str, ...], dict[str, str]] = {}
         library = folder / "faulty.so"
         words = [
             "gcc",

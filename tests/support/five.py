@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,9 +69,16 @@ TOLD = (
 def scene(folder: Path, faulty: Faulty, name: str, head: str = "") -> Project:
     """`new`: nothing was built yet. `again`: all was, and is stale. `back`: all is as it was two builds ago.
 
-    In all of them, a file of a person's is in the way.
+    In all of them, a file of a person's is in the way. Each is built once, and copied for each test.
     """
-    folder.mkdir()
+    kept = faulty.folder / "scenes" / f"{name} {zlib.crc32(head.encode())}"
+    if not kept.exists():
+        _build(kept, faulty, name, head)
+    shutil.copytree(kept, folder, symlinks=True)
+    return Project(folder)
+
+
+def _build(folder: Path, faulty: Faulty, name: str, head: str) -> None:
     project = Project(folder)
     project.write("Taskfile.toml", head + TASKFILE)
     project.write("steps.py", STEPS)
@@ -82,7 +90,6 @@ def scene(folder: Path, faulty: Faulty, name: str, head: str = "") -> Project:
         project.write("in/a.txt", a)
         project.write("in/b.txt", b)
     project.write("all.txt", MINE)
-    return project
 
 
 def contents(project: Project) -> dict[str, str]:
@@ -91,7 +98,10 @@ def contents(project: Project) -> dict[str, str]:
 
 
 def expected(project: Project, faulty: Faulty) -> dict[str, str]:
-    """What a clean build makes of it, in a copy."""
+    """What a clean build makes of it, in a copy; of the same sources always the same."""
+    sources = tuple(project.read(name) for name in ("Taskfile.toml", "steps.py", "in/a.txt", "in/b.txt"))
+    if sources in faulty.clean:
+        return faulty.clean[sources]
     copy = project.folder.with_name("clean")
     shutil.copytree(project.folder, copy, symlinks=True, ignore=shutil.ignore_patterns(".bt", *MADE))
     run, _ = faulty.bt(copy, "build")
@@ -99,6 +109,7 @@ def expected(project: Project, faulty: Faulty) -> dict[str, str]:
     found = contents(Project(copy))
     shutil.rmtree(copy)
     assert {*found} == {*MADE, "Taskfile.toml", "steps.py", "in/a.txt", "in/b.txt"}
+    faulty.clean[sources] = found
     return found
 
 
