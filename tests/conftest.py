@@ -31,16 +31,22 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Stories about the cloud mostly wait: spread between the others, they leave the processors to these."""
-    waiting = [item for item in items if "/coiled/" in item.path.as_posix()]
-    found = [item for item in items if "/coiled/" not in item.path.as_posix()]
-    places = [at for at, item in enumerate(found) if "/dask/" not in item.path.as_posix()]  # share clusters
+    """Stories about the cloud mostly wait: spread between the others, they leave the processors to these.
+
+    Quick tests come last: so nobody waits long for the last test.
+    """
+    paths = {item: item.path.as_posix() for item in items}
+    quick = [item for item in items if "/unit/" in paths[item] or "/tests/test_" in paths[item]]
+    waiting = [item for item in items if "/coiled/" in paths[item]]
+    others = {*items}.difference(quick, waiting)
+    found = [item for item in items if item in others]
+    places = [at for at, item in enumerate(found) if "/dask/" not in paths[item]]  # share clusters
     for number, item in reversed(list(enumerate(waiting))):
         if places:
             found.insert(places[number * len(places) // len(waiting)], item)
         else:
             found.append(item)
-    items[:] = found
+    items[:] = found + quick
 
 
 @pytest.fixture
