@@ -15,7 +15,7 @@ def test_the_process_of_a_job_is_known_after_a_while(project: Project) -> None:
     process = project.start("build")
     found = []
     try:
-        for _ in range(1000):
+        for _ in range(2000):
             with StateReader.open(str(project.folder / ".bt")) as reader:
                 found = [job for job in reader.running() if job.pid]
             if found:

@@ -590,7 +590,7 @@ def test_ctrl_c_lets_a_function_clean_up(project: Project) -> None:
     try:
         project.read("begun")
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=20)
+        process.communicate(timeout=40)
     finally:
         process.kill()
         process.communicate()
@@ -680,7 +680,7 @@ def test_a_module_that_becomes_a_package_while_others_know_it(project: Project) 
         project.write("lazy/__init__.py", "K = 2\n")
         (project.folder / "begun").unlink()
         (project.folder / "go").write_text("x")
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=40)
     finally:
         process.kill()
         process.communicate()
@@ -702,7 +702,7 @@ def test_code_that_changes_while_it_runs(project: Project) -> None:
         project.read("begun")
         project.write("steps.py", project.read("steps.py").replace("'old'\n", "'new'\n", 1).encode())
         (project.folder / "go").write_text("x")
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=40)
     finally:
         process.kill()
         process.communicate()
@@ -886,7 +886,7 @@ def test_workers_of_an_executor_are_its_own_limit(project: Project) -> None:
     project.write(
         "steps.py",
         "import threading\ntogether = threading.Barrier(4)\n"
-        "def f(output):\n    together.wait(20)\n    output.write_text('')\n",
+        "def f(output):\n    together.wait(40)\n    output.write_text('')\n",
     )
     assert len(project.build("-j1").ran) == 4
 

@@ -843,10 +843,10 @@ def test_ctrl_c_while_waiting_for_the_lock(project: Project) -> None:
     assert second.stdout is not None
     assert "waiting" in second.stdout.readline()
     second.send_signal(signal.SIGINT)
-    second.communicate(timeout=30)
+    second.communicate(timeout=40)
     assert second.returncode == 130
     (project.folder / "go").write_text("x\n")
-    first.communicate(timeout=30)
+    first.communicate(timeout=40)
     assert first.returncode == 0
 
 

@@ -235,7 +235,7 @@ def test_a_server_that_is_no_scheduler_is_told(project: Project) -> None:
         with project.start("build", "-e", "lab") as process:
             thread.join(30)
             process.terminate()  # while it waits for a word
-            process.communicate(timeout=20)
+            process.communicate(timeout=40)
         assert process.returncode == 143
         run = project.bt("build", "-e", "lab")
         assert run.code == 7

@@ -233,7 +233,7 @@ def test_output_is_seen_while_a_job_runs(project: Project, cluster: DaskCluster)
     process = project.start("build", "--json")
     assert "first" in started(process, '"output"')
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
+    process.communicate(timeout=40)
     assert process.returncode == 130
 
 
@@ -253,14 +253,14 @@ def test_an_interrupt_ends_what_runs_on_the_machines(
     )
     process = project.start("build", "--json")
     started(process, '"started"')
-    until = time.monotonic() + 20
+    until = time.monotonic() + 40
     while time.monotonic() < until and not (tmp_path / "pids").exists():
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
+    process.communicate(timeout=40)
     assert process.returncode == 130
     for pid in (tmp_path / "pids").read_text().split():
-        until = time.monotonic() + 10
+        until = time.monotonic() + 40
         while _alive(int(pid)) and time.monotonic() < until:
             time.sleep(0.02)
         assert not _alive(int(pid))
@@ -302,14 +302,14 @@ def test_a_job_whose_machine_dies_runs_elsewhere(
     )
     process = project.start("build", "--json")
     started(process, '"started"')
-    where, until = tmp_path / "where", time.monotonic() + 20
+    where, until = tmp_path / "where", time.monotonic() + 40
     while time.monotonic() < until and not (where.exists() and where.read_text()):
         time.sleep(0.02)
     parent = int(where.read_text().split()[0])
     kill(next(worker for worker in own_cluster.workers if worker.pid == parent))
     started(process, "began again on another")
     (tmp_path / "go").touch()
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=40)
     assert process.returncode == 0, out + err
     assert project.read("out.txt") == "done\n"
 
@@ -330,7 +330,7 @@ def test_a_lost_scheduler_is_told_and_what_is_finished_is_kept(
     process = project.start("build", "--json")
     started(process, "begun")
     kill(own_cluster.scheduler)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=40)
     assert process.returncode == 7, out + err
     assert "connection to the cluster of `lab` is lost" in out + err
     assert "Traceback" not in err
@@ -425,7 +425,7 @@ def test_a_cluster_without_workers_is_told_of(project: Project, tmp_path: Path) 
         process = project.start("build", "--json")
         started(process, "`lab` has no workers: its jobs wait until there are some")
         cluster.add_worker()
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=40)
         assert process.returncode == 0, out + err
     finally:
         cluster.close()
@@ -445,7 +445,7 @@ def test_resources_that_no_machine_has_are_told_of(project: Project, tmp_path: P
         started(process, "no worker of `lab` offers GPU = 1: its jobs wait until one does")
         assert project.exists("b.txt")
         cluster.add_worker("GPU=2")
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=40)
         assert process.returncode == 0, out + err
     finally:
         cluster.close()
@@ -468,7 +468,7 @@ def test_jobs_that_wait_for_a_machine_are_not_told_as_running(project: Project, 
         read = started(process, '"output"')
         assert read.count('"started"') == 1
         (tmp_path / "go").touch()
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=40)
         assert process.returncode == 0, out + err
         assert out.count('"started"') == 2
     finally:
@@ -595,9 +595,9 @@ def test_jobs_that_nobody_waits_for_any_more_are_ended(
     process = project.start("build", "--json")
     started(process, "begun")
     kill(process)
-    process.communicate(timeout=20)
+    process.communicate(timeout=40)
     pid = int((tmp_path / "pid").read_text())
-    until = time.monotonic() + 20
+    until = time.monotonic() + 40
     while _alive(pid) and time.monotonic() < until:
         time.sleep(0.02)
     assert not _alive(pid)

@@ -67,7 +67,7 @@ def test_busy_machines_are_compared_at_once(
             assert any("humanlib: 2.0 here, 1.0 there" in line for line in process.stdout)
             assert [future.status for future in busy] == ["pending"] * len(busy)
             process.terminate()
-            process.communicate(timeout=30)
+            process.communicate(timeout=40)
 
 
 def waits(address: str) -> None:
@@ -90,7 +90,7 @@ def test_machines_that_come_later_are_compared_before_the_first_job(
     process = project.start("build", "--json", env=env)
     waits(own_cluster.address)
     own_cluster.add_worker()
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=40)
     assert process.returncode == 7, out + err
     assert "humanlib: 2.0 here, 1.0 there" in err
     assert '"started"' not in out
@@ -99,7 +99,7 @@ def test_machines_that_come_later_are_compared_before_the_first_job(
     process = project.start("build", "--json", env=env)
     waits(own_cluster.address)
     own_cluster.add_worker()
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=40)
     assert process.returncode == 0, out + err
     assert out.count("humanlib: 2.0 here, 1.0 there") == 1
     assert out.index("humanlib: 2.0 here, 1.0 there") < out.index('"started"')
@@ -114,7 +114,7 @@ def test_an_interrupt_ends_a_build_that_waits_for_machines(
     process = project.start("build", "--json", env=env)
     waits(own_cluster.address)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=40)
     assert process.returncode == 130, out + err
     own_cluster.add_worker()
     assert project.build(env=env).ran == ["version"]

@@ -36,7 +36,7 @@ def test_an_interrupt_ends_a_build_whose_machines_are_all_gone(
             if "has no workers" in line:
                 break
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=40)
         assert process.returncode == 130, out + err
     finally:
         cluster.close()

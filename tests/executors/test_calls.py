@@ -382,7 +382,7 @@ def wait_until_gone(pid: int) -> None:
         descriptor = os.pidfd_open(pid)
     except ProcessLookupError:
         return
-    ready, _, _ = select.select([descriptor], [], [], 10)
+    ready, _, _ = select.select([descriptor], [], [], 40)
     os.close(descriptor)
     assert ready, f"{pid} is still there"
 

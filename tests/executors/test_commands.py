@@ -614,7 +614,7 @@ def test_what_has_ended_leaves_no_trace(bench: Bench) -> None:
 def test_timeout(any_bench: Bench) -> None:
     ended = any_bench.run("sleep 60; true", timeout=0.1)
     assert (ended.signal, ended.timed_out, ended.cancelled) == (signal.SIGTERM, True, False)
-    assert 0.1 <= ended.seconds < 10
+    assert 0.1 <= ended.seconds < 40  # it would sleep for longer
 
 
 def test_a_job_may_end_well_when_told_to(bench: Bench) -> None:

@@ -128,7 +128,7 @@ def test_a_pidfd_tells_the_end() -> None:
         assert select.select([pidfd], [], [], 0)[0] == []
         assert processes.reap(job.pid) is None
         job.kill()
-        assert select.select([pidfd], [], [], 10)[0] == [pidfd]
+        assert select.select([pidfd], [], [], 40)[0] == [pidfd]
         os.close(pidfd)
         ended = processes.reap(job.pid)
         assert ended is not None

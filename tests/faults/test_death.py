@@ -243,7 +243,7 @@ def in_a_pool(project: Project, executor: str, *, held: bool = False) -> subproc
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
-    until = time.monotonic() + 30
+    until = time.monotonic() + 40
     while not is_so() and time.monotonic() < until:
         time.sleep(0.02)
     assert is_so()

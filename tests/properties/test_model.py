@@ -519,7 +519,7 @@ class Model(RuleBasedStateMachine):
         for pid in left:  # what watches over the memory of pools ends when it sees that they are gone
             with contextlib.suppress(ProcessLookupError):
                 process = os.pidfd_open(pid)
-                select.select([process], [], [], 10)
+                select.select([process], [], [], 40)
                 os.close(process)
         assert not self.project.leftovers()
 
@@ -545,7 +545,7 @@ def test_an_interruption_between_many_checks_ends_the_build(project: Project) ->
         project.read("begun")
         process.send_signal(signal.SIGINT)
         (project.folder / "go").write_text("x\n")
-        process.communicate(timeout=5)
+        process.communicate(timeout=40)
     finally:
         process.kill()
         process.communicate()

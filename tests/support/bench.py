@@ -9,7 +9,7 @@ import pytest
 
 from buildtool.executors.protocol import Claimed, Ended, Event, Executor, Output
 
-PATIENCE = 30.0
+PATIENCE = 40.0
 
 
 class Loop:

@@ -82,7 +82,7 @@ class DaskCluster:
             )
 
     def _address(self) -> str:
-        until = time.monotonic() + 30
+        until = time.monotonic() + 60
         while time.monotonic() < until:
             try:
                 return str(json.loads(self.file.read_text())["address"])

@@ -21,7 +21,7 @@ def test_a_signal_that_strikes_another_thread_wakes_the_one_that_waits() -> None
         thread = threading.Thread(target=strike)
         thread.start()
         about_to_wait.set()
-        ready, _, _ = select.select([signals.fileno()], [], [], 20)
+        ready, _, _ = select.select([signals.fileno()], [], [], 40)
         assert ready
         thread.join()
         assert signals.take() == 1

@@ -109,7 +109,7 @@ class Cloud:
             if name in (None, told["name"])
         ]
 
-    def wait_for(self, name: str, state: str, patience: float = 30) -> Known:
+    def wait_for(self, name: str, state: str, patience: float = 60) -> Known:
         """The newest cluster of that name, once it is in that state."""
         until = time.monotonic() + patience
         while time.monotonic() < until:
