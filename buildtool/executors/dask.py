@@ -16,6 +16,7 @@ from buildtool.executors.messages import Cluster, Connect, LeavingError, Told
 from buildtool.text import cause_of
 
 _PATIENCE = 10.0  # seconds to wait for the scheduler
+_MORE = 5.0  # and for the client to say that there is none
 
 
 def dask(name: str, place: Place | None, options: Mapping[str, Any], root: str, workers: int) -> Connect:
@@ -90,7 +91,7 @@ def _in_time(make: Callable[[], Any], leaving: threading.Event) -> Any:
             found.put((None, error))
 
     threading.Thread(target=work, name="bt connects", daemon=True).start()
-    until = time.monotonic() + _PATIENCE + 1
+    until = time.monotonic() + _PATIENCE + _MORE
     while time.monotonic() < until:
         try:
             made, error = found.get(timeout=0.1)
@@ -101,7 +102,7 @@ def _in_time(make: Callable[[], Any], leaving: threading.Event) -> Any:
         if error is not None:
             raise error
         return made
-    raise OSError("something answers there, but not as a scheduler does")
+    raise OSError(f"nothing has answered as a scheduler does within {_PATIENCE + _MORE:.0f} s")
 
 
 def hush() -> None:
