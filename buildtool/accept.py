@@ -25,7 +25,13 @@ def accept(project: Project, state: State) -> tuple[list[str], list[str], list[t
     makes them any more, and for each other stale job its name and the cause: an output that is missing, or the list or
     table that tells of it.
     """
-    want: Wanted = project.want()
+    adopted = _adopt(project, state)
+    request = project.request
+    words = [w for w in request.targets if path_of(project.expander, w, request.folder) not in adopted]
+    if adopted and not words:
+        state.commit()
+        return [], adopted, []
+    want: Wanted = project.want(words)
     everything = not project.request.targets
     done: set[JobId] = set()
     checker = project.checker(done.__contains__, want)
@@ -69,7 +75,6 @@ def accept(project: Project, state: State) -> tuple[list[str], list[str], list[t
         checker.made[number] = dict(made)
         project.expander.settle(number, tuple(m.path for m in made))
         done.add(number)
-    adopted = _adopt(project, state)
     state.remember(project.disk.fresh)
     state.add_meanings(checker.meanings.fresh)
     state.commit()

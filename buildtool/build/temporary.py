@@ -72,6 +72,7 @@ class Temporary:
         for path, value in self._checker.made.get(producer, {}).items():
             if (
                 path in hand
+                or self._project.expander.is_part_read(path)
                 or not disk.exists(path)
                 or disk.digest(path) != value
                 or disk.way_out(path) is not None

@@ -226,9 +226,8 @@ class Expander:
                 continue
             for values in rows:
                 filled = entry.pattern.fill(values)
-                if filled.is_directory and (
-                    pattern.match(filled.text) is not None or not inside(filled, pattern)
-                ):
+                named = pattern.is_directory and pattern.match(filled.text) is not None
+                if filled.is_directory and (named or not inside(filled, pattern)):
                     continue
                 if not filled.is_directory and not filled.may_overlap(pattern):
                     continue
@@ -299,12 +298,22 @@ class Expander:
             for entry in task.input_entries()
         )
 
+    def is_part_read(self, path: str) -> bool:
+        """Whether some task reads a part of what a path is to stand for, or reads it as a part of a directory."""
+        graph = self.graph
+        above = (graph.by_path.get(folder) for folder in parents(path))
+        if any(folder is not None and graph.consumers.get(folder) for folder in above):
+            return True
+        return path[-1:] == "/" and any(
+            _reaches(entry.pattern, path) for task in self.tasks.values() for entry in task.input_entries()
+        )
+
     def is_used(self, job: JobId, paths: Collection[str]) -> bool:
         """Whether a rule or check reads one of these paths, which a job made, or waits for that job; or may do so.
 
         Also if it is not known yet.
         """
-        if any(map(self.is_read, paths)):
+        if any(map(self.is_read, paths)) or any(map(self.is_part_read, paths)):
             return True
         name = self.graph.jobs[job].task
         for task in self.tasks.values():
@@ -994,6 +1003,14 @@ class Expander:
             facts=(("needed by", f"task `{task.name}`"),),
             hint="paths begin at the folder of the Taskfile: correct the pattern, or add a file",
         )
+
+
+def _reaches(pattern: Pattern, folder: str) -> bool:
+    """Whether a pattern may match something in a directory, as far as it names that, or goes to any depth."""
+    prefix = pattern.prefix
+    return (prefix.startswith(folder) and pattern.text != folder) or (
+        "**" in pattern.text and folder.startswith(prefix)
+    )
 
 
 def _holds(pattern: Pattern, path: str) -> bool:

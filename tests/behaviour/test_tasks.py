@@ -1477,3 +1477,64 @@ def test_leftovers_of_a_value_that_is_gone_are_told_after_a_lost_state(project: 
     assert "`raw/B.txt`: no such file" in project.bt("build").err
     project.remove("f/B.f")
     project.build()
+
+
+def test_a_temp_output_of_which_others_read_a_part_or_that_is_a_part_stays(project: Project) -> None:
+    project.taskfile("""
+        [tasks.w]
+        inputs = "src/{n}.in"
+        outputs = "w/{n}.out"
+        temp = true
+        run = "cat {input} > {output}"
+        [tasks.x1]
+        inputs = "w/*.out"
+        outputs = "x1.txt"
+        run = "cat {input} > {output}"
+        [tasks.x2]
+        inputs = "w/"
+        outputs = "x2.txt"
+        run = "ls {input} > {output}"
+        [tasks.d]
+        inputs = "s"
+        outputs = "d/"
+        temp = true
+        run = "cp s d/a.txt; cp s d/b.txt"
+        [tasks.x3]
+        inputs = ["d/", "d/*.txt"]
+        outputs = "x3.txt"
+        run = "ls d > {output}"
+        [tasks.x4]
+        inputs = "d/a.txt"
+        outputs = "x4.txt"
+        run = "cat {input} > {output}"
+    """)
+    project.write("src/a.in", "a\n")
+    project.write("s", "1\n")
+    project.build()
+    assert project.read("x2.txt") == "a.out\n"
+    assert project.read("x3.txt") == "a.txt\nb.txt\n"
+    assert project.build().ran == []
+    project.write("s", "2\n")
+    assert project.build().ran == ["d", "x3", "x4"]
+    assert project.build().ran == []
+
+
+def test_a_star_in_a_directory_waits_for_the_task_that_makes_it(project: Project) -> None:
+    project.taskfile("""
+        [tasks.k]
+        inputs = "s"
+        outputs = "k/"
+        run = "for n in $(cat s); do echo $n > k/$n; done"
+        [tasks.u]
+        inputs = ["s0", "k/*"]
+        outputs = "u.txt"
+        run = "echo {input} > {output}"
+    """)
+    project.write("s0", "1\n")
+    project.write("s", "a\n")
+    project.build()
+    assert project.read("u.txt") == "s0 k/a\n"
+    project.write("s", "a b\n")
+    project.build()
+    assert project.read("u.txt") == "s0 k/a k/b\n"
+    assert project.build().ran == []

@@ -950,3 +950,26 @@ def test_a_temporary_output_that_was_accepted_stays(project: Project) -> None:
     project.write("x", "2\n")
     project.build()
     assert (project.read("o"), project.read("p")) == (HAND, HAND + "2\n")
+
+
+def test_an_orphan_whose_value_is_gone_can_be_accepted(project: Project) -> None:
+    project.taskfile("""
+        [tasks.w]
+        inputs = "src/{n}.in"
+        outputs = "o/{n}.out"
+        run = "cat {input} > {output}"
+        [tasks.u]
+        inputs = "o/*.out"
+        outputs = "u.txt"
+        run = "cat {input} > {output}"
+    """)
+    project.write("src/a.in", "a\n")
+    project.write("src/b.in", "b\n")
+    project.build()
+    project.remove("src/a.in")
+    project.build()
+    assert project.read("u.txt") == "b\n"
+    assert "accepted o/a.out: it is yours from now on" in project.bt("accept", "o/a.out").out
+    assert project.build().ran == ["u"]
+    assert project.read("u.txt") == "a\nb\n"
+    assert project.build().ran == []
