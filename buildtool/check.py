@@ -210,14 +210,12 @@ class Checker:
             missing, edited = self._outputs(record)
             if edited and reasons:  # else that they changed is all that tells of it
                 edited = self._without_followers(edited, record)
-            if record.status != "ok" and self.renderer.task(job).spec.keep:
-                reasons.append(
-                    Reason("failed")
-                )  # its last run did not come to a good end, and they are as it left them
-                edited = (
-                    edited if record.status == "failed" else ()
-                )  # of one that was killed it is not known how
-            reasons += [Reason("edited", path) for path in edited]
+            is_left = record.status != "ok" and self.renderer.task(job).spec.keep
+            if is_left:  # its last run did not come to a good end, and they are as it left them
+                reasons.append(Reason("failed"))
+            # Of one that was killed nobody knows who changed them: that it runs is reason enough, and they are kept.
+            if not (is_left and record.status == "interrupted"):
+                reasons += [Reason("edited", path) for path in edited]
             reasons += [Reason("missing", path) for path in self._unproven(job, record)]
             if missing and (demanded or self._must_exist(job, missing, record)):
                 kind = "wanted" if demanded and job.id not in self.asked else "missing"

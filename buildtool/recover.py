@@ -74,7 +74,9 @@ def recover(state: State, disk: Disk) -> str | None:
     is_dead = bool(died or running or (lost is not None and lost.jobs))
     words = [f"{count(kept, 'finished job')} kept"] if died or running else []
     if discarded:
-        words.append(f"{count(discarded, 'half-written output')} discarded")
+        named = ", ".join(f"`{printable(path)}`" for path in discarded[:_SHOWN])
+        more = " …" if len(discarded) > _SHOWN else ""
+        words.append(f"{count(len(discarded), 'half-written output')} discarded ({named}{more})")
     if returned:
         words.append(f"{count(returned, 'earlier output')} put back")
     if stopped:
@@ -253,8 +255,8 @@ def _undo(
     *,
     began: float | None,
     build: int | None,
-) -> tuple[int, int]:
-    """Remove what jobs had half written and put their earlier outputs back; how many of each.
+) -> tuple[list[str], int]:
+    """Remove what jobs had half written, which comes first, and put their earlier outputs back; how many.
 
     What cannot be put back goes to `.bt/kept/`, and into `kept_as`. `began`: when their build did, if that is known.
     `build`: its number, if it may have settled some: then what is in their place goes there, and into `found_as`.
@@ -266,22 +268,26 @@ def _undo(
     def set_aside(path: str) -> None:
         found_as[_keep_found(disk, build or 0, path)] = path
 
-    discarded = returned = 0
+    def remove(path: str) -> None:
+        disk.remove(path)
+        discarded.append(path)
+
+    discarded: list[str] = []
+    returned = 0
     for job in running:
-        gone, back, resisted = put_back(
+        _, back, resisted = put_back(
             disk,
             job.outputs,
             lies(job.aside, disk),
             lost,
             began=job.began or began,
             durable=True,
-            discard=None if build is None else set_aside,
+            discard=remove if build is None else set_aside,
         )
         if resisted:
             raise resisted[0]
-        discarded += gone
         returned += back
-    return (discarded if build is None else 0), returned
+    return discarded, returned
 
 
 def cut_short(running: Iterable[Running]) -> set[str]:

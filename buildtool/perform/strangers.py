@@ -284,6 +284,9 @@ class Strangers:
     def _why(self, attempt: Attempt, path: str) -> str:
         if path not in attempt.look.edited and self._is_by_hand(path):
             return "was accepted"
+        record = attempt.look.record
+        if path in attempt.look.edited and record is not None and record.status == "interrupted":
+            return "was changed by a run that was cut short, or by hand since"
         if path in attempt.look.edited or self._project.owner(path) is not None:
             return "was edited"
         return "was not made by bt"

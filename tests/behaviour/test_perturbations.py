@@ -437,7 +437,7 @@ def test_no_output_leaves_the_project_through_a_link(project: Project) -> None:
     assert (outside / "f").read_text() == "theirs\n"
 
 
-def test_a_kept_output_that_a_killed_job_changed_is_nobodys_edit(project: Project) -> None:
+def test_a_kept_output_that_a_killed_job_or_a_person_since_has_changed_is_kept(project: Project) -> None:
     project.taskfile("""
         [tasks.t]
         inputs = "in"
@@ -455,9 +455,13 @@ def test_a_kept_output_that_a_killed_job_changed_is_nobodys_edit(project: Projec
     process.kill()
     process.communicate()
     project.remove("begun")
+    project.end_leftovers()
+    project.write("grown", project.read("grown") + "mine\n")
     run = project.build()
     assert run.ran == ["t"]
-    assert not any("kept as" in warning for warning in run.warnings)
+    words = "`grown` was changed by a run that was cut short, or by hand since: kept as `.bt/kept/"
+    assert any(words in warning for warning in run.warnings)
+    assert project.read(".bt/kept/3/grown").endswith("mine\n")
 
 
 def test_output_that_cannot_be_written(two: Project) -> None:
