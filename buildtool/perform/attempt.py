@@ -75,7 +75,7 @@ class Attempt:
         self.started = 0.0  # seconds since the epoch
         self.notes: list[str] = []
         self.box: Box | None = None  # where it runs, if it is isolated
-        self.guarded: dict[str, tuple[str | None, str]] = {}  # digest and copy of others' files
+        self.guarded: dict[str, tuple[str | None, str]] | None = None  # digest and copy of others' files
         self.began = 0  # how many jobs had run by then
         self.strangers: dict[str, Stranger] = {}  # with `keep`: people's files among outputs
         # With `keep`: what lies behind links among outputs; None: nobody looked since its last run.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import posixpath
 import time
@@ -13,7 +14,7 @@ from buildtool.check import Checker
 from buildtool.errors import BtError, DiskError, StateError, TaskfileError
 from buildtool.executors.protocol import Differs, Ended
 from buildtool.failures import Failures
-from buildtool.files import TICK, Disk
+from buildtool.files import TICK, Disk, NotAFileError
 from buildtool.fingerprint import Fingerprint, Item
 from buildtool.graph import Form, Job, JobId
 from buildtool.isolation import Boxes
@@ -173,6 +174,8 @@ class Performer:
     def _trespass(self, attempt: Attempt) -> str | None:
         """What the job wrote although it is another's, in words; what was there before is put back."""
         cause = None
+        if attempt.guarded is None:
+            return None  # looked at already: what is there is not compared with copies that are gone
         for path in dict.fromkeys([*self.owners.of_others(attempt.job), *attempt.guarded]):
             before, place = attempt.guarded.get(path, (None, ""))
             now = self.disk.digest(path)
@@ -200,7 +203,7 @@ class Performer:
             )
             cause = cause or f"it wrote `{printable(path)}`, which {whose}"
         self._garbage += [place for _, place in attempt.guarded.values()]
-        attempt.guarded = {}
+        attempt.guarded = None
         return cause
 
     def begin(self, attempt: Attempt) -> None:
@@ -217,6 +220,7 @@ class Performer:
         if spec.keep:
             self._strangers.clear_links_out(attempt, self._old_outputs(attempt))
             self._behind.clear_links_out(attempt)
+            self._strangers.clear_directories(attempt)
         for path in self.project.expander.graph.paths(attempt.job.output_files()):
             if "*" not in path and os.path.isdir(os.path.dirname(self.disk.absolute(path))):
                 continue  # and so is all that lies above
@@ -247,8 +251,8 @@ class Performer:
         if attempt.box is not None:
             attempt.box.remove()
             attempt.box = None
-        self._garbage += [place for _, place in attempt.guarded.values()]
-        attempt.guarded = {}
+        self._garbage += [place for _, place in (attempt.guarded or {}).values()]
+        attempt.guarded = None
         self._return(attempt, ())
         self._copies.withdraw(attempt)
 
@@ -467,15 +471,25 @@ class Performer:
         """Every output with its digest; a glob as the files that appeared."""
         files = [self.project.expander.graph.files[number] for number in attempt.job.output_files()]
         named = [(file.path, self.disk.digest(file.path)) for file in files if file.form is not Form.GLOB]
-        found = dict([*named, *self._in_patterns(attempt)])
+        found = dict([*named, *((path, self.disk.digest(path)) for path in self._in_patterns(attempt))])
         return tuple(Made(path, value) for path, value in found.items() if value is not None)
 
-    def _in_patterns(self, attempt: Attempt) -> list[tuple[str, str | None]]:
-        """The files of the job's own that its patterns of outputs match now, with their digests."""
+    def _in_patterns(self, attempt: Attempt) -> list[str]:
+        """The files of the job's own that its patterns of outputs match now."""
         files = [self.project.expander.graph.files[number] for number in attempt.job.output_files()]
         texts = [file.path for file in files if file.form is Form.GLOB]
         paths = [path for text in texts for path in self.owners.in_the_way(attempt.job, text)]
-        return [(path, self.disk.digest(path)) for path in paths if path not in attempt.strangers]
+        return [path for path in paths if path not in attempt.strangers]
+
+    def _files(self, paths: Iterable[str]) -> dict[str, str]:
+        """What is there of these after a bad run, with digests; a directory or a pipe by now is no output."""
+        found: dict[str, str] = {}
+        for path in paths:
+            with contextlib.suppress(NotAFileError):
+                value = self.disk.digest(path)
+                if value is not None:
+                    found[path] = value
+        return found
 
     def _record(
         self,
@@ -597,8 +611,7 @@ class Performer:
         paths = [
             file.path for file in files if file.form is Form.FILE and file.path not in attempt.look.foreign
         ]
-        there = ((path, self.disk.digest(path)) for path in paths)
-        now = {path: value for path, value in there if value is not None} | attempt.left
+        now = self._files(paths) | attempt.left
         return tuple(Made(path, value) for path, value in {**dict(before), **now}.items())
 
     def failure(self, attempt: Attempt, cause: str) -> Failure:
@@ -620,7 +633,7 @@ class Performer:
             if attempt.strangers:
                 self._strangers.leave(attempt)
             self._behind.leave(attempt)
-            attempt.left = {path: value for path, value in self._in_patterns(attempt) if value is not None}
+            attempt.left = self._files(self._in_patterns(attempt))
             return
         self._return(attempt, self._old_outputs(attempt))
 

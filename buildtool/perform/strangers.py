@@ -123,6 +123,14 @@ class Strangers:
             if self._disk.is_link_out(path) and not (path in made and self._is_same(path, made[path])):
                 self._copies.move(attempt, path, "is a link out of the project")
 
+    def clear_directories(self, attempt: Attempt) -> None:
+        """With `keep`: a directory in the place of a file output, which no job leaves that comes to a good end."""
+        graph = self._project.expander.graph
+        for file in (graph.files[f] for f in attempt.job.output_files()):
+            where = self._disk.absolute(file.path)
+            if file.form is Form.FILE and os.path.isdir(where) and not os.path.islink(where):
+                self._copies.move(attempt, file.path, "is a directory")
+
     def clear_parents(self, attempt: Attempt, path: str) -> None:
         """An output of old, which no task makes any more, gives way to a directory."""
         for old in (folder[:-1] for folder in parents(path)):

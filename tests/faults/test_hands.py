@@ -973,3 +973,58 @@ def test_an_orphan_whose_value_is_gone_can_be_accepted(project: Project) -> None
     assert project.build().ran == ["u"]
     assert project.read("u.txt") == "a\nb\n"
     assert project.build().ran == []
+
+
+@pytest.mark.parametrize("keep", ["", "keep = true"])
+def test_a_persons_file_that_others_read_survives_a_failed_job_with_a_pattern(
+    project: Project, keep: str
+) -> None:
+    project.taskfile(f"""
+        [tasks.g]
+        inputs = "s"
+        outputs = "g/**"
+        {keep}
+        run = "echo A > g/a.txt; mkdir -p g/sub; echo D > g/sub/d.txt"
+        [tasks.u]
+        inputs = ["s", "g/**"]
+        outputs = "u.txt"
+        run = "ls -R g > {{output}}"
+    """)
+    project.write("s", "1\n")
+    project.build()
+    shutil.rmtree(project.folder / "g/sub")
+    project.write("g/sub", HAND)
+    assert project.bt("build").code == 1
+    assert is_there(project)
+
+
+def test_a_directory_in_the_place_of_a_file_gives_way_to_a_job_that_keeps(project: Project) -> None:
+    project.taskfile('[tasks.k]\noutputs = "k.txt"\nkeep = true\nrun = "rm -rf k.txt; echo K > k.txt"')
+    project.write("k.txt/mine", HAND)
+    run = project.build()
+    assert run.warnings == ["`k`: `k.txt` is a directory: kept as `.bt/kept/1/k.txt`"]
+    assert project.read(".bt/kept/1/k.txt/mine") == HAND
+    assert project.read("k.txt") == "K\n"
+    assert project.build().ran == []
+
+
+def test_a_job_that_keeps_and_leaves_a_directory_for_a_file_fails_alone(project: Project) -> None:
+    project.taskfile("""
+        [tasks.k]
+        inputs = "s"
+        outputs = "k.txt"
+        keep = true
+        run = "if grep -q bad s; then rm -f k.txt; mkdir k.txt; exit 1; fi; echo K > k.txt"
+        [tasks.o]
+        inputs = "s"
+        outputs = "o.txt"
+        run = "cat s > o.txt"
+    """)
+    project.write("s", "1\n")
+    project.build()
+    project.write("s", "bad\n")
+    assert project.bt("build", "-k").code == 1
+    assert project.read("o.txt") == "bad\n"
+    project.write("s", "2\n")
+    assert project.bt("build").code == 0
+    assert project.read("k.txt") == "K\n"
