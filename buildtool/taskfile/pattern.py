@@ -158,6 +158,8 @@ class Pattern:
             prefix, name, suffix = self._frame
             value = path[len(prefix) : len(path) - len(suffix)]
             return {name: value} if value and "/" not in value else None
+        if path[-1:] == "/" and not self.is_directory:
+            return None  # what lies in a directory is not the directory, although `*` may be nothing
         found = self.regex.fullmatch(path)
         return None if found is None else {name: found[name] for name in self.names}
 

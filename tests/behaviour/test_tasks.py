@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -1537,4 +1538,27 @@ def test_a_star_in_a_directory_waits_for_the_task_that_makes_it(project: Project
     project.write("s", "a b\n")
     project.build()
     assert project.read("u.txt") == "s0 k/a k/b\n"
+    assert project.build().ran == []
+    shutil.rmtree(project.folder / "k")
+    project.build()
+    assert project.read("u.txt") == "s0 k/a k/b\n"
+    assert project.bt("clean").code == 0
+    project.build()
+    assert project.read("u.txt") == "s0 k/a k/b\n"
+
+
+def test_a_pattern_below_a_directory_does_not_read_the_directory_itself(project: Project) -> None:
+    project.taskfile("""
+        [tasks.b]
+        outputs = "d/p/"
+        run = "echo 1 > d/p/x.txt"
+        [tasks.c]
+        inputs = "d/*/*"
+        outputs = "c.out"
+        run = "cat {input} > {output}"
+    """)
+    project.write("d/z/f", "z\n")
+    for _ in range(3):
+        project.build()
+    assert project.read("c.out") == "1\nz\n"
     assert project.build().ran == []
