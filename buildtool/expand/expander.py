@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from buildtool.errors import BtError, GraphError, Place, TaskfileError
 from buildtool.expand.index import Candidate, Index, clash, inside, shared
@@ -226,8 +226,9 @@ class Expander:
                 continue
             for values in rows:
                 filled = entry.pattern.fill(values)
-                named = pattern.is_directory and pattern.match(filled.text) is not None
-                if filled.is_directory and (named or not inside(filled, pattern)):
+                if filled.is_directory and (
+                    pattern.match(filled.text) is not None or not inside(filled, pattern)
+                ):
                     continue
                 if not filled.is_directory and not filled.may_overlap(pattern):
                     continue
@@ -262,13 +263,14 @@ class Expander:
                     found.append(path)
         return sorted(found)
 
-    def read_orphans(self, owned: Mapping[str, str]) -> list[str]:
+    def read_orphans(self, owned: Mapping[str, str], orphans: Iterable[str]) -> list[str]:
         """The files that no task makes any more, and that count as sources since something names them.
 
-        Those in the place of recorded outputs, or in directories that are such, as long as nobody has changed them.
+        Those in the place of recorded outputs, or in directories that are such (`orphans`), as long as nobody has
+        changed them.
         """
         by_path, files = self.graph.by_path, self.graph.files
-        folders = tuple(path for path in self.orphans(owned) if path[-1:] == "/")
+        folders = tuple(path for path in orphans if path[-1:] == "/")
         inside = (path for path in (by_path if folders else ()) if path.startswith(folders))
         named = {
             path for path in (*owned, *inside) if path in by_path and files[by_path[path]].producer is None

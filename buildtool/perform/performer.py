@@ -528,11 +528,13 @@ class Performer:
     def _give_up_directories(self, attempt: Attempt, made: tuple[Made, ...]) -> None:
         """A directory in which the job makes files by now is no output of its own any more."""
         record = attempt.look.record
+        if record is None:
+            return
         now = [path for path, _ in made]
-        for path, _ in record.outputs if record is not None else ():
+        for path, _ in record.outputs:
             if path[-1:] == "/" and path not in now and any(name.startswith(path) for name in now):
                 self.state.forget_outputs([path])
-                if record is not None and record.key == path != attempt.job.key:
+                if record.key == path != attempt.job.key:
                     self.state.forget(path)
 
     def _dropped(self, attempt: Attempt) -> Iterable[str]:
