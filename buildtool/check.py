@@ -417,6 +417,17 @@ class Checker:
             return items
         return [self.meant(item) for item in items]
 
+    def _unclear(self, job: Job, path: str, producer: JobId | None) -> list[str]:
+        """In a dry run: the jobs that may change an input, or what lies in a directory that is one."""
+        if producer is not None or path[-1:] != "/" or not self.uncertain:
+            return [self.uncertain[producer]] if producer in self.uncertain else []
+        paths, jobs = self.expander.graph.paths, self.expander.graph.jobs
+        return [
+            self.uncertain[other]
+            for other in job.requires
+            if other in self.uncertain and any(p.startswith(path) for p in paths(jobs[other].output_files()))
+        ]
+
     def meant(self, item: Item) -> Item:
         """An input as it counts: by what the task that makes it says in `hash`."""
         number = self.expander.graph.by_path.get(item.name)
@@ -442,8 +453,8 @@ class Checker:
         causes: dict[str, None],
     ) -> Iterable[Item]:
         _, path, form, producer = self.expander.graph.files[file]
-        if producer in self.uncertain:
-            causes[self.uncertain[producer]] = None
+        if unclear := self._unclear(job, path, producer):
+            causes.update(dict.fromkeys(unclear))
             known = record.fingerprint.items if record is not None else ()
             return [item for item in known if item[:2] == (kind, path)] or [Item(kind, path, None)]
         if form is Form.GLOB:

@@ -61,6 +61,13 @@ class Vacated(NamedTuple):
     job: JobId
 
 
+class Freed(NamedTuple):
+    """A job that waits for others does not wait for this one any more."""
+
+    job: JobId
+    other: JobId
+
+
 class Interrupted(NamedTuple):
     """The user wants no new jobs."""
 
@@ -72,7 +79,7 @@ class Resized(NamedTuple):
     amount: float
 
 
-Event = Checked | Grown | Finished | Vacated | Interrupted | Resized
+Event = Checked | Grown | Freed | Finished | Vacated | Interrupted | Resized
 
 
 class Check(NamedTuple):
@@ -231,6 +238,8 @@ class Plan:
             case Grown(job, requires):
                 self._release(job)
                 return self._wait(job, requires) + self._schedule()
+            case Freed(job, other):
+                return self._free_from(job, other)
             case Finished(job, status):
                 self._release(job)
                 return self._settle(job, status) + self._schedule()
@@ -260,6 +269,14 @@ class Plan:
                 self._waiters.setdefault(other, []).append(job)
             elif known.status is not None and not known.status.good:
                 return self._skip(job, other)
+        return [] if entry.remaining else self._check(job)
+
+    def _free_from(self, job: JobId, other: JobId) -> list[Instruction]:
+        entry, waiters = self._jobs[job], self._waiters.get(other, [])
+        if entry.state is not State.WAITING or job not in waiters:
+            return []
+        waiters.remove(job)
+        entry.remaining -= 1
         return [] if entry.remaining else self._check(job)
 
     def _check(self, job: JobId) -> list[Instruction]:

@@ -36,7 +36,7 @@ from buildtool.executors.protocol import (
     Room,
     Started,
 )
-from buildtool.expand.targets import Wanted, circle_error, cycle_error, stood_for
+from buildtool.expand.targets import Wanted, circle_error, stood_for
 from buildtool.fingerprint import Fresh, Stale
 from buildtool.graph import Form, Job, JobId, Kind
 from buildtool.perform.attempt import Attempt
@@ -45,6 +45,7 @@ from buildtool.plan import (
     Check,
     Checked,
     Finished,
+    Freed,
     Grown,
     Instruction,
     Interrupted,
@@ -549,9 +550,12 @@ class Build:
             self._want_more(())
         requires = frozenset(p for p in expander.graph.prerequisites(grown) if not self._is_settled(p))
         if requires:
-            cycle = cycle_error(expander, [job.id])
-            if cycle is not None:
-                raise cycle
+            while (cycle := expander.graph.cycle([job.id])) is not None:
+                way = expander.give_way(cycle)
+                if way is None:
+                    raise circle_error(expander, cycle)
+                if self.plan.state(way[0]) is not None:
+                    self._tell(Freed(*way))
             self._want_more(requires)
         for file in (*grown.input_files(), *grown.needs):
             if file in expander.missing:
@@ -889,7 +893,7 @@ class Build:
 
     # -- bookkeeping -----------------------------------------------------------------------------------------
 
-    def _tell(self, event: Checked | Grown | Finished) -> None:
+    def _tell(self, event: Checked | Grown | Freed | Finished) -> None:
         self._todo += self.plan.handle(event)
 
     def _span(self, name: str, category: str) -> contextlib.AbstractContextManager[None]:

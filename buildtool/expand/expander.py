@@ -7,11 +7,13 @@ job reads is filled in from a work list, never by recursion, so that chains may 
 from __future__ import annotations
 
 import contextlib
+import heapq
 import itertools
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from buildtool.errors import BtError, GraphError, Place, TaskfileError
+from buildtool.expand.blockers import Blockers, Order
 from buildtool.expand.index import Candidate, Index, clash, inside, shared
 from buildtool.expand.listing import matches
 from buildtool.expand.made import Made
@@ -66,13 +68,15 @@ class Expander:
         self._groups: dict[str, JobId] = {}
         self.globs: dict[JobId, Entry] = {}  # groups of what a glob target matches
         self._pending: deque[JobId] = deque()
-        self._doubtful: dict[
-            JobId, None
-        ] = {}  # they read what may turn out to be made: decided behind the others
+        # They read what may turn out to be made, or in a directory that another one makes: decided behind the others.
+        self._doubtful: list[tuple[int, tuple[str, ...], JobId]] = []
         self._deciding = False  # about one of these
+        self._order = Order(self.graph)
+        self._nearby: dict[JobId, set[JobId]] = {}  # of what jobs wait for, what they do not name
+        self._place = {name: -place for place, name in enumerate(tasks)}
         self._has_late = any(task.rows_from is not None and task.rows is None for task in tasks.values())
         self._depth: dict[JobId, int] = {}
-        self._rows: dict[str, tuple[list[Values], set[JobId]]] = {}
+        self._rows: dict[str, tuple[list[Values], Blockers]] = {}
         self._row_index: dict[str, dict[tuple[str, ...], list[Values]]] = {}
         self._busy: set[str] = set()
         self._made = Made()
@@ -82,7 +86,7 @@ class Expander:
         # Of folders: the recorded directory that they are or lie in.
         self._origins: dict[str, str | None] = {}
         # Wildcard values of patterns with globs, and what must be settled before all are known.
-        self._found: dict[Pattern, tuple[set[tuple[str, ...]], set[JobId]]] = {}
+        self._found: dict[Pattern, tuple[set[tuple[str, ...]], Blockers]] = {}
         self._looking: list[Pattern] = []  # for the values of these
         self._looks_round = False  # it was met that one of them would give values to itself
         self._limit = SPARE_DEPTH + len(self.index.open)
@@ -204,19 +208,22 @@ class Expander:
         rows, blockers = self._enumerate(task)
         return not rows and not blockers and not task.is_literal
 
-    def gather(self, pattern: Pattern, reader: Task | None = None) -> tuple[list[str], set[JobId]]:
+    def gather(
+        self, pattern: Pattern, reader: Task | None = None, job: JobId | None = None
+    ) -> tuple[list[str], Blockers]:
         """The paths that a pattern matches, on the disk and among all that tasks make, sorted.
 
         Files of which the state says that `bt` made them and that no task makes any more are left out, unless they
         were changed since: then they are a person's. Second comes what must be settled before the answer is complete.
-        A `reader` does not wait for its own directory: with `keep`, people's files may lie there.
+        A `reader` does not wait for its own directory: with `keep`, people's files may lie there. Left out is what lies
+        in directories that the pattern does not name and that are made of what the `job` makes.
         """
-        blockers: set[JobId] = set()
+        blockers = Blockers()
         unclear: list[
             Pattern
         ] = []  # what they may make or move away, so that nobody knows yet what stays there
         for task, entry in self.index.overlapping(pattern):
-            if task is reader and entry.pattern.is_literal:
+            if task is reader and entry.pattern.is_literal and pattern.names_directory(entry.pattern.prefix):
                 continue
             rows, waiting = self._enumerate(task)
             blockers |= waiting
@@ -226,19 +233,18 @@ class Expander:
                 continue
             for values in rows:
                 filled = entry.pattern.fill(values)
-                if filled.is_directory and (
-                    pattern.match(filled.text) is not None or not inside(filled, pattern)
-                ):
+                if not _may_bring(filled, pattern):
                     continue
-                if not filled.is_directory and not filled.may_overlap(pattern):
-                    continue
-                job = self._job(task, values)
-                if job in self._left:
-                    for path in self._left[job]:
+                maker = self._job(task, values)
+                nearby = filled.is_literal and not pattern.names_directory(filled.prefix)
+                if nearby and (task is reader or (self._deciding and self._waits(maker, job))):
+                    unclear.append(filled)
+                elif maker in self._left:
+                    for path in self._left[maker]:
                         if pattern.match(path) is not None:
                             self._made.register(path, task, entry, values)
                 else:
-                    blockers.add(job)
+                    (blockers.nearby if nearby else blockers.named).add(maker)
                     unclear.append(filled)
         found = set(self._made.matching(pattern))
         for path in matches(self.disk, pattern):
@@ -412,16 +418,17 @@ class Expander:
         filled = []
         while self._pending or self._doubtful:
             self._deciding = not self._pending
-            job = self._pending.popleft() if self._pending else next(iter(self._doubtful))
             if self._deciding:
-                del self._doubtful[job]
+                job = heapq.heappop(self._doubtful)[-1]
             else:
+                job = self._pending.popleft()
                 filled.append(job)
             try:
                 self._fill(job)
             except BtError as error:
                 self.errors.append(error)
             finally:
+                self._order.forget(job if self._deciding else None)
                 self._deciding = False
         return filled
 
@@ -445,11 +452,7 @@ class Expander:
         """Fill in the inputs of a job once more, now that what it required is settled; `drain` has the last word."""
         spec = self.graph.jobs[job]
         if spec.kind is Kind.GROUP and self.is_task_group(job):
-            jobs = [j for j in self.jobs_of(spec.task) if j != job]
-            _, blockers = self._enumerate(self.tasks[spec.task])
-            self.graph.set_job(
-                spec._replace(requires=tuple(sorted({*jobs, *blockers})), growing=bool(blockers))
-            )
+            self._fill_group(spec)
         else:
             self._fill(job)
             self.refuse_empty(job)
@@ -478,14 +481,58 @@ class Expander:
         if group in self.globs and not job.growing and not job.needs:
             raise GraphError(f"`{printable(job.task)}` matches nothing", place=self.globs[group].place)
 
-    def _group(self, task: Task, blockers: set[JobId]) -> JobId:
+    def _group(self, task: Task, blockers: Blockers) -> JobId:
         job = self._groups.get(task.name)
         if job is None:
             job = self._groups[task.name] = JobId(len(self.graph.jobs))
             key = f"//group/{task.name}"
-            requires = tuple(sorted(blockers))
+            requires = tuple(sorted(blockers.named))
             self.graph.set_job(Job(job, task.name, Kind.GROUP, key, requires=requires, growing=True))
+            if blockers.nearby:
+                self._doubt(job)
         return job
+
+    def _fill_group(self, job: Job) -> None:
+        jobs = [j for j in self.jobs_of(job.task) if j != job.id]
+        blockers = self._enumerate(self.tasks[job.task])[1]
+        chosen = self._chosen(job.id, blockers)
+        growing = bool(chosen or (blockers.nearby and not self._deciding))
+        self.graph.set_job(job._replace(requires=tuple(sorted({*jobs, *chosen})), growing=growing))
+
+    def _chosen(self, job: JobId, blockers: Blockers) -> set[JobId]:
+        """What a job waits for; of what is nearby nothing is chosen yet, unless it is the time to decide.
+
+        That time is when all else is filled in. A nearby one that waits for the job is not waited for.
+        """
+        if not blockers.nearby:
+            return blockers.named
+        if not self._deciding:
+            self._doubt(job)
+            return blockers.named
+        self._nearby[job] = {b for b in blockers.nearby if not self._waits(b, job)}
+        return blockers.named | self._nearby[job]
+
+    def give_way(self, cycle: Sequence[JobId]) -> tuple[JobId, JobId] | None:
+        """Let one of these jobs, each of which waits for the next, not wait for what it does not name.
+
+        That one, and the job that it waits for no longer; None if all that they wait for is named.
+        """
+        for job, other in itertools.pairwise(cycle):
+            if other in self._nearby.get(job, ()):
+                self._order.forget()
+                self._doubt(job)
+                self.drain()
+                return job, other
+        return None
+
+    def _doubt(self, job: JobId) -> None:
+        """Decide about a job later: of two that may wait for each other, the task that comes later does."""
+        known = self.graph.jobs[job]
+        wildcards = tuple(value for _, value in known.wildcards)
+        heapq.heappush(self._doubtful, (self._place.get(known.task, 0), wildcards, job))
+
+    def _waits(self, other: JobId, job: JobId | None) -> bool:
+        return job is not None and self._order.waits(other, job)
 
     def _job(self, task: Task, values: Values, needed_by: JobId | None = None) -> JobId:
         """The job of a task with these values, made if it is new."""
@@ -587,6 +634,9 @@ class Expander:
         """Find what a job reads, as far as it can be known now."""
         spec = self.graph.jobs[job]
         task = self.tasks[spec.task]
+        if spec.kind is Kind.GROUP and self.is_task_group(job):
+            self._fill_group(spec)
+            return
         if task.reads_paths and self._fill_paths(spec, task):
             return
         requires: set[JobId] = set()
@@ -624,7 +674,9 @@ class Expander:
             if producer is not None:
                 requires.add(producer)
                 self.whole.add(producer)
-        if not blockers and task.gathers and not any(p.files for p in parts):
+        chosen = self._chosen(job, blockers)
+        growing = bool(chosen or (blockers.nearby and not self._deciding))
+        if not growing and task.gathers and not any(p.files for p in parts):
             self._matched_nothing(task, values)
         self.graph.set_job(
             Job(
@@ -636,9 +688,9 @@ class Expander:
                 tuple(parts),
                 spec.outputs,
                 tuple(dict.fromkeys(needs)) if needs else (),
-                tuple(sorted((requires | blockers) - {job})) if requires or blockers else (),
+                tuple(sorted((requires | chosen) - {job})) if requires or chosen else (),
                 tuple(sorted(after - {job})) if after else (),
-                bool(blockers),
+                growing,
             )
         )
 
@@ -661,10 +713,10 @@ class Expander:
         self.graph.set_job(bare(Job, (*job[:5], tuple(parts), job.outputs, (), (), (), False)))
         return True
 
-    def _fill_values(self, job: Job, task: Task) -> set[JobId]:
+    def _fill_values(self, job: Job, task: Task) -> Blockers:
         """Give a job that was asked for by a path its whole row; what must be settled before that is known."""
         if task.rows_from is None or task.rows is not None or not task.outputs:
-            return set()
+            return Blockers()
         rows, blockers = self._enumerate(task)
         if blockers:
             return blockers
@@ -673,7 +725,7 @@ class Expander:
             table = printable(task.rows_from.pattern.prefix)
             raise GraphError(f"no line of `{table}` gives `{printable(job.key)}`", place=task.rows_from.place)
         self.values[job.id] = values[0]
-        return set()
+        return Blockers()
 
     def _refuse_self(self, needed: JobId, job: Job, task: Task) -> None:
         if needed == job.id:
@@ -690,15 +742,15 @@ class Expander:
         files: list[FileId],
         needs: list[FileId],
         requires: set[JobId],
-    ) -> set[JobId]:
+    ) -> Blockers:
         """Add the files of one pattern; what must be settled before they are all known."""
         if entry.pattern.is_glob:
-            paths, blockers = self.gather(entry.pattern.fill(values), self.tasks[job.task])
+            paths, blockers = self.gather(entry.pattern.fill(values), self.tasks[job.task], job.id)
             files += [self.file(p, job.id) for p in paths if not self._is_own(job, p)]
-            return blockers - {job.id}
+            return blockers.without(job.id)
         path = entry.pattern.start(values)
         if doubts := self._doubts(path, job.id):
-            return doubts
+            return Blockers(doubts)
         file = self.file(path, job.id)
         self._refuse_own(job, file, entry)
         producer = self.graph.files[file].producer
@@ -707,21 +759,21 @@ class Expander:
             if producer is not None:
                 self.whole.add(producer)  # what is in the list must be read: it cannot stay away
             if producer is not None and producer not in self._settled:
-                return {producer}
+                return Blockers([producer])
             if file not in self.missing:
                 lines = read_lines(self.disk, path, entry.place)
                 names = [self._listed(line, entry) for line in lines]
                 if doubts := set().union(*(self._doubts(name, job.id) for name in names)):
-                    return doubts
+                    return Blockers(doubts)
                 listed = [self.file(name, job.id) for name in names]
                 for one in listed:
                     self._refuse_own(job, one, entry)
                 files += listed
-            return set()
+            return Blockers()
         files.append(file)
         if path.endswith("/") and producer is None:
             return self._inside(path, requires)
-        return set()
+        return Blockers()
 
     def _doubts(self, path: str, job: JobId) -> set[JobId]:
         """What must be settled before it is known whether a task makes a file that is there; nobody is known to have.
@@ -733,10 +785,10 @@ class Expander:
         late = [c.task for c in self.index.candidates(path) if not c.literal and self._is_late(c.task)]
         if not late or not self.disk.exists(path) or self._was_read(self.graph.jobs[job].key, path):
             return set()
-        found = set().union(*(self._enumerate(task)[1] for task in late))
+        found = set().union(*(self._enumerate(task)[1].all() for task in late))
         if self._deciding:
-            return {other for other in found if job not in self.graph.closure([other])}
-        self._doubtful[job] = None
+            return {other for other in found if not self._waits(other, job)}
+        self._doubt(job)
         return found
 
     def _refuse_own(self, job: Job, file: FileId, entry: Entry) -> None:
@@ -756,7 +808,7 @@ class Expander:
             )
         return canonical(line, self.disk.root)
 
-    def _inside(self, path: str, requires: set[JobId]) -> set[JobId]:
+    def _inside(self, path: str, requires: set[JobId]) -> Blockers:
         """A directory that is read as a whole waits for everything that is made inside it."""
         paths, blockers = self.gather(Pattern((path, Glob("**", ".+"))))
         if paths or blockers:
@@ -884,7 +936,7 @@ class Expander:
             paths, blockers = self.gather(pattern.fill(values))
             return bool(paths or blockers)
         known = self._found.get(pattern)
-        if known is None or known[1] & self._settled:
+        if known is None or known[1].all() & self._settled:
             if pattern in self._looking:
                 self._looks_round = True
                 return False  # what would be made of it never is a reason for more of it
@@ -900,7 +952,7 @@ class Expander:
                 self._found.clear()
                 self._possible.clear()
             known = self._found[pattern] = (found, blockers)
-        return bool(known[1]) or given in known[0]
+        return bool(known[1].named) or given in known[0]
 
     def _endless(self, task: Task, needed_by: JobId | None) -> GraphError:
         entry = next(task.output_entries())
@@ -918,13 +970,13 @@ class Expander:
 
     # -- all of a task ---------------------------------------------------------------------------------------
 
-    def _enumerate(self, task: Task) -> tuple[list[Values], set[JobId]]:
+    def _enumerate(self, task: Task) -> tuple[list[Values], Blockers]:
         """The wildcard values of all jobs of a task, and what must be settled before they are all known."""
         known = self._rows.get(task.name)
-        if known is not None and not (known[1] & self._settled):
+        if known is not None and not (known[1] and known[1].all() & self._settled):
             return known
         if task.name in self._busy:
-            return [], set()  # what a task makes never is a reason for more jobs of that same task
+            return [], Blockers()  # what a task makes never is a reason for more jobs of that same task
         self._busy.add(task.name)
         try:
             rows, blockers = self._join(task)
@@ -960,17 +1012,17 @@ class Expander:
                 except BtError as error:
                     self.errors.append(error)
 
-    def _join(self, task: Task) -> tuple[list[Values], set[JobId]]:
+    def _join(self, task: Task) -> tuple[list[Values], Blockers]:
         """Rows of `foreach`, joined with the values with which the inputs match something."""
         rows: list[Values] = [{}]
-        blockers: set[JobId] = set()
+        blockers = Blockers()
         if task.rows is not None:
             rows = list(task.rows)
         elif task.rows_from is not None:
             file = self.file(task.rows_from.pattern.prefix)
             producer = self.graph.files[file].producer
             if producer is not None and producer not in self._settled:
-                return [], {producer}
+                return [], Blockers([producer])
             rows = [] if file in self.missing else late_rows(self.disk, task, task.rows_from)
         if task.rows_from is not None:
             self._refuse_own_table(task, task.rows_from, rows)
@@ -1013,6 +1065,15 @@ def _reaches(pattern: Pattern, folder: str) -> bool:
     return (prefix.startswith(folder) and pattern.text != folder) or (
         "**" in pattern.text and folder.startswith(prefix)
     )
+
+
+def _may_bring(output: Pattern, pattern: Pattern) -> bool:
+    """Whether an output that is a glob or a directory may bring something that the pattern matches."""
+    if not output.is_directory:
+        return output.may_overlap(pattern)
+    if pattern.match(output.text) is not None:
+        return False  # the directory itself is what is asked for
+    return pattern.may_reach(output.prefix) if output.is_literal else inside(output, pattern)
 
 
 def _holds(pattern: Pattern, path: str) -> bool:

@@ -41,6 +41,7 @@ class Index:
         self.has_literals = bool(self._literal)
         self.has_globs = any(entry.pattern.is_glob for _, entry in self.open)
         ends = [path[-1:] for path in self._literal] + [entry.pattern.suffix[-1:] for _, entry in self.open]
+        self._directories = [path for path in self._literal if path[-1:] == "/"]
         self._has_directories = any(end in ("/", "") for end in ends)  # or what may turn out to be one
 
     def _look_inside(self) -> None:
@@ -124,19 +125,15 @@ class Index:
             yield path, task
 
     def overlapping(self, pattern: Pattern) -> list[tuple[Task, Entry]]:
-        """Outputs that are no single path and may stand for one that `pattern` matches, or hold it.
-
-        Of directories whose path has no wildcards, only those that the pattern names.
-        """
+        """Outputs that are no single path and may stand for one that `pattern` matches, or hold it."""
         found = [
             (task, entry)
             for task, entry in self.open
             if entry.pattern.may_overlap(pattern)
             or (entry.pattern.is_directory and inside(entry.pattern, pattern))
         ]
-        if self._has_directories and not pattern.is_literal:
-            folders = [pattern.folder, *parents(pattern.folder)] if pattern.folder else []
-            found += [self._literal[folder] for folder in folders if folder in self._literal]
+        if not pattern.is_literal:
+            found += [self._literal[path] for path in self._directories if pattern.may_reach(path)]
         return found
 
     @cached_property

@@ -208,7 +208,7 @@ def _glob(
     known = [p for p in producers if p is not None]
     if blockers:  # what else there is to be made is known when these have run
         makers = (entry.place for _, entry in expander.index.overlapping(pattern))
-        known += sorted(_bringing(expander, pattern, blockers))
+        known += sorted(_bringing(expander, pattern, blockers.named))
         known.append(expander.glob_group(pattern, place or next(makers)))
     return list(dict.fromkeys(known))
 

@@ -76,6 +76,9 @@ class Glob:
 
 Part = str | Wild | Glob
 
+_FOLDERS = Glob("**/", r"(?:(?!\.)[^/]+/)*")
+_ANY_NAME = "\1"  # no file is called so, and any pattern for files of every name matches it
+
 
 class Pattern:
     """One parsed pattern. Equal texts give equal patterns."""
@@ -197,6 +200,35 @@ class Pattern:
         a, b, c, d = self.prefix, other.prefix, self.suffix, other.suffix
         return (a.startswith(b) or b.startswith(a)) and (c.endswith(d) or d.endswith(c))
 
+    def may_reach(self, folder: str) -> bool:
+        """Whether something in a directory (with its `/`), or further below it, could match; True is a guess."""
+        prefix = self.prefix
+        if not (folder.startswith(self.folder) or prefix.startswith(folder)):
+            return False
+        return any(head.fullmatch(folder) is not None for head in self._heads)
+
+    def names_directory(self, folder: str) -> bool:
+        """Whether it names a directory (with its `/`) in which it looks, or takes whatever is in it."""
+        return self.folder.startswith(folder) or self.match(folder + _ANY_NAME) is not None
+
+    @cached_property
+    def _heads(self) -> list[re.Pattern[str]]:
+        """Matches for the directories on the way to what the pattern stands for."""
+        heads: list[list[Part]] = []
+        parts: list[Part] = []
+        for part in self.parts:
+            if isinstance(part, str):
+                ends = [at + 1 for at, letter in enumerate(part) if letter == "/"]
+                heads += [
+                    [*parts, part[:end]] for end in ends if end < len(part) or part is not self.parts[-1]
+                ]
+            elif part.deep:
+                starts = not parts or (isinstance(parts[-1], str) and parts[-1].endswith("/"))
+                rest: list[Part] = [] if starts else [Glob("*", "[^/]*"), "/"]
+                heads.append([*parts, *rest, _FOLDERS])
+            parts.append(part)
+        return [segment_regex(head) for head in heads]
+
     @property
     def text(self) -> str:
         """The pattern as a person would write it."""
@@ -222,7 +254,7 @@ class Pattern:
 
 
 def segment_regex(parts: Sequence[Part]) -> re.Pattern[str]:
-    """Matches one path segment; the wildcards in it are named groups."""
+    """Matches what these parts stand for, such as one path segment; the wildcards in it are named groups."""
     return re.compile(_regex(parts), re.DOTALL)
 
 
@@ -305,7 +337,7 @@ def _special(text: str, start: int) -> tuple[int, Part | tuple[str, str]]:
     if start and text[start - 1] != "/":
         raise PatternError("`**` must be a whole path segment")
     if text.startswith("/", start + 2):
-        return start + 3, Glob("**/", r"(?:(?!\.)[^/]+/)*")
+        return start + 3, _FOLDERS
     if start + 2 != len(text):
         raise PatternError("`**` must be a whole path segment")
     return start + 2, Glob("**", r"(?:[^/]+/(?!\.))*[^/]+")
