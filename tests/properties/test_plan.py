@@ -15,6 +15,7 @@ from buildtool.plan import (
     Check,
     Checked,
     Finished,
+    Freed,
     Grown,
     Instruction,
     Interrupted,
@@ -87,6 +88,8 @@ class World:
                 self.obey(self.todo.popleft())  # in order: that is what the plan may count on
             elif self.running and self.random.random() < 0.2:
                 self.vacate(self.random.choice(self.running))
+            elif self.running and self.random.random() < 0.1:
+                self.free(self.random.choice(self.running))
             elif self.running:
                 self.end(self.running.pop(self.random.randrange(len(self.running))))
             else:
@@ -171,6 +174,14 @@ class World:
         instructions = self.plan.handle(Vacated(job))
         assert not instructions or [job] not in missing
         self.take(instructions)
+
+    def free(self, other: JobId) -> None:
+        """Somebody who waits for a job turns out not to need it."""
+        for job in [o for o in self.before if other in self.before[o]][:1]:
+            if self.plan.state(job) is State.WAITING:
+                self.before[job] = self.before[job] - {other}
+                self.take(self.plan.handle(Freed(job, other)))
+                self.seen["freed"] += 1
 
     def end(self, job: JobId) -> None:
         self.vacated.discard(job)

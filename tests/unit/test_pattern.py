@@ -7,12 +7,13 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from buildtool.expand.listing import matches
 from buildtool.files import Disk
-from buildtool.taskfile.pattern import Pattern, PatternError, parse_pattern
+from buildtool.taskfile.pattern import Pattern, PatternError, Wild, parse_pattern
+from support.effort import amount
 
 ROOT = "/project"
 TREE = (
@@ -220,6 +221,55 @@ def test_patterns_that_share_a_path_may_overlap(pair: tuple[str, str]) -> None:
     )
     assert first.may_overlap(second) or not shared
     assert first.may_overlap(second) == second.may_overlap(first)
+
+
+PIECES = ("a", "b", "/", "*", "**/", "{x}", "{y:**}", "?", "[ab]", ".a", "{z:a/?b}")
+
+
+NAMES = st.lists(st.sampled_from(["a", "b", "ab", ".a", "a.a"]), min_size=1, max_size=4)
+
+
+@given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=6), NAMES)
+@settings(max_examples=amount(300, 20_000))
+def test_what_matches_is_reached_through_each_directory_above_it(pieces: list[str], names: list[str]) -> None:
+    try:
+        pattern = one("".join(pieces))
+    except PatternError:
+        return
+    found = pattern.match("/".join(names)) is not None
+    event(f"matches: {found}")
+    # A wildcard may be a hidden name, which is not looked for.
+    hidden = any(n[0] == "." for n in names) and any(isinstance(part, Wild) for part in pattern.parts)
+    if found and not hidden:
+        assert all(pattern.may_reach("/".join([*names[:depth], ""])) for depth in range(1, len(names)))
+
+
+@pytest.mark.parametrize(
+    ("text", "folder", "reaches", "names"),
+    [
+        ("**/*.txt", "d/e/", True, False),
+        ("**/*.txt", ".venv/", False, False),
+        ("**/*.txt", "d/.git/", False, False),
+        ("*/a.txt", "d/", True, False),
+        ("*/a.txt", "d/e/", False, False),
+        ("*.txt", "d/", False, False),
+        ("d*/x/[ab]", "dd/", True, False),
+        ("d*/x/[ab]", "e/", False, False),
+        ("d/e/*.txt", "d/", True, True),
+        ("d/e/*.txt", "d/e/", True, True),
+        ("d/e/*.txt", "d/f/", False, False),
+        ("d/**", "d/e/f/", True, True),
+        ("**", "d/", True, True),
+        ("{p:**}.md", "d/", True, False),
+        ("x{p:**}.md", "d/", False, False),
+        ("x{p:**}.md", "xd/e/", True, False),
+        ("{p:**}/{q}.md", "d/", True, False),
+        ("{d}/{f}", "d/", True, True),
+    ],
+)
+def test_which_directories_it_may_look_into(text: str, folder: str, reaches: bool, names: bool) -> None:
+    assert one(text).may_reach(folder) is reaches
+    assert one(text).names_directory(folder) is names
 
 
 def test_variables_multiply() -> None:
