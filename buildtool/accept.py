@@ -85,7 +85,7 @@ def _adopt(project: Project, state: State) -> list[str]:
     """Of files among the targets that no task makes any more, forget that one did: they are a person's; their names."""
     expander = project.expander
     meant = {path_of(expander, word, project.request.folder): None for word in project.request.targets}
-    found = [path for path in meant if expander.is_left(path)]
+    found = [path for path in meant if expander.was_made(path)]
     for path in found:
         folder = next((above for above in parents(path) if above in project.owned), None)
         if path not in project.owned and folder is not None:

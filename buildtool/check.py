@@ -6,7 +6,7 @@ Does not know in which order jobs are looked at, nor how they run.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
@@ -507,26 +507,28 @@ class Checker:
 
     def lacks(self, job: Job, look: Look) -> GraphError | None:
         """With `--only`: the error for a job that must run, and for which others would have to run first."""
-        if not isinstance(look.verdict, Stale) or not (
-            absent := [j for j in look.absent if not self._is_there(j)]
-        ):
+        if not isinstance(look.verdict, Stale):
             return None
-        graph = self.expander.graph
-        paths = [
-            p for j in absent for p in self.output_paths(graph.jobs[j]) if not self.expander.disk.exists(p)
-        ]
+        gone = ((path, other) for other in look.absent for path in self._gone(other))
+        lacking = next(gone, None) or self.expander.lacking(job.id)
+        if lacking is None:
+            return None
+        path, maker = lacking
         return GraphError(
-            f"`{printable(paths[0])}` is not there, and `--only` does not make it",
+            f"`{printable(path)}` is not there, and `--only` does not make it",
             place=self.renderer.task(job).spec.place,
-            facts=(("made by", f"`{printable(graph.jobs[absent[0]].name)}`"),),
+            facts=(("made by", f"`{printable(self.expander.graph.jobs[maker].name)}`"),),
             hint="build without `--only`",
         )
 
-    def _is_there(self, job: JobId) -> bool:
-        """Whether every output of a job is on the disk, a glob aside."""
+    def _gone(self, job: JobId) -> list[str]:
+        """The outputs of a job that are not on the disk; of a glob, of what it last brought."""
         disk, graph = self.expander.disk, self.expander.graph
-        files = (graph.files[f] for f in graph.jobs[job].output_files())
-        return all(file.form is Form.GLOB or disk.exists(file.path) for file in files)
+        files = [graph.files[f] for f in graph.jobs[job].output_files()]
+        paths = {file.path: None for file in files if file.form is not Form.GLOB}
+        if len(paths) < len(files) and (record := self.record(graph.jobs[job])) is not None:
+            paths |= dict.fromkeys(made.path for made in record.outputs)
+        return [path for path in paths if not disk.exists(path)]
 
     def _found_items(
         self, record: JobRecord, absent: dict[JobId, None], causes: dict[str, None]
@@ -645,8 +647,15 @@ class Checker:
     def _unproven(self, job: Job, record: JobRecord) -> list[str]:
         """Declared outputs of which the record tells nothing, as where they were given away since."""
         recorded = {path for path, _ in record.outputs}
-        files = (self.expander.graph.files[f] for f in job.output_files())
-        return [file.path for file in files if file.form is not Form.GLOB and file.path not in recorded]
+        files = [self.expander.graph.files[f] for f in job.output_files()]
+        found = [file.path for file in files if file.form is not Form.GLOB and file.path not in recorded]
+        if any(file.form is Form.GLOB for file in files):
+            values = self.expander.values[job.id]
+            for entry in self.renderer.task(job).output_entries():
+                pattern = entry.pattern.fill(values)
+                if pattern.is_glob and not any(pattern.match(path) is not None for path in recorded):
+                    found.append(pattern.text)
+        return found
 
     def _present(self, path: str, *, follow: bool = False) -> str | None:
         """What is in the place of an output; anything but a file, or but a directory, is not what a job left there."""
@@ -658,13 +667,16 @@ class Checker:
     def _is_away(self, path: str) -> bool:
         return path in self.expander.disk.away and not self.expander.disk.exists(path)
 
-    def _must_exist(self, job: Job, missing: Iterable[str], record: JobRecord) -> bool:
+    def _must_exist(self, job: Job, missing: Sequence[str], record: JobRecord) -> bool:
         """Whether missing outputs are a reason by themselves: somebody asked for them, or they are results."""
-        if job.id in self.asked or job.id in self.expander.whole:
+        expander = self.expander
+        if job.id in self.asked or job.id in expander.whole:
             return True
+        if any(expander.is_part_read(path, job.task) for path in missing):
+            return True  # what is in it cannot be known before it is there
         if self.renderer.task(job).spec.temp:  # it stays if nobody has any use for it, and goes as a whole
-            return not self.expander.is_used(job.id, [path for path, _ in record.outputs])
-        return not all(self.expander.is_read(path) for path in missing)
+            return not expander.is_used(job.id, [path for path, _ in record.outputs])
+        return not all(expander.is_read(path, job.task) for path in missing)
 
     def _foreign(self, job: Job, record: JobRecord | None) -> tuple[str, ...]:
         """Declared outputs that are there although no record says that `bt` made them, or made them so."""

@@ -38,13 +38,13 @@ def plan_sweep(disk: Disk, reader: StateReader, paths: Iterable[str]) -> Sweep:
         except StateError as error:
             found.kept.append((path, error.summary))
             continue
-        if path not in recorded or present != recorded[path]:
+        own = reader.inside(path) if path.endswith("/") else None
+        if path not in recorded or (present != recorded[path] and own is None):
             found.kept.append((path, "it was changed since"))
         elif path in hand:
             found.kept.append((path, "it was accepted, not made"))
         else:
             found.removable.append(path)
-            own = reader.inside(path) if path.endswith("/") else None
             if own is not None:
                 found.inside[path] = own
                 if any(p not in own for p in disk.below(path)):

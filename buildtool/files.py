@@ -560,10 +560,12 @@ class Disk:
             self.found.discard(path)
             self.missed.add(path)
 
-    def remove_empty_parents(self, path: str) -> None:
-        """Remove the directories above `path` that are empty now, up to the project root."""
+    def remove_empty_parents(self, path: str, stays: Callable[[str], bool] = lambda _folder: False) -> None:
+        """Remove the directories above `path` that are empty now, up to the project root, or one that `stays`."""
         where = os.path.dirname(self.absolute(path).rstrip("/"))
         while where.startswith(self._prefix):
+            if stays(where[len(self._prefix) :] + "/"):
+                return
             with contextlib.suppress(OSError):
                 os.rmdir(where)
                 where = os.path.dirname(where)

@@ -68,11 +68,12 @@ class Temporary:
 
     def _remove(self, producer: JobId) -> None:
         disk, reader = self._project.disk, self._project.reader
-        hand = by_hand(reader, reader.job(self._project.graph_jobs[producer].key))
+        job = self._project.graph_jobs[producer]
+        hand = by_hand(reader, reader.job(job.key))
         for path, value in self._checker.made.get(producer, {}).items():
             if (
                 path in hand
-                or self._project.expander.is_part_read(path)
+                or self._project.expander.is_part_read(path, job.task)
                 or not disk.exists(path)
                 or disk.digest(path) != value
                 or disk.way_out(path) is not None

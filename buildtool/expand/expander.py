@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import heapq
 import itertools
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
@@ -23,7 +24,7 @@ from buildtool.expand.variables import AbsentError, line_place, read_lines
 from buildtool.files import Disk
 from buildtool.graph import FileId, Form, Graph, Job, JobId, Kind, Slice, bare
 from buildtool.paths import canonical, parents, twin
-from buildtool.taskfile.pattern import Glob, Pattern
+from buildtool.taskfile.pattern import Pattern
 from buildtool.text import printable
 
 SPARE_DEPTH = 100  # how much longer than the list of tasks a chain of wildcard tasks may be
@@ -247,8 +248,20 @@ class Expander:
                     (blockers.nearby if nearby else blockers.named).add(maker)
                     unclear.append(filled)
         found = set(self._made.matching(pattern))
+        left_out: tuple[str, ...] = ()
+        if pattern.is_directory:
+            inner = pattern.inner
+            paths, waiting = self.gather(inner, reader, job)
+            blockers |= waiting
+            found.update(
+                above for path in paths for above in parents(path) if pattern.match(above) is not None
+            )
+            left_out = tuple(sorted({*matches(self.disk, inner)}.difference(paths)))
+        in_place: dict[str, bool] = {}
         for path in matches(self.disk, pattern):
-            if path in found:
+            if path in found or self._is_in_place(path, in_place):
+                continue
+            if left_out and _any_below(path, left_out):
                 continue
             origin = self._origin(path)
             if blockers and origin is not None:
@@ -258,6 +271,13 @@ class Expander:
             if origin is None or not self._is_orphan(path) or self._is_changed(path, origin):
                 found.add(path)
         return sorted(found), blockers
+
+    def _is_in_place(self, path: str, known: dict[str, bool]) -> bool:
+        """Whether a directory above a path lies in the place of a file that a task makes, and so will give way."""
+        folder = path[: path.rfind("/", 0, -1) + 1]
+        if folder not in known:
+            known[folder] = any(self._made.get(above[:-1]) is not None for above in parents(path))
+        return known[folder]
 
     def orphans(self, owned: Mapping[str, str]) -> list[str]:
         """The recorded outputs that no task makes any more; not those that one may make whose table is not there."""
@@ -285,35 +305,70 @@ class Expander:
 
     def is_left(self, path: str) -> bool:
         """Whether a path is as a task left it, in the place of an output or inside of one, and none makes it now."""
-        origin, known = self._origin(path), self.graph.by_path.get(path)
-        if origin is None or not self.disk.exists(path):
+        origin = self._origin(path)
+        return origin is not None and self.was_made(path) and not self._is_changed(path, origin)
+
+    def was_made(self, path: str) -> bool:
+        """Whether a path is in the place of an output, or inside of one, and no task makes it now."""
+        if self._origin(path) is None or not self.disk.exists(path):
             return False
-        is_source = known is not None and self.graph.files[known].producer is None
-        return (is_source or self._is_orphan(path)) and not self._is_changed(path, origin)
+        known = self.graph.by_path.get(path)
+        return (known is not None and self.graph.files[known].producer is None) or self._is_orphan(path)
+
+    def lacking(self, job: JobId) -> tuple[str, JobId] | None:
+        """A directory that is not there, and in which the job reads what another one makes; with that other one.
+
+        One that no pattern names counts if it was made once.
+        """
+        task, values = self.tasks[self.graph.jobs[job].task], self.values[job]
+        for entry in task.read_entries():
+            pattern = entry.pattern.fill(values)
+            pattern = pattern.inner if pattern.is_directory else pattern
+            for other, output in self.index.overlapping(pattern) if pattern.is_glob else ():
+                for row in (
+                    self._enumerate(other)[0] if output.pattern.is_directory and other is not task else ()
+                ):
+                    filled = output.pattern.fill(row)
+                    folder = filled.prefix
+                    if not filled.is_literal or self.disk.exists(folder) or not _may_bring(filled, pattern):
+                        continue
+                    maker = self._job(other, row)
+                    counts = pattern.names_directory(folder) or self._owner(folder) is not None
+                    if counts and not self._waits(maker, job):
+                        return folder, maker
+        return None
 
     def holds_outputs(self, folder: str) -> bool:
         """Whether something that a job makes lies below the directory."""
         return folder in self._parents
 
-    def is_read(self, path: str) -> bool:
-        """Whether some job reads a path, also if that job is not known yet."""
+    def is_read(self, path: str, maker: str) -> bool:
+        """Whether some job reads a path that a task (`maker`) makes, also if that job is not known yet."""
         known = self.graph.by_path.get(path)
         if known is not None and self.graph.consumers.get(known):
             return True
         return any(
             _holds(entry.pattern, path) and self._has_row(task, entry.pattern.match(path) or {})
             for task in self.tasks.values()
-            for entry in task.input_entries()
+            for entry in (task.input_entries() if task.name != maker else ())
         )
 
-    def is_part_read(self, path: str) -> bool:
-        """Whether some task reads a part of what a path is to stand for, or reads it as a part of a directory."""
-        graph = self.graph
-        above = (graph.by_path.get(folder) for folder in parents(path))
+    def is_part_read(self, path: str, maker: str) -> bool:
+        """Whether some task but its `maker` reads a part of what a path stands for, or it as a part of a directory."""
+        graph, folders = self.graph, parents(path)
+        above = (graph.by_path.get(folder) for folder in folders)
         if any(folder is not None and graph.consumers.get(folder) for folder in above):
             return True
-        return path[-1:] == "/" and any(
-            _reaches(entry.pattern, path) for task in self.tasks.values() for entry in task.input_entries()
+        patterns = (
+            entry.pattern
+            for task in self.tasks.values()
+            for entry in (task.read_entries() if task.name != maker else ())
+        )
+        is_directory = path[-1:] == "/"
+        return any(
+            (is_directory and pattern.may_reach(path))
+            or (pattern.is_directory and any(pattern.match(folder) is not None for folder in folders))
+            for pattern in patterns
         )
 
     def is_used(self, job: JobId, paths: Collection[str]) -> bool:
@@ -321,9 +376,9 @@ class Expander:
 
         Also if it is not known yet.
         """
-        if any(map(self.is_read, paths)) or any(map(self.is_part_read, paths)):
-            return True
         name = self.graph.jobs[job].task
+        if any(self.is_read(path, name) or self.is_part_read(path, name) for path in paths):
+            return True
         for task in self.tasks.values():
             if task.kind not in (Kind.RULE, Kind.CHECK):
                 continue
@@ -746,7 +801,11 @@ class Expander:
         """Add the files of one pattern; what must be settled before they are all known."""
         if entry.pattern.is_glob:
             paths, blockers = self.gather(entry.pattern.fill(values), self.tasks[job.task], job.id)
-            files += [self.file(p, job.id) for p in paths if not self._is_own(job, p)]
+            for path in paths:
+                if not self._is_own(job, path):
+                    files.append(self.file(path, job.id))
+                    if path[-1:] == "/" and self.graph.files[files[-1]].producer is None:
+                        blockers |= self._inside(path, requires)
             return blockers.without(job.id)
         path = entry.pattern.start(values)
         if doubts := self._doubts(path, job.id):
@@ -810,7 +869,7 @@ class Expander:
 
     def _inside(self, path: str, requires: set[JobId]) -> Blockers:
         """A directory that is read as a whole waits for everything that is made inside it."""
-        paths, blockers = self.gather(Pattern((path, Glob("**", ".+"))))
+        paths, blockers = self.gather(Pattern((path,)).inner)
         if paths or blockers:
             self.missing.pop(self.graph.by_path[path], None)
         for inner in paths:
@@ -916,6 +975,11 @@ class Expander:
     def _can_be_there(self, path: str, depth: int) -> bool:
         """Whether a path is a source, or can be made; one that somebody wrote over is a source if it cannot."""
         known = self._possible.get(path)
+        if known is None and path[-1:] == "/" and self._owner(path) is None and self.disk.exists(path):
+            self._possible[path] = False  # while it is not known, it is no reason for what lies in it
+            inner = Pattern((path,)).inner
+            paths, blockers = self.gather(inner)
+            known = self._possible[path] = bool(paths or blockers) or not matches(self.disk, inner)
         if known is None:
             there = self.disk.exists(path)
             origin = self._origin(path)
@@ -1059,14 +1123,6 @@ class Expander:
         )
 
 
-def _reaches(pattern: Pattern, folder: str) -> bool:
-    """Whether a pattern may match something in a directory, as far as it names that, or goes to any depth."""
-    prefix = pattern.prefix
-    return (prefix.startswith(folder) and pattern.text != folder) or (
-        "**" in pattern.text and folder.startswith(prefix)
-    )
-
-
 def _may_bring(output: Pattern, pattern: Pattern) -> bool:
     """Whether an output that is a glob or a directory may bring something that the pattern matches."""
     if not output.is_directory:
@@ -1074,6 +1130,12 @@ def _may_bring(output: Pattern, pattern: Pattern) -> bool:
     if pattern.match(output.text) is not None:
         return False  # the directory itself is what is asked for
     return pattern.may_reach(output.prefix) if output.is_literal else inside(output, pattern)
+
+
+def _any_below(folder: str, paths: Sequence[str]) -> bool:
+    """Whether one of these sorted paths lies in a directory."""
+    at = bisect_left(paths, folder)
+    return at < len(paths) and paths[at].startswith(folder)
 
 
 def _holds(pattern: Pattern, path: str) -> bool:

@@ -62,8 +62,7 @@ class Made:
 
     def matching(self, pattern: Pattern) -> list[str]:
         """The paths that a pattern matches; only the folders that can hold them are looked at."""
-        behind = "".join(p for p in pattern.parts[1:] if isinstance(p, str)).rstrip("/")
-        if pattern.is_flat and "/" not in behind:
+        if pattern.is_flat and pattern.levels == 1:
             folders = [pattern.folder]
         else:
             folders = [folder for folder in self._folders if folder.startswith(pattern.folder)]

@@ -105,6 +105,11 @@ class Task:
         for slot in self.inputs:
             yield from slot.entries
 
+    def read_entries(self) -> Iterator[Entry]:
+        """Every pattern of what a change makes its jobs stale: `inputs`, and those among `needs`."""
+        yield from self.input_entries()
+        yield from (word for word in self.needs if not isinstance(word, str))
+
     def output_entries(self) -> Iterator[Entry]:
         """Every pattern of `outputs`."""
         for slot in self.outputs:

@@ -217,6 +217,10 @@ class Performer:
         for path, place in attempt.aside:
             self.disk.move(path, place, durable=attempt.is_precious)
             self.disk.forget(path)
+            if (
+                self.project.expander.graph.by_path.get(path) is None
+            ):  # of a pattern: it starts without its folders
+                self.disk.remove_empty_parents(path, self.project.expander.holds_outputs)
         if spec.keep:
             self._strangers.clear_links_out(attempt, self._old_outputs(attempt))
             self._behind.clear_links_out(attempt)

@@ -77,6 +77,7 @@ class Glob:
 Part = str | Wild | Glob
 
 _FOLDERS = Glob("**/", r"(?:(?!\.)[^/]+/)*")
+_ALL = Glob("**", r"(?:[^/]+/(?!\.))*[^/]+")
 _ANY_NAME = "\1"  # no file is called so, and any pattern for files of every name matches it
 
 
@@ -199,6 +200,11 @@ class Pattern:
         """Whether one path could match both; False is certain, True is a guess."""
         a, b, c, d = self.prefix, other.prefix, self.suffix, other.suffix
         return (a.startswith(b) or b.startswith(a)) and (c.endswith(d) or d.endswith(c))
+
+    @property
+    def inner(self) -> Pattern:
+        """For a directory: all that is in it, at any depth."""
+        return Pattern((*self.parts, _ALL))
 
     def may_reach(self, folder: str) -> bool:
         """Whether something in a directory (with its `/`), or further below it, could match; True is a guess."""
@@ -340,7 +346,7 @@ def _special(text: str, start: int) -> tuple[int, Part | tuple[str, str]]:
         return start + 3, _FOLDERS
     if start + 2 != len(text):
         raise PatternError("`**` must be a whole path segment")
-    return start + 2, Glob("**", r"(?:[^/]+/(?!\.))*[^/]+")
+    return start + 2, _ALL
 
 
 def _wildcard(text: str, start: int) -> tuple[int, Part | tuple[str, str]]:
