@@ -222,12 +222,11 @@ class Pattern:
         """Matches for the directories on the way to what the pattern stands for."""
         heads: list[list[Part]] = []
         parts: list[Part] = []
-        for part in self.parts:
+        last = len(self.parts) - 1
+        for place, part in enumerate(self.parts):
             if isinstance(part, str):
                 ends = [at + 1 for at, letter in enumerate(part) if letter == "/"]
-                heads += [
-                    [*parts, part[:end]] for end in ends if end < len(part) or part is not self.parts[-1]
-                ]
+                heads += [[*parts, part[:end]] for end in ends if end < len(part) or place < last]
             elif part.deep:
                 starts = not parts or (isinstance(parts[-1], str) and parts[-1].endswith("/"))
                 rest: list[Part] = [] if starts else [Glob("*", "[^/]*"), "/"]

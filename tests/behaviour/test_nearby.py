@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from support.project import Project
@@ -199,4 +201,238 @@ def test_a_list_turns_out_to_name_what_is_made_of_it(project: Project) -> None:
     project.write("b.txt", "3\n")
     assert project.build().ran == ["names", "pack", "sum"]
     assert project.read("sum") == "2\n3\n2\n3\n"
+    assert project.build().ran == []
+
+
+# -- in two levels, and what makes it ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pattern", ["x/*/*", "x/?/*", "*/*/*", "x/*/?*", "x/{y}/*", "x/*/1", "x/**"])
+@pytest.mark.parametrize("output", ["x/{x}/1", "x/{x}/", "x/{x}/*", "x/"])
+def test_both_levels_of_a_path_may_be_patterns(project: Project, pattern: str, output: str) -> None:
+    each = "{x}" in output
+    copy = "for i in {input}; do n=$(basename $i); mkdir -p x/$n; cp $i x/$n/1; done"
+    project.taskfile(f"""
+        [tasks.mk]
+        inputs = "src/{"{x}" if each else "*"}"
+        outputs = "{output}"
+        run = "{copy}"
+        [tasks.up]
+        inputs = "{pattern}"
+        outputs = "up{"/{y}" if "{y}" in pattern else ""}"
+        run = "cat {{input}} > {{output}}"
+        [tasks.all]
+        inputs = ["head", "up{"/*" if "{y}" in pattern else ""}"]
+        outputs = "all"
+        run = "cat {{input}} > {{output}}"
+    """)
+    project.write("head", "0\n")
+    project.write("src/a", "1\n")
+    project.build()
+    assert project.read("all") == "0\n1\n"
+    assert project.build().ran == []
+    project.write("src/b", "2\n")
+    project.build()
+    assert project.read("all") == "0\n1\n2\n"
+    assert project.build().ran == []
+    project.bt("clean")
+    project.build()
+    assert project.read("all") == "0\n1\n2\n"
+
+
+# -- a directory that is not there ---------------------------------------------------------------------------
+
+MADE = """
+    [tasks.mk]
+    outputs = "{output}"
+    temp = {temp}
+    run = "mkdir -p d; echo a > d/a.dat"
+    [tasks.part]
+    inputs = ["z", "{part}"]
+    outputs = "part"
+    run = "find {{inputs}} -type f | xargs cat > part"
+    [tasks.whole]
+    inputs = ["z", "d/"]
+    outputs = "whole"
+    run = "cat z d/* > whole"
+"""
+
+
+@pytest.mark.parametrize("temp", [False, True])
+@pytest.mark.parametrize("part", ["d/*", "d/**", "*/a.dat", "**/*.dat", "d/", "*/"])
+@pytest.mark.parametrize("output", ["d/", "d/*.dat", "d/a.dat"])
+def test_nobody_runs_without_what_lies_in_it(project: Project, output: str, part: str, temp: bool) -> None:
+    project.taskfile(MADE.format(output=output, part=part, temp=str(temp).lower()))
+    project.write("z", "z\n")
+    project.build()
+    for edit in ("nothing", "z", "clean"):
+        if edit == "clean":
+            project.bt("clean")
+        else:
+            shutil.rmtree(project.folder / "d", ignore_errors=True)
+            project.write("z", f"{edit}\n")
+        project.build()
+        assert project.read("part").split() == [edit if edit != "clean" else "z", "a"]
+        assert project.build().ran == []
+        project.look("build", "-n", "--check")
+
+
+@pytest.mark.parametrize("part", ["d/*", "**/*.dat", "d/"])
+@pytest.mark.parametrize("output", ["d/", "d/*.dat"])
+def test_only_takes_nobody_without_it(project: Project, output: str, part: str) -> None:
+    project.taskfile(MADE.format(output=output, part=part, temp="false"))
+    project.write("z", "z\n")
+    project.build()
+    shutil.rmtree(project.folder / "d")
+    project.write("z", "y\n")
+    run = project.bt("build", "--only", "part")
+    assert run.code == 3
+    assert "is not there, and `--only` does not make it" in run.out or "no such file" in run.out
+    assert project.read("part") == "z\na\n"
+
+
+def test_a_change_of_what_others_make_in_it_is_foreseen(project: Project) -> None:
+    project.taskfile("""
+        [tasks.mk]
+        inputs = "src"
+        outputs = "d/*.dat"
+        run = "cp src d/a.dat"
+        [tasks.read]
+        inputs = "d/"
+        outputs = "r"
+        run = "cat d/* > r"
+    """)
+    project.write("src", "1\n")
+    project.build()
+    project.write("src", "2\n")
+    assert "may run   read" in project.look("build", "-n").out
+    project.build()
+    project.write("d/a.dat", "mine\n")
+    assert "may run   read" in project.look("build", "-n").out
+    assert project.build().ran == ["mk"]
+
+
+# -- outputs whose task comes back ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("output", ["d/*.dat", "d/**/*.dat", "d/", "d/a.dat"])
+@pytest.mark.parametrize("how", ["clean", "delete", "accept"])
+def test_orphans_that_went_are_made_again_when_their_task_comes_back(
+    project: Project, output: str, how: str
+) -> None:
+    kept = """
+        [bt]
+        orphans = "%s"
+        [tasks.other]
+        inputs = "z"
+        outputs = "o"
+        run = "cp z o"
+    """ % ("delete" if how == "delete" else "report")
+    made = f"""
+        [tasks.mk]
+        inputs = "z"
+        outputs = "{output}"
+        run = "mkdir -p d; cp z d/a.dat"
+    """
+    project.write("z", "z\n")
+    project.taskfile(kept + made)
+    project.build()
+    project.taskfile(kept)
+    project.build()
+    if how == "clean":
+        project.bt("clean", "--orphans")
+    elif how == "accept":
+        project.bt("accept", output if "*" not in output else "d/a.dat")
+    assert project.exists("d/a.dat") == (how == "accept")
+    project.taskfile(kept + made)
+    assert project.build().ran == ["mk"]
+    assert project.read("d/a.dat") == "z\n"
+    assert project.build().ran == []
+
+
+@pytest.mark.parametrize("word", ["d/", "d/a"])
+def test_an_orphan_directory_in_which_something_was_changed_can_be_accepted(
+    project: Project, word: str
+) -> None:
+    project.taskfile("""
+        [tasks.mk]
+        outputs = "d/"
+        run = "echo a > d/a; echo b > d/b"
+    """)
+    project.build()
+    project.write("d/a", "mine\n")
+    project.taskfile("[tasks]")
+    assert word in project.bt("accept", word).out
+    project.bt("clean", "--orphans")
+    assert project.read("d/a") == "mine\n"
+    assert project.exists("d/b") == (word == "d/")
+    assert project.build().warnings == []
+
+
+# -- directories that a pattern matches ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("output", ["d/{x}/1.dat", "d/{x}/*.dat", "d/{x}/", "d/*/*.dat", "d/"])
+@pytest.mark.parametrize("pattern", ["d/*/", "d/{y}/", "*/*/"])
+def test_a_pattern_of_directories_sees_what_is_made_in_them(
+    project: Project, output: str, pattern: str
+) -> None:
+    each = "{x}" in output
+    project.taskfile(f"""
+        [tasks.mk]
+        inputs = "src/{"{x}" if each else "*"}"
+        outputs = "{output}"
+        run = "for i in {{input}}; do n=$(basename $i); mkdir -p d/$n; cp $i d/$n/1.dat; done"
+        [tasks.read]
+        inputs = ["{pattern}", "z"]
+        outputs = "r/{"{y}" if "{y}" in pattern else "all"}"
+        run = "find {{inputs}} | sort > {{output}}"
+        [tasks.top]
+        inputs = "r/*"
+        outputs = "top"
+        run = "cat {{inputs}} | sort -u > top"
+    """)
+    for path in ("src/a", "src/b", "z"):
+        project.write(path, f"{path}\n")
+    project.build()
+    both = ["d/a/", "d/a/1.dat", "d/b/", "d/b/1.dat", "z"]
+    for _ in range(2):
+        assert project.read("top").split() == both
+        assert project.build().ran == []
+        shutil.rmtree(project.folder / "d", ignore_errors=True)
+        project.build()
+    project.remove("src/b")
+    project.build()
+    project.bt("clean", "--orphans")
+    project.build()
+    assert project.read("top").split() == ["d/a/", "d/a/1.dat", "z"]
+    assert project.build().ran == []
+
+
+# -- a person's directory in the way -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pattern", ["m/**", "m/*/*", "**/q", "m/{p:**}"])
+def test_what_lies_in_a_directory_in_the_place_of_an_output_is_no_source(
+    project: Project, pattern: str
+) -> None:
+    project.taskfile(f"""
+        [tasks.mk]
+        inputs = "src/{{x}}"
+        outputs = "m/{{x}}"
+        run = "cp {{input}} {{output}}"
+        [tasks.read]
+        inputs = ["src/a", "{pattern}"]
+        outputs = "r{"/{p}" if "{p" in pattern else ""}"
+        run = "cat {{inputs}} > {{output}}"
+    """)
+    project.write("src/a", "1\n")
+    project.build()
+    project.remove("m/a")
+    project.write("m/a/q", "mine\n")
+    run = project.build()
+    assert any("m/a" in warning and ".bt/kept/" in warning for warning in run.warnings)
+    assert project.read("m/a") == "1\n"
+    [kept] = (project.folder / ".bt/kept").rglob("q")
+    assert kept.read_text() == "mine\n"
     assert project.build().ran == []

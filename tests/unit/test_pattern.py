@@ -265,6 +265,8 @@ def test_what_matches_is_reached_through_each_directory_above_it(pieces: list[st
         ("x{p:**}.md", "xd/e/", True, False),
         ("{p:**}/{q}.md", "d/", True, False),
         ("{d}/{f}", "d/", True, True),
+        ("*/*/", "d/", True, False),
+        ("*/*/", "d/e/", False, False),
     ],
 )
 def test_which_directories_it_may_look_into(text: str, folder: str, reaches: bool, names: bool) -> None:
