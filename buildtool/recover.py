@@ -363,8 +363,8 @@ def _told_copies(running: Iterable[Running], disk: Disk, state: State) -> dict[s
             disk.remove_part(place)
             if not disk.exists(place):
                 disk.remove_empty_parents(place)
-            elif job.waits and not disk.exists(path) and disk.way_out(path) is None:
-                disk.move(place, path, durable=True)  # a link, which was moved away
+            elif job.waits and is_free(disk, path) and disk.way_out(path) is None:
+                disk.move(place, path, durable=True)  # it was moved away
                 disk.remove_empty_parents(place)
             elif _is_needless(job, path, place, disk, state):
                 disk.remove(place)
@@ -372,6 +372,13 @@ def _told_copies(running: Iterable[Running], disk: Disk, state: State) -> dict[s
             else:
                 told[keep(disk, path, place)] = path
     return told
+
+
+def is_free(disk: Disk, path: str) -> bool:
+    """Whether nothing is at a path; the directory that was made there for a job, and is empty, goes."""
+    if path[-1:] == "/":
+        disk.remove_empty_parents(f"{path}-")
+    return not disk.exists(path)
 
 
 def _is_needless(job: Running, path: str, place: str, disk: Disk, state: State) -> bool:

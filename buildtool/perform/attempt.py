@@ -46,6 +46,7 @@ class Attempt:
             "behind",
             "box",
             "command",
+            "gave_way",
             "guarded",
             "hit",
             "job",
@@ -54,7 +55,18 @@ class Attempt:
             "look",
             "lost",
         ),
-        *("must_run", "notes", "repeats", "report", "restarts", "started", "strangers", "tries", "work"),
+        *(
+            "must_run",
+            "named",
+            "notes",
+            "repeats",
+            "report",
+            "restarts",
+            "started",
+            "strangers",
+            "tries",
+            "work",
+        ),
     )
 
     def __init__(self, job: Job, look: Look) -> None:
@@ -78,11 +90,16 @@ class Attempt:
         self.guarded: dict[str, tuple[str | None, str]] | None = None  # digest and copy of others' files
         self.began = 0  # how many jobs had run by then
         self.strangers: dict[str, Stranger] = {}  # with `keep`: people's files among outputs
+        # With `keep`: people's files in the place of outputs that are named, with their digests and copies.
+        self.named: dict[str, tuple[str | None, str]] = {}
+        self.gave_way: dict[
+            str, str
+        ] = {}  # a directory in the place of a file, or the other way round, and where it is
         # With `keep`: what lies behind links among outputs; None: nobody looked since its last run.
         self.behind: dict[str, Thing] | None = None
         # What gave way to it, by place: its path, and what `Stranger.written` is of what was copied.
         self.kept: dict[str, tuple[str, tuple[int, int] | None]] = {}
-        self.left: dict[str, str] = {}  # digests of what bad runs left of patterns, with `keep`
+        self.left: dict[str, str] = {}  # digests of what bad runs left, with `keep`
 
     @property
     def is_fetch(self) -> bool:

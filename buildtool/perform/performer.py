@@ -612,13 +612,7 @@ class Performer:
         before = attempt.look.record.outputs if attempt.look.record is not None else ()
         if not self.project.renderer.task(attempt.job).spec.keep:
             return before
-        graph = self.project.expander.graph
-        files = [graph.files[f] for f in attempt.job.output_files()]
-        paths = [
-            file.path for file in files if file.form is Form.FILE and file.path not in attempt.look.foreign
-        ]
-        now = self._files(paths) | attempt.left
-        return tuple(Made(path, value) for path, value in {**dict(before), **now}.items())
+        return tuple(Made(path, value) for path, value in {**dict(before), **attempt.left}.items())
 
     def failure(self, attempt: Attempt, cause: str) -> Failure:
         """A failure of an attempt that ended well."""
@@ -639,7 +633,11 @@ class Performer:
             if attempt.strangers:
                 self._strangers.leave(attempt)
             self._behind.leave(attempt)
-            attempt.left = self._files(self._in_patterns(attempt))
+            theirs = self._strangers.give_back(attempt)
+            graph = self.project.expander.graph
+            files = [graph.files[f] for f in attempt.job.output_files()]
+            named = [file.path for file in files if file.form is Form.FILE and file.path not in theirs]
+            attempt.left = self._files([*named, *self._in_patterns(attempt)])
             return
         self._return(attempt, self._old_outputs(attempt))
 

@@ -5,6 +5,7 @@ Does not know how the run comes out.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable
 
@@ -16,7 +17,7 @@ from buildtool.paths import parents, twin
 from buildtool.perform.attempt import Attempt, Stranger
 from buildtool.perform.owners import Owners
 from buildtool.project import Project
-from buildtool.recover import kept_place
+from buildtool.recover import is_free, kept_place, put_back
 from buildtool.state.records import Made
 from buildtool.state.store import State
 from buildtool.text import printable
@@ -51,18 +52,24 @@ class Copies:
         self._disk.copy(path, place, follow=follow, durable=True)
         attempt.kept[place] = (path, written)
 
-    def move(self, attempt: Attempt, path: str, words: str) -> None:
-        """Move what is in the way of a job, and tell of it with these words."""
+    def move(self, attempt: Attempt, path: str, words: str) -> str:
+        """Move what is in the way of a job, and tell of it with these words; where it is then."""
         [(_, place)] = self.places([path])
         self.announce(attempt, [(path, place)])
         self._disk.move(path, place, durable=True)
         self._disk.forget(path)
         attempt.kept[place] = (path, None)
         self.tell(attempt, path, words, place)
+        return place
 
     def tell(self, attempt: Attempt, path: str, words: str, place: str) -> None:
         """Have people told where something is now."""
         attempt.notes.append(f"`{printable(path)}` {words}{_as_kept(place)}")
+
+    def retract(self, attempt: Attempt, place: str) -> None:
+        """Nothing is there any more, so nobody is told of it."""
+        attempt.notes = [note for note in attempt.notes if not note.endswith(_as_kept(place))]
+        attempt.kept.pop(place, None)
 
     def drop(self, place: str) -> None:
         """Remove a copy that nobody needs: what was copied is as it was."""
@@ -72,7 +79,7 @@ class Copies:
     def withdraw(self, attempt: Attempt) -> None:
         """A job is not started after all: what gave way to it goes back, and what nobody wrote to needs no copy."""
         for place, (path, written) in [*attempt.kept.items()]:
-            is_there = self._disk.exists(path)
+            is_there = self._disk.exists(path) if written is not None else not is_free(self._disk, path)
             if is_there and written != self.written(path):
                 continue
             try:
@@ -84,8 +91,9 @@ class Copies:
                 continue  # it is told where it is
             self._disk.remove_empty_parents(place)
             attempt.strangers.pop(path, None)
-            attempt.notes = [note for note in attempt.notes if not note.endswith(_as_kept(place))]
-            del attempt.kept[place]
+            attempt.named.pop(path, None)
+            attempt.gave_way.pop(path, None)
+            self.retract(attempt, place)
         attempt.behind = None
 
     def written(self, path: str) -> tuple[int, int]:
@@ -107,13 +115,18 @@ class Strangers:
 
     def copy_named(self, attempt: Attempt) -> None:
         """With `keep`: copy the outputs that `bt` did not make, or that were edited or accepted."""
+        attempt.named = {}
         hand = by_hand(self._state, attempt.look.record)
         paths = dict.fromkeys((*attempt.look.foreign, *attempt.look.edited, *sorted(hand)))
-        found = self._copies.places(path for path in paths if os.path.isfile(self._disk.absolute(path)))
+        files = [path for path in paths if os.path.isfile(self._disk.absolute(path))]
+        own = attempt.left  # of a run that failed
+        found = self._copies.places(p for p in files if p not in own or not self._is_same(p, own[p]))
         self._copies.announce(attempt, found)
         for path, place in found:
+            value = self._disk.digest(path, follow=True)
             self._copies.copy(attempt, path, place, follow=True)
             self._copies.tell(attempt, path, self._why(attempt, path), place)
+            attempt.named[path] = value, place
 
     def clear_links_out(self, attempt: Attempt, outputs: Iterable[str]) -> None:
         """With `keep`: links out of the project, which the job would write through, unless it left them itself."""
@@ -124,12 +137,18 @@ class Strangers:
                 self._copies.move(attempt, path, "is a link out of the project")
 
     def clear_directories(self, attempt: Attempt) -> None:
-        """With `keep`: a directory in the place of a file output, which no job leaves that comes to a good end."""
+        """With `keep`: a directory in the place of a file, or anything else in that of a directory.
+
+        No job leaves that which comes to a good end.
+        """
         graph = self._project.expander.graph
-        for file in (graph.files[f] for f in attempt.job.output_files()):
-            where = self._disk.absolute(file.path)
-            if file.form is Form.FILE and os.path.isdir(where) and not os.path.islink(where):
-                self._copies.move(attempt, file.path, "is a directory")
+        for path, form in ((graph.files[f].path, graph.files[f].form) for f in attempt.job.output_files()):
+            where = self._disk.absolute(path)
+            if form is Form.FILE and os.path.isdir(where) and not os.path.islink(where):
+                attempt.gave_way[path] = self._copies.move(attempt, path, "is a directory")
+            elif form is Form.DIRECTORY and self._disk.exists(path) and not os.path.isdir(where):
+                words = "was in the way" if self._state.owner(twin(path)) else self._why(attempt, path)
+                attempt.gave_way[path] = self._copies.move(attempt, path, words)
 
     def clear_parents(self, attempt: Attempt, path: str) -> None:
         """An output of old, which no task makes any more, gives way to a directory."""
@@ -213,6 +232,26 @@ class Strangers:
             if file.form is Form.DIRECTORY:
                 paths = [p for p in self._disk.below(file.path) if p not in attempt.strangers]
                 self._state.note_inside(file.path, {p: self._disk.digest(p) or "" for p in paths})
+
+    def give_back(self, attempt: Attempt) -> set[str]:
+        """With `keep`, after a bad run: what gave way is back, and what is as it was needs no copy: these are told.
+
+        A person has written them, and not the job.
+        """
+        same = set()
+        for path, (value, place) in attempt.named.items():
+            with contextlib.suppress(DiskError):  # then it is not as it was
+                if self._disk.digest(path, follow=True) == value:
+                    self._copies.drop(place)
+                    self._copies.retract(attempt, place)
+                    same.add(path)
+        ways = attempt.gave_way
+        put_back(self._disk, (), ways, lambda *_: None, began=attempt.started or None, durable=True)
+        for place in ways.values():
+            if not self._disk.exists(place):  # else it is told where it is
+                self._copies.retract(attempt, place)
+        attempt.named, attempt.gave_way = {}, {}
+        return same
 
     def keep(self, attempt: Attempt, made: tuple[Made, ...]) -> None:
         """Files that `bt` did not make, or that were edited, go to `.bt/kept/` unless the job made them again."""

@@ -496,6 +496,40 @@ def test_an_edit_is_never_lost_nor_kept_without_a_word(
     assert not wrong, "\n".join(wrong)
 
 
+GAVE_WAY = {"a directory for a file": ("k", "k", "k/mine"), "a file for a directory": ("k/", "k/own", "k")}
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize(("output", "own", "mine"), GAVE_WAY.values(), ids=GAVE_WAY)
+def test_what_gives_way_to_a_job_that_keeps_is_never_lost(
+    tmp_path: Path, faulty: Faulty, thorough: bool, output: str, own: str, mine: str, fails: bool
+) -> None:
+    """It is where it was, or in `.bt/kept/` and named."""
+    (tmp_path / "project").mkdir()
+    project, copy = Project(tmp_path / "project"), Project(tmp_path / "copy")
+    run = f'mkdir -p "$(dirname {own})"; echo K > {own}; test ! -e bad'
+    project.taskfile(f"[tasks.k]\noutputs = '{output}'\nkeep = true\nrun = '{run}'\n")
+    project.write(mine, "mine\n")
+    found = turns(project, faulty, Fault(), None if thorough else 16)
+    if fails:
+        project.write("bad", "")
+        found += range(found[-1], found[-1] + 20, 1 if thorough else 4)  # it is put back
+    wrong = []
+    for turn in found:
+        shutil.copytree(project.folder, copy.folder, symlinks=True)
+        killed, _ = faulty.bt(copy.folder, "build", fault=Fault(turn))
+        copy.end_leftovers()
+        run, _ = faulty.bt(copy.folder, "build")
+        said = killed.out + killed.err + run.out + run.err
+        [there] = [p for p in copy.files(state=True) if (copy.folder / p).read_bytes() == b"mine\n"]
+        if there != mine and (not there.startswith(".bt/kept/") or there.removesuffix("/mine") not in said):
+            wrong.append(f"{turn}: {there} is not named")
+        if run.code != fails or (not fails and copy.read(own) != "K\n"):
+            wrong.append(f"{turn}: the next build came out as {run.code}")
+        shutil.rmtree(copy.folder)
+    assert not wrong, "\n".join(wrong)
+
+
 @pytest.mark.parametrize(
     ("numbers", "code"),
     [((signal.SIGINT,), 130), ((signal.SIGINT, signal.SIGINT), 130), ((signal.SIGTERM,), 143)],

@@ -1028,3 +1028,57 @@ def test_a_job_that_keeps_and_leaves_a_directory_for_a_file_fails_alone(project:
     project.write("s", "2\n")
     assert project.bt("build").code == 0
     assert project.read("k.txt") == "K\n"
+
+
+@pytest.mark.parametrize("is_directory", [True, False])
+def test_what_is_no_file_or_no_directory_gives_way_and_comes_back_if_the_job_fails(
+    project: Project, is_directory: bool
+) -> None:
+    """With `keep`, and also if the job has left something in its place."""
+    output, writes, mine = (
+        ("k/", "mkdir -p k; echo K > k/own", "k") if is_directory else ("k", "echo K > k", "k/mine")
+    )
+    project.taskfile(f'[tasks.k]\noutputs = "{output}"\nkeep = true\nrun = "{writes}; test -e go"\n')
+    project.write(mine, HAND)
+    for _ in range(2):
+        run = project.bt("build")
+        assert (run.code, run.warnings, project.read(mine)) == (1, [], HAND)
+        assert kept(project) == []
+    project.write("go", "")
+    [told] = project.build().warnings
+    assert told.endswith("kept as `.bt/kept/3/k`")
+    assert kept(project) == [f".bt/kept/3/{mine}"]
+    assert is_there(project)
+    assert project.build().ran == []
+
+
+@pytest.mark.parametrize("retries", [0, 1])
+def test_a_persons_file_that_a_failing_job_keeps_is_copied_once(project: Project, retries: int) -> None:
+    """Once the job has written there, what lies there is its own; as long as it has not, nothing is kept."""
+
+    def failing() -> list[str]:
+        run = project.bt("build")
+        assert run.code == 1
+        return [text for text in run.warnings if "kept as" in text]
+
+    task = f'[tasks.k]\ninputs = "s"\noutputs = ["k", "l"]\nkeep = true\nretries = {retries}\nrun = "%s"\n'
+    project.taskfile(task % "echo l > l; exit 1")
+    project.write("s", "")
+    project.write("k", HAND)
+    for _ in range(2):
+        assert (failing(), kept(project)) == ([], [])
+    project.taskfile(task % "echo half >> k; exit 1")
+    assert failing() == ["`k`: `k` was not made by bt: kept as `.bt/kept/3/k`"]
+    for _ in range(2):
+        assert (failing(), kept(project)) == ([], [".bt/kept/3/k"])
+    project.taskfile(task % "true")
+    run = project.build()
+    assert (run.warnings, kept(project)) == ([], [".bt/kept/3/k"])
+    project.write("k", "edited\n")
+    project.taskfile(task % "exit 1")
+    assert (failing(), kept(project), project.read("k")) == ([], [".bt/kept/3/k"], "edited\n")
+    project.taskfile(task % "echo > k")
+    [told] = project.build().warnings
+    assert told.startswith("`k`: `k` was edited: kept as")
+    assert is_there(project, "edited\n")
+    assert is_there(project)
