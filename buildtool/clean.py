@@ -10,7 +10,7 @@ from buildtool.errors import DiskError, StateError
 from buildtool.files import Disk
 from buildtool.state.records import JobRecord, Made
 from buildtool.state.store import State, StateReader
-from buildtool.text import printable
+from buildtool.text import count, printable
 
 
 class Sweep:
@@ -112,6 +112,22 @@ def gone_lines(found: Sweep, verb: str) -> list[str]:
         f"{verb} {'what bt made in ' if path in found.partly else ''}{printable(path)}"
         for path in found.removable
     ]
+
+
+def removed_lines(found: Sweep) -> list[str]:
+    """What was removed of orphans, in a sentence each; their number alone where there are many."""
+    told = []
+    if whole := [path for path in found.removable if path not in found.partly]:
+        told.append(f"removed {count(len(whole), 'orphan')}: {some(whole)}")
+    if partly := sorted(found.partly):
+        they = "it holds" if len(partly) == 1 else "they hold"
+        told.append(f"removed what bt made in {some(partly)}: {they} more")
+    return told
+
+
+def some(paths: list[str]) -> str:
+    """The first few of some paths."""
+    return ", ".join(printable(path) for path in paths[:5]) + (", …" if len(paths) > 5 else "")
 
 
 def kept_lines(found: Sweep) -> list[str]:

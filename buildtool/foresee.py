@@ -5,14 +5,14 @@ Knows neither executors nor how a forecast looks on a screen.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from buildtool.check import Checker, Look
 from buildtool.errors import BtError, GraphError, TaskfileError
 from buildtool.expand.targets import Wanted, stood_for
 from buildtool.fingerprint import Change, Fresh, Maybe, Reason, Stale, Verdict
-from buildtool.graph import Job, JobId, Kind
+from buildtool.graph import Form, Job, JobId, Kind
 from buildtool.project import Project
 from buildtool.state.records import Made
 
@@ -49,11 +49,12 @@ def foresee(
     only: bool = False,
     lenient: bool = False,
     brief: bool = True,
+    going: Collection[str] = (),
 ) -> Forecast:
     """Judge every wanted job as if those before it had come out as they did last time.
 
     With `brief`, of jobs that have never run no more is worked out than that. Raises `GraphError` for an input that is
-    missing, unless it is `lenient`: then the job that reads it will fail.
+    missing, unless it is `lenient`: then the job that reads it will fail. `going`: files that go before anything runs.
     """
     found = Forecast()
     checker = project.checker(found.looks.__contains__, want)
@@ -75,6 +76,8 @@ def foresee(
         if job.id in blockers:
             origins |= blockers[job.id]
         look = _look(project, checker, job, origins, blockers.values(), lenient=lenient)
+        if isinstance(look.verdict, Fresh) and (folder := _shrinking(project, job, going)) is not None:
+            look.verdict = Stale((Reason("input", folder, Change.CHANGED),))
         found.looks[job.id] = look
         if only and (error := checker.lacks(job, look)):
             raise error
@@ -132,6 +135,13 @@ def _look(
     if causes and (isinstance(look.verdict, Fresh) or (not certain and job.id not in checker.forced)):
         look.verdict = Maybe(causes)  # what it reads, or whether there is such a job, is not known
     return look
+
+
+def _shrinking(project: Project, job: Job, going: Collection[str]) -> str | None:
+    """A directory that a job reads as a whole, and in which a file goes."""
+    files = project.expander.graph.files
+    folders = [files[f].path for f in job.input_files() if files[f].form is Form.DIRECTORY] if going else ()
+    return next((folder for folder in folders for path in going if path.startswith(folder)), None)
 
 
 def _hangs_on_names(verdict: Verdict) -> bool:

@@ -139,6 +139,12 @@ class Project:
         """Every job known so far."""
         return self.expander.graph.jobs
 
+    @property
+    def is_deleting(self) -> bool:
+        """Whether orphans go: a build of a part, or with other values, does not tell what is one."""
+        is_whole = not self.request.targets and not self.request.given
+        return is_whole and self.taskfile.settings.orphans == "delete"
+
     def owner(self, path: str) -> str | None:
         """The key of the job that made a path, as it was when the project was opened or `recall` was called."""
         if not self._few or path in self.owned:

@@ -66,6 +66,7 @@ from buildtool.text import count, printable
 from buildtool.tuples import NamedTuple
 
 if TYPE_CHECKING:
+    from buildtool.build.orphans import Orphans
     from buildtool.report.trace import Trace
     from buildtool.restoring import Hit
 
@@ -209,6 +210,7 @@ class Build:
         self._patience = 0  # signals that break off what is being read; 0: none does
         self._as_is: set[JobId] = set()  # with `--only`: the jobs that are not built
         self._forced: set[JobId] = set()
+        self._orphans: Orphans | None = None  # that go
 
     def rests(self) -> int | None:
         """How many jobs the same build would find fresh now; None if some must run each time, or that is not sure.
@@ -295,6 +297,11 @@ class Build:
             self._forced.update(jobs)
         self._temporary.count(jobs)
         self.reporter.planned(len(jobs), self.project.request.targets)
+        if self.left is None and self.project.is_deleting:
+            from buildtool.build.orphans import Orphans  # few projects want that
+
+            self._orphans = Orphans(self.project, self.state, self.reporter.note)
+            self._orphans.remove()
         self._todo += self.plan.add(jobs)
 
     def _asked(self) -> str:
@@ -491,6 +498,8 @@ class Build:
                 self._tell(Grown(job.id, requires))
                 return
             job = self.project.graph_jobs[job.id]
+            if self._orphans is not None:
+                self._orphans.remove_before(job)
             with self._span(job.name, "look"):
                 look = self.checker.look(job, demanded=demanded)
             unmet = look.requires or look.absent

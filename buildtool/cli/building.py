@@ -10,6 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from buildtool.build.loop import Build, Options
+from buildtool.clean import removed_lines, some
 from buildtool.cone import Cone
 from buildtool.errors import BtError, DiskError, ExitCode
 from buildtool.executors.choose import executors_of
@@ -25,7 +26,7 @@ from buildtool.session import writing
 from buildtool.signals import Signals
 from buildtool.state.store import State, StateReader
 from buildtool.taskfile.specs import Taskfile
-from buildtool.text import count, printable, shell_word
+from buildtool.text import count, shell_word
 from buildtool.tuples import NamedTuple
 
 if TYPE_CHECKING:
@@ -197,12 +198,7 @@ def orphans(project: Project, state: State, *, complete: bool) -> list[str]:
     from buildtool.cli.clean_command import remove_outputs
 
     swept = remove_outputs(project, state, found)
-    if whole := [path for path in swept.removable if path not in swept.partly]:
-        told.append(f"removed {count(len(whole), 'orphan')}: {some(whole)}")
-    if partly := sorted(swept.partly):
-        told.append(
-            f"removed what bt made in {some(partly)}: {'it holds' if len(partly) == 1 else 'they hold'} more"
-        )
+    told += removed_lines(swept)
     for cause in dict.fromkeys(cause for _, cause in swept.kept):
         left = [path for path, why in swept.kept if why == cause]
         told.append(f"{count(len(left), 'orphan')} stayed, {cause}: {some(left)}")
@@ -217,8 +213,3 @@ def read_all_the_same(project: Project, orphans: list[str]) -> list[str]:
     they = "it is" if len(found) == 1 else "they are"
     way_out = f"bt accept {shell_word(found[0])}" if len(found) == 1 else "bt accept FILE"
     return [f"no task makes {some(found)} any more, and {they} still read (`{way_out}`: it is yours)"]
-
-
-def some(paths: list[str]) -> str:
-    """The first few of some paths."""
-    return ", ".join(printable(path) for path in paths[:5]) + (", …" if len(paths) > 5 else "")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterable, Sequence
 
 from buildtool.check import Look
+from buildtool.clean import plan_sweep
 from buildtool.cli.context import Context, see_displaced
 from buildtool.cli.printing import put, remark
-from buildtool.errors import ExitCode, raise_all
+from buildtool.errors import BtError, ExitCode, raise_all
 from buildtool.estimate import cost, filled, shortest
 from buildtool.fingerprint import Maybe, Reason, Stale
 from buildtool.foresee import Forecast, foresee
@@ -52,7 +54,9 @@ def dry_run(
     want = project.want(only=only, keep_going=keep_going)
     project.refuse_commands(want)
     cache = cache and taskfile.settings.cache is not None
-    forecast = foresee(project, want, force=force, only=only, lenient=keep_going, brief=not cache)
+    forecast = foresee(
+        project, want, force=force, only=only, lenient=keep_going, brief=not cache, going=going(project)
+    )
     if cache and forecast.checker is not None:
         from buildtool.restoring import coming_back  # most projects have none
 
@@ -67,6 +71,15 @@ def dry_run(
         told = times(project, forecast, at_once), costs(project, forecast)
         put(render_forecast(jobs, context.paint(), *told, verbose=verbose))
     return int(code)
+
+
+def going(project: Project) -> list[str]:
+    """The orphans that the build will remove before it looks at anything."""
+    found: list[str] = []
+    if project.is_deleting:
+        with contextlib.suppress(BtError):
+            found = project.expander.orphans(project.owned)
+    return plan_sweep(project.disk, project.reader, found).removable if found else []
 
 
 def times(project: Project, forecast: Forecast, at_once: int) -> Times | None:

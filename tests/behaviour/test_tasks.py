@@ -1562,3 +1562,32 @@ def test_a_pattern_below_a_directory_does_not_read_the_directory_itself(project:
         project.build()
     assert project.read("c.out") == "1\nz\n"
     assert project.build().ran == []
+
+
+@pytest.mark.parametrize("table", [False, True], ids=["source", "table"])
+def test_orphans_go_before_who_reads_their_directory_is_looked_at(project: Project, table: bool) -> None:
+    """Also where it turns out late that no task makes them: nothing is left to do for the next build."""
+    if table:
+        values = 'foreach = { from = "t.csv" }'
+        rest = '[tasks.t]\ninputs = "names"\noutputs = "t.csv"\nrun = "(echo n; cat names) > t.csv"\n'
+    else:
+        values, rest = 'inputs = "s/{n}"', ""
+    project.taskfile(
+        '[bt]\norphans = "delete"\n'
+        f'[tasks.row]\n{values}\noutputs = "d/{{n}}.txt"\nrun = "echo > {{output}}"\n'
+        f'[tasks.all]\ninputs = "d/"\noutputs = "all"\nrun = "ls d > all"\n{rest}'
+    )
+    for name in "ab":
+        project.write(f"s/{name}", "")
+    project.write("names", "a\nb\n")
+    project.build()
+    assert project.build().ran == []
+    project.remove("s/b")
+    project.write("names", "a\n")
+    if not table:
+        assert "will run  all  (input d/ changed)" in project.look("build", "-n").out
+    run = project.build()
+    assert run.warnings == ["removed 1 orphan: d/b.txt"]
+    assert project.read("all") == "a.txt\n"
+    run = project.build()
+    assert (run.ran, run.warnings) == ([], [])
