@@ -14,6 +14,7 @@ from buildtool.errors import GraphError, TaskfileError
 from buildtool.expand.expander import Expander
 from buildtool.expand.functions import Functions
 from buildtool.expand.render import Renderer, param_text
+from buildtool.expand.targets import place_of
 from buildtool.expand.tasks import Task
 from buildtool.files import NotAFileError
 from buildtool.fingerprint import (
@@ -216,7 +217,8 @@ class Checker:
             # Of one that was killed nobody knows who changed them: that it runs is reason enough, and they are kept.
             if not (is_left and record.status == "interrupted"):
                 reasons += [Reason("edited", path) for path in edited]
-            reasons += [Reason("missing", path) for path in self._unproven(job, record)]
+            for path in self._unproven(job, record):
+                reasons.append(Reason("foreign" if self.expander.disk.exists(path) else "missing", path))
             if missing and (demanded or self._must_exist(job, missing, record)):
                 kind = "wanted" if demanded and job.id not in self.asked else "missing"
                 reasons += [Reason("away" if self._is_away(path) else kind, path) for path in missing]
@@ -477,11 +479,17 @@ class Checker:
             value = left
         if value is None:
             if producer is None:
-                raise GraphError(f"`{printable(path)}`: no such file, and no task makes it")
+                place, _ = place_of(path, self.expander, job.id)
+                raise GraphError(f"`{printable(path)}`: no such file, and no task makes it", place=place)
             value = self._remembered(producer, path, kind, record)
             if self._left_out(producer, path) or (value is None and self._is_elsewhere(producer)):
                 name = printable(self.expander.graph.jobs[producer].name)
-                raise NotMadeError(f"`{printable(path)}` is not among what `{name}` made")
+                place, _ = place_of(path, self.expander, job.id)
+                raise NotMadeError(
+                    f"`{printable(path)}` is not among what `{name}` made",
+                    place=place,
+                    hint=f"let `{name}` make it, or read something else",
+                )
             absent[producer] = None
         return [Item(kind, path, value)]
 

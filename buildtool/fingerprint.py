@@ -55,8 +55,9 @@ class Reason(NamedTuple):
     """Why a job must run. `kind` is that of the item that differs, or one of the words below.
 
     `first` (never ran here), `missing` (an output is not there), `edited` (an output is not as the job left
-    it), `failed` (the last run failed), `interrupted`, `forced`, `always`, `expired` (older than `max_age`),
-    `wanted` (its absent output is needed again), `asked` (a command runs whenever it is asked for).
+    it), `foreign` (one is there that counts as a person's), `failed` (the last run failed), `interrupted`,
+    `forced`, `always`, `expired` (older than `max_age`), `wanted` (its absent output is needed again), `asked`
+    (a command runs whenever it is asked for).
     """
 
     kind: str

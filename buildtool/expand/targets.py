@@ -12,7 +12,7 @@ from buildtool.graph import FileId, Form, Job, JobId, Kind
 from buildtool.paths import canonical
 from buildtool.taskfile.pattern import Pattern, PatternError, parse_pattern
 from buildtool.taskfile.specs import Taskfile, Word
-from buildtool.text import meant, nearest, printable
+from buildtool.text import meant, nearest, printable, shell_word
 
 LIKELY = 5000  # paths that a misspelt one is compared with
 
@@ -242,24 +242,39 @@ def missing_files(expander: Expander, among: Container[FileId] | None = None) ->
         name = expander.graph.jobs[job].name if job is not None else ""
         folder = path[: path.rfind("/") + 1]
         beside = [folder + entry.name for entry in expander.disk.entries(folder)]
-        place, is_waited_for = _place_of(path, expander, job)
+        place, is_waited_for = place_of(path, expander, job)
         tasks = expander.tasks if is_waited_for else ()
         table = (
             "paths begin at the folder of the Taskfile: correct it, or add the file" if job is None else None
         )
         found = nearest(path, [*beside, *expander.index.names(), *tasks])
+        needed = f"`{printable(name)}`"
+        hint = meant(path, found) if found and found != path else table
+        if job is not None and (left := _left_of(expander, job)) is not None:
+            reader = expander.graph.jobs[expander.graph.consumers[expander.graph.by_path[left]][0]]
+            needed += f", which makes `{printable(left)}` for `{printable(reader.name)}`"
+            hint = f"`{printable(left)}` is still there: `bt accept {shell_word(left)}` makes it yours"
         errors.append(
             GraphError(
                 f"`{printable(path)}`: no such file, and no task makes it",
                 place=place,
-                facts=(("needed by", f"`{printable(name)}`"),) if name else (),
-                hint=meant(path, found) if found and found != path else table,
+                facts=(("needed by", needed),) if name else (),
+                hint=hint,
             )
         )
     return errors
 
 
-def _place_of(path: str, expander: Expander, job: JobId | None) -> tuple[Place | None, bool]:
+def _left_of(expander: Expander, job: JobId) -> str | None:
+    """A file that a job left which there is no more since its values are gone, and that is meant by its very name."""
+    graph, known = expander.graph, expander.tasks[expander.graph.jobs[job].task]
+    if not known.names or known.spec.foreach is not None:
+        return None
+    files = (graph.files[f] for f in graph.jobs[job].output_files() if graph.consumers.get(f))
+    return next((f.path for f in files if f.form is Form.FILE and expander.disk.exists(f.path)), None)
+
+
+def place_of(path: str, expander: Expander, job: JobId | None) -> tuple[Place | None, bool]:
     """Where the path or its pattern is written, and whether it could be meant for a task."""
     if job is None:
         rows = [task.rows_from for task in expander.tasks.values() if task.rows_from is not None]

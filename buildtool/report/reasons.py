@@ -50,6 +50,8 @@ def describe(reason: Reason) -> str:
         return f"{name} is needed again"
     if reason.kind == "edited":
         return f"output {name} was edited since"
+    if reason.kind == "foreign":
+        return f"output {name} was not made by bt"
     noun = NOUNS.get(reason.kind, reason.kind)
     subject = f"{noun} {name}" if name else noun
     if reason.change in MODES:

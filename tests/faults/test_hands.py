@@ -1082,3 +1082,60 @@ def test_a_persons_file_that_a_failing_job_keeps_is_copied_once(project: Project
     assert told.startswith("`k`: `k` was edited: kept as")
     assert is_there(project, "edited\n")
     assert is_there(project)
+
+
+def test_what_is_read_by_its_name_and_whose_value_is_gone_is_told_with_a_way_out(project: Project) -> None:
+    project.taskfile("""
+        [tasks.row]
+        inputs = "s/{n}"
+        outputs = "d/{n}.txt"
+        run = "echo {n} > {output}"
+        [tasks.all]
+        inputs = "d/b.txt"
+        outputs = "all"
+        run = "cat d/b.txt > all"
+    """)
+    project.write("s/a", "")
+    project.write("s/b", "")
+    project.build()
+    project.remove("s/b")
+    for words in (("build",), ("build", "-n"), ("check",)):
+        run = project.bt(*words)
+        assert run.code == 3
+        assert "Taskfile.toml:2:10: error: `s/b`: no such file" in run.err
+        assert "needed by  `row b`, which makes `d/b.txt` for `all`" in run.err
+        assert "hint: `d/b.txt` is still there: `bt accept d/b.txt` makes it yours" in run.err
+    assert project.bt("accept", "d/b.txt").code == 0
+    assert project.build().ran == []
+    project.remove("d/b.txt")  # then there is nothing to accept
+    run = project.bt("build")
+    assert (run.code, "accept" in run.err) == (3, False)
+
+
+def test_what_a_pattern_of_outputs_does_not_bring_is_told_with_its_place(project: Project) -> None:
+    project.taskfile("""
+        [tasks.g]
+        outputs = "g/*.txt"
+        run = "echo > g/a.txt"
+        [tasks.all]
+        inputs = ["g/a.txt", "g/c.txt"]
+        outputs = "all"
+        run = "cat {inputs} > all"
+    """)
+    assert project.bt_plainly("build").code == 1
+    run = project.look("build", "-n", code=3)
+    assert "Taskfile.toml:5:22: error: `g/c.txt` is not among what `g` made" in run.err
+    assert "hint: let `g` make it, or read something else" in run.err
+    assert "Taskfile.toml:5" in project.bt_plainly("build").out
+
+
+def test_a_directory_that_was_accepted_and_has_a_task_again_is_not_missing(project: Project) -> None:
+    makes = '[tasks.m]\noutputs = "d/"\nrun = "mkdir -p d; echo > d/x"\n'
+    reads = '[tasks.u]\ninputs = "d/"\noutputs = "u"\nrun = "ls d > u"\n'
+    project.taskfile(makes + reads)
+    project.build()
+    project.taskfile(reads)
+    project.bt("accept", "d/")
+    project.taskfile(makes + reads)
+    assert project.build().reasons["m"] == ["output d/ was not made by bt"]
+    assert project.build().ran == []
