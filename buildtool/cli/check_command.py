@@ -8,10 +8,13 @@ from buildtool.cli.context import Context
 from buildtool.cli.printing import put, remark
 from buildtool.errors import BtError, ExitCode, GraphError, ReportedError, TaskfileError, raise_all
 from buildtool.expand.targets import cycle_error, idle_tasks, missing_files, wanted
+from buildtool.expand.tasks import may_write
 from buildtool.expand.variables import collect
 from buildtool.graph import JobId, Kind
+from buildtool.paths import parents, twin
 from buildtool.project import Project
 from buildtool.taskfile.load import read_taskfile
+from buildtool.taskfile.pattern import Pattern
 from buildtool.taskfile.specs import WAYS
 from buildtool.text import count, printable
 
@@ -23,7 +26,7 @@ def command(context: Context, verbose: bool) -> int:
     with project.reader:
         if verbose:
             put(commands_for_values(project))
-        wrong = problems(project, errors)
+        wrong = problems(project, errors) if taskfile.is_whole else [*errors, *certain_problems(project)]
         for idle in idle_tasks(project.expander) if all_known(project) else ():
             remark(f"warning: {idle}")
         raise_all(wrong)
@@ -48,7 +51,7 @@ def commands_for_values(project: Project) -> list[str]:
 def problems(project: Project, wrong: list[BtError]) -> list[BtError]:
     """Everything that is wrong, each mistake once; `wrong` is known already.
 
-    While it cannot be told which jobs a task has, nothing is said about jobs: what it makes would be missed.
+    While it cannot be told which jobs a task has, of others that is said which it cannot change.
     """
     errors = [*wrong, *project.errors]
     for name, spec in project.variables.specs.items():
@@ -56,14 +59,49 @@ def problems(project: Project, wrong: list[BtError]) -> list[BtError]:
     errors += project.expander.errors
     errors = [error for error in errors if not isinstance(error, ReportedError)]
     errors += project.code_problems()
-    if all_known(project):
-        errors += graph_problems(project)
+    errors += graph_problems(project) if all_known(project) else certain_problems(project)
     return list({(e.summary, e.place): e for e in errors}.values())
 
 
 def all_known(project: Project) -> bool:
     """Whether it can be told of every task which jobs it has."""
-    return project.wrong <= project.expander.tasks.keys()
+    return project.taskfile.is_whole and project.wrong <= project.expander.tasks.keys()
+
+
+def certain_problems(project: Project) -> list[BtError]:
+    """Circles and missing files of tasks of one job, whatever those turn out to be that cannot be read yet."""
+    expander, taskfile = project.expander, project.taskfile
+    others: list[BtError] = []  # what is told here may be wrong
+    for name, task in expander.tasks.items():
+        if task.is_literal:
+            collect(others, lambda name=name: expander.jobs_of(name))  # type: ignore[misc]  # as above
+    collect(others, expander.drain)
+    errors = [error for error, circle in circles(project) if all(is_certain(project, job) for job in circle)]
+    unclear = [*project.wrong.difference(expander.tasks)]
+    made = [may_write(taskfile, project.variables, project.disk, name) for name in unclear]
+    if not taskfile.is_whole or None in made:
+        return errors
+    patterns = [pattern for found in made for pattern in found or ()]
+    files = {
+        file
+        for file, job in expander.missing.items()
+        if job is not None
+        and is_certain(project, job)
+        and not any(may_make(pattern, expander.graph.files[file].path) for pattern in patterns)
+    }
+    return [*errors, *missing_files(expander, files)]
+
+
+def is_certain(project: Project, job: JobId) -> bool:
+    """Whether a job is there whatever there is else."""
+    task = project.expander.tasks.get(project.graph_jobs[job].task)
+    return task is not None and task.is_literal
+
+
+def may_make(pattern: Pattern, path: str) -> bool:
+    """Whether a path is, or lies in, what an output stands for."""
+    names = (path, twin(path), *parents(path)) if pattern.is_directory else (path, twin(path))
+    return any(pattern.match(name) is not None for name in names)
 
 
 def graph_problems(project: Project) -> list[BtError]:
@@ -75,29 +113,29 @@ def graph_problems(project: Project) -> list[BtError]:
         collect(errors, lambda name=name: expander.jobs_of(name))  # type: ignore[misc]  # as above
         expander.drain()
     errors += expander.errors
-    errors += cycles(project)
+    errors += [error for error, _ in circles(project)]
     errors += missing_files(expander)
     errors += template_problems(project)
     errors += surroundings_problems(project)
     return errors
 
 
-def cycles(project: Project) -> list[BtError]:
-    """An error for each circle of jobs that does not wait for another circle."""
+def circles(project: Project) -> list[tuple[BtError, list[JobId]]]:
+    """Each circle of jobs that does not wait for another circle, as an error and as it is."""
     graph = project.expander.graph
     waiting: dict[JobId, list[JobId]] = {}
     for job in graph.jobs:
         for other in graph.prerequisites(job):
             waiting.setdefault(other, []).append(job.id)
-    errors: list[BtError] = []
+    found: list[tuple[BtError, list[JobId]]] = []
     spoilt: set[JobId] = set()
     while True:
         roots = [job.id for job in graph.jobs if job.id not in spoilt]
         circle = graph.cycle(roots)
         error = cycle_error(project.expander, roots)
         if circle is None or error is None:
-            return errors
-        errors.append(error)
+            return found
+        found.append((error, circle))
         pending = list(circle)
         while pending:
             one = pending.pop()

@@ -183,6 +183,17 @@ SHAPE = (
 )
 
 
+def may_write(taskfile: Taskfile, variables: Variables, disk: Disk, name: str) -> list[Pattern] | None:
+    """What a task with a mistake may write; None: that cannot be told."""
+    spec = taskfile.tasks.get(name)
+    if spec is None or "outputs" in spec.wrong or not (spec.outputs or spec.wrong <= {*TaskSpec._fields}):
+        return None  # of a task without outputs, a key that nobody knows may be meant to be that
+    errors: list[BtError] = []
+    maker = _Maker(taskfile, spec, variables, disk, errors, Written(taskfile, variables, disk))
+    found = [entry.pattern for slot in spec.outputs for entry in maker.entries(slot.words, "outputs")]
+    return None if errors else found
+
+
 class Written:
     """What tasks may write, looked through when somebody asks for the first time."""
 

@@ -63,12 +63,12 @@ def load_taskfile(path: str, looked: Looked | None = None) -> Taskfile:
 
 
 def read_taskfile(path: str, looked: Looked | None = None) -> tuple[Taskfile, list[BtError]]:
-    """What is well-formed of a Taskfile, and its mistakes; these are raised if a file cannot be read at all."""
+    """What is well-formed of a Taskfile, and its mistakes; these are raised if nothing of it can be read."""
     root, name = os.path.split(path)
     reader = _Reader(root, Looked() if looked is None else looked)
     reader.read(name)
     reader.check_executors()
-    if reader.unread:
+    if reader.unread and not reader.merged["tasks"]:
         raise_all(reader.errors)
     wrong = frozenset(reader.wrong)
     found = Taskfile(
@@ -79,6 +79,7 @@ def read_taskfile(path: str, looked: Looked | None = None) -> tuple[Taskfile, li
         **reader.merged,
         is_open=reader.is_open,
         wrong=wrong,
+        is_whole=not reader.unread,
     )
     return found, reader.errors
 

@@ -160,6 +160,7 @@ class Taskfile(NamedTuple):
     tasks: Mapping[str, TaskSpec] = NOTHING
     is_open: bool = False  # patterns say what is included: other files may come
     wrong: frozenset[tuple[str, str]] = frozenset()  # names, each with its table, of which nothing passed
+    is_whole: bool = True  # else nobody knows what stands in a part of it, or in a file that it includes
 
     def is_remote(self, name: str) -> bool:
         """Whether the machines of this executor do not see this disk."""

@@ -336,3 +336,53 @@ def test_there_is_a_way_out(project: Project, task: str, way: str) -> None:
     run = project.bt("check")
     assert run.code in (2, 3)
     assert way in run.err
+
+
+CERTAIN = """
+    [tasks.a]
+    inputs = "b.out"
+    outputs = "a.out"
+    run = "true"
+    [tasks.b]
+    inputs = "a.out"
+    outputs = "b.out"
+    run = "true"
+    [tasks.c]
+    inputs = ["nope.txt", "made/x.txt", "made/dir/y.txt"]
+    outputs = "c.out"
+    run = "true"
+"""
+CIRCLE = "these jobs wait for each other: a.out → b.out → a.out"
+LACKS, X, Y = (f"`{name}`: no such file" for name in ("nope.txt", "made/x.txt", "made/dir/y.txt"))
+
+
+@pytest.mark.parametrize(
+    ("task", "told_of"),
+    [
+        ('outputs = "made/**"\nrun = 3', [CIRCLE, LACKS]),
+        ('outputs = ["made/x.txt", "made/dir/"]\ninputs = "{n"\nrun = "true"', [CIRCLE, LACKS]),
+        ('inputs = "nope.txt"\nrun = 3', [CIRCLE, LACKS, X, Y]),
+        ('outputs = "{n"\nrun = "true"', [CIRCLE]),
+        ('ouputs = "nope.txt"\nrun = "true"', [CIRCLE]),
+    ],
+    ids=["run", "inputs", "no outputs", "outputs", "misspelt"],
+)
+def test_a_task_that_cannot_be_read_hides_nothing_that_it_cannot_change(
+    project: Project, task: str, told_of: list[str]
+) -> None:
+    project.taskfile(CERTAIN + f"    [tasks.wrong]\n{task}")
+    err = project.look("check", code=2).err
+    assert f"{1 + len(told_of)} errors" in err
+    for part in (CIRCLE, LACKS, X, Y):
+        assert (part in err) == (part in told_of), part
+
+
+def test_a_file_to_include_that_is_not_there_hides_no_circle(project: Project) -> None:
+    project.taskfile('include = "more.toml"\n' + dedent(CERTAIN))
+    err = project.look("check", code=2).err
+    assert "no file `more.toml` to include" in err
+    assert CIRCLE in err
+    assert "2 errors" in err
+    project.write("more.toml", "[tasks.d]\noutputs = ")
+    assert CIRCLE in project.look("check", code=2).err
+    assert CIRCLE not in project.bt("build").err
