@@ -33,6 +33,35 @@ def main() -> None:
         house(glimpse)
     except KeyboardInterrupt:  # so early that nothing has begun
         sys.exit(130)
+    except Exception as error:
+        cause = _lacking(error)
+        if cause is None:
+            raise
+        _give_up(cause)
+
+
+def _lacking(error: BaseException | None) -> str | None:
+    """What the system did not give, if that is behind an error: what follows such an error is none of its own."""
+    while error is not None:
+        if isinstance(error, MemoryError) or (isinstance(error, ImportError) and "map segment" in str(error)):
+            return "there is not enough memory"
+        if isinstance(error, RuntimeError) and "start new thread" in str(error):
+            return "the system has no room for another thread"
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _give_up(cause: str) -> None:
+    """End the process, with few words: what shows errors well needs memory."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.write(
+            f"error: {cause}\n  hint: raise the limits of this shell (`ulimit -v`, `ulimit -u`)\n"
+        )
+        sys.stderr.flush()
+    except (OSError, ValueError, AttributeError):
+        pass  # whoever reads has gone
+    os._exit(5)
 
 
 def _look(arguments: list[str]) -> tuple[str | None, Glimpse | None]:

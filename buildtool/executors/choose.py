@@ -6,22 +6,24 @@ Does not know which task goes where.
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from buildtool.errors import ExecutorError, Place
+from buildtool.errors import ExecutorError, Place, StateError
 from buildtool.executors import processes
 from buildtool.executors.commands import Commands
 from buildtool.executors.dispatch import Dispatch
 from buildtool.executors.protocol import Executor
 from buildtool.taskfile.specs import DECORATED, ExecutorSpec, Taskfile
-from buildtool.text import did_you_mean
+from buildtool.text import count, did_you_mean
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor as Pool
 
     from buildtool.executors.wish import Wish
 
+LEAST = 24  # files that must be open at once for one job to run
 BACKENDS = (
     "local",
     "threads",
@@ -44,7 +46,16 @@ def known_executors(taskfile: Taskfile) -> list[str]:
 
 
 def executors_of(taskfile: Taskfile, jobs: int, mask: tuple[bytes, ...] = ()) -> Dispatch:
-    """All executors of a Taskfile, each made when it is first used; `jobs` at a time where nothing else is said."""
+    """All executors of a Taskfile, each made when it is first used; `jobs` at a time where nothing else is said.
+
+    Raises `StateError` where so few files may be open at once that no job could be started.
+    """
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if 0 <= most < LEAST:
+        raise StateError(
+            f"no job can run: only {count(most, 'file')} may be open at once, and `bt` needs {LEAST}",
+            hint="allow more with `ulimit -n 256`, or where that limit is set",
+        )
     specs = {name: ExecutorSpec(name, _NOWHERE, name, {}) for name in BACKENDS} | dict(taskfile.executors)
     makers = {name: _maker(spec, taskfile, jobs, mask) for name, spec in specs.items()}
     makers[DECORATED] = lambda: _decorated(taskfile, mask)

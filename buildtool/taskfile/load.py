@@ -22,6 +22,7 @@ from buildtool.taskfile.specs import Settings, Taskfile, Word
 from buildtool.text import cause_of, did_you_mean, printable, size
 
 Look = tuple[int, int, int, int, int]  # size, times of change, inode and mode of a file
+PIECE = 1 << 20  # bytes that are read at once
 LARGEST = 64_000_000  # bytes; nobody writes that, and a mistaken name should not fill the memory
 
 _NOUNS = {"vars": "variable", "env": "environment variable", "executors": "executor", "tasks": "task"}
@@ -267,8 +268,12 @@ def _bytes(root: str, name: str) -> bytes:
         try:
             mode = os.fstat(handle).st_mode
             if stat.S_ISREG(mode):
-                with open(handle, "rb", closefd=False) as file:
-                    raw = file.read(LARGEST + 1)
+                pieces: list[bytes] = []
+                left = LARGEST + 1
+                while left > 0 and (piece := os.read(handle, PIECE)):
+                    pieces.append(piece)
+                    left -= len(piece)
+                raw = b"".join(pieces)
         finally:
             os.close(handle)
     except OSError as error:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import select
 import shutil
 import signal
@@ -198,6 +199,31 @@ def test_a_command_that_gets_no_memory(project: Project) -> None:
     project.write("in", "2000\n")
     assert project.build().ran == ["large", "other"]
     assert project.build().ran == []
+
+
+def limited(project: Project, kind: int, most: int) -> tuple[int, str]:
+    """The exit code of a build that the system gives no more than this, and what it says is wrong."""
+    process = project.start("build", preexec_fn=lambda: resource.setrlimit(kind, (most, most)))
+    _, err = process.communicate(timeout=60)
+    return process.returncode, err
+
+
+def test_bt_itself_gets_no_memory(project: Project) -> None:
+    project.write("Taskfile.toml", b"# much\n" * 9_000_000)
+    code, err = limited(project, resource.RLIMIT_AS, 150_000_000)
+    assert (code, err.splitlines()[0]) == (5, "error: there is not enough memory")
+    assert "Traceback" not in err
+
+
+def test_too_few_descriptors_for_any_job(project: Project) -> None:
+    project.taskfile(HELD)
+    project.write("in", "1\n")
+    code, err = limited(project, resource.RLIMIT_NOFILE, 16)
+    assert (code, err.splitlines()[0]) == (
+        5,
+        "error: no job can run: only 16 files may be open at once, and `bt` needs 24",
+    )
+    assert project.build().ran == ["held"]
 
 
 # -- the processes of pools ----------------------------------------------------------------------------------
