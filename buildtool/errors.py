@@ -18,7 +18,7 @@ class ExitCode(IntEnum):
     USAGE = 2  # wrong use, or a wrong Taskfile
     MISSING = 3  # an input is missing and nothing makes it; no task makes the target; a cycle
     WORK = 4  # `--check` found work to do
-    STATE = 5  # the state or the disk is in trouble
+    STATE = 5  # the state or the disk is in trouble, or the system gives `bt` too little
     LOCKED = 6  # another `bt` holds the lock, with `--no-wait`
     EXECUTOR = 7  # the executor or cluster is in trouble
     INTERRUPTED = 130

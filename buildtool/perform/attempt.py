@@ -92,9 +92,8 @@ class Attempt:
         self.strangers: dict[str, Stranger] = {}  # with `keep`: people's files among outputs
         # With `keep`: people's files in the place of outputs that are named, with their digests and copies.
         self.named: dict[str, tuple[str | None, str]] = {}
-        self.gave_way: dict[
-            str, str
-        ] = {}  # a directory in the place of a file, or the other way round, and where it is
+        # With `keep`: what was no file, or no directory, in the place of one, and where it is now.
+        self.gave_way: dict[str, str] = {}
         # With `keep`: what lies behind links among outputs; None: nobody looked since its last run.
         self.behind: dict[str, Thing] | None = None
         # What gave way to it, by place: its path, and what `Stranger.written` is of what was copied.
