@@ -216,15 +216,18 @@ class Expander:
 
         Files of which the state says that `bt` made them and that no task makes any more are left out, unless they
         were changed since: then they are a person's. Second comes what must be settled before the answer is complete.
-        A `reader` does not wait for its own directory: with `keep`, people's files may lie there. Left out is what lies
-        in directories that the pattern does not name and that are made of what the `job` makes.
+        A `reader` does not wait for its own directory, of which only people's files count that lie there with `keep`.
+        Left out is what lies in directories that the pattern does not name and that are made of what the `job` makes.
         """
         blockers = Blockers()
         unclear: list[
             Pattern
         ] = []  # what they may make or move away, so that nobody knows yet what stays there
+        own: tuple[str, ...] = ()  # directories in which the reader leaves people's files
         for task, entry in self.index.overlapping(pattern):
             if task is reader and entry.pattern.is_literal and pattern.names_directory(entry.pattern.prefix):
+                own = (*own, entry.pattern.prefix) if task.spec.keep else own
+                unclear += [] if task.spec.keep else [entry.pattern]
                 continue
             rows, waiting = self._enumerate(task)
             blockers |= waiting
@@ -267,6 +270,8 @@ class Expander:
             if blockers and origin is not None:
                 continue  # made once, and nobody knows yet whether it will be again
             if unclear and any(_holds(p, path) for p in unclear):
+                continue
+            if origin is not None and path.startswith(own) and not self._is_changed(path, origin):
                 continue
             if origin is None or not self._is_orphan(path) or self._is_changed(path, origin):
                 found.add(path)
@@ -802,7 +807,7 @@ class Expander:
         if entry.pattern.is_glob:
             paths, blockers = self.gather(entry.pattern.fill(values), self.tasks[job.task], job.id)
             for path in paths:
-                if not self._is_own(job, path):
+                if not self._is_own(job, path) and not self._makes_inside(job, path):
                     files.append(self.file(path, job.id))
                     if path[-1:] == "/" and self.graph.files[files[-1]].producer is None:
                         blockers |= self._inside(path, requires)
@@ -831,6 +836,8 @@ class Expander:
             return Blockers()
         files.append(file)
         if path.endswith("/") and producer is None:
+            if (own := self._makes_inside(job, path)) is not None:
+                raise _own_input(job, own, path, entry)
             return self._inside(path, requires)
         return Blockers()
 
@@ -852,12 +859,13 @@ class Expander:
 
     def _refuse_own(self, job: Job, file: FileId, entry: Entry) -> None:
         if self.graph.files[file].producer == job.id:
-            path = printable(self.graph.files[file].path)
-            raise GraphError(
-                f"`{printable(job.name)}` waits for itself: {path} → {path}",
-                place=entry.place,
-                hint="a job cannot read what it makes",
-            )
+            path = self.graph.files[file].path
+            raise _own_input(job, path, path, entry)
+
+    def _makes_inside(self, job: Job, path: str) -> str | None:
+        """The first output of a job that lies in a directory."""
+        outputs = self.graph.paths(job.output_files()) if path[-1:] == "/" else ()
+        return next((output for output in outputs if output.startswith(path)), None)
 
     def _listed(self, line: str, entry: Entry) -> str:
         if "\0" in line:
@@ -1121,6 +1129,14 @@ class Expander:
             facts=(("needed by", f"task `{task.name}`"),),
             hint="paths begin at the folder of the Taskfile: correct the pattern, or add a file",
         )
+
+
+def _own_input(job: Job, made: str, read: str, entry: Entry) -> GraphError:
+    return GraphError(
+        f"`{printable(job.name)}` waits for itself: {printable(made)} → {printable(read)}",
+        place=entry.place,
+        hint="a job cannot read what it makes",
+    )
 
 
 def _may_bring(output: Pattern, pattern: Pattern) -> bool:

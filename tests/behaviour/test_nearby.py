@@ -436,3 +436,41 @@ def test_what_lies_in_a_directory_in_the_place_of_an_output_is_no_source(
     [kept] = (project.folder / ".bt/kept").rglob("q")
     assert kept.read_text() == "mine\n"
     assert project.build().ran == []
+
+
+# -- what a job makes itself ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("output", ["sub/o", "sub/d/", "sub/d/*.txt"])
+def test_a_directory_in_which_a_job_makes_something_is_no_input_of_it(project: Project, output: str) -> None:
+    project.taskfile(f"""
+        [tasks.mk]
+        inputs = "sub/"
+        outputs = "{output}"
+        run = "true"
+    """)
+    project.write("sub/a", "1\n")
+    run = project.bt("build")
+    assert run.code == 3
+    assert f"`mk` waits for itself: {output} → sub/" in run.err
+    assert "Taskfile.toml:2:10" in run.err
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_what_a_job_made_in_its_own_directory_is_no_input_of_it(project: Project, keep: bool) -> None:
+    project.taskfile(f"""
+        [tasks.mk]
+        inputs = ["seed", "d/*", "*/"]
+        outputs = "d/"
+        keep = {str(keep).lower()}
+        run = "echo {{inputs}} > d/list"
+    """)
+    project.write("seed", "1\n")
+    project.write("e/x", "1\n")
+    project.build()
+    assert project.read("d/list") == "seed e/\n"
+    assert project.build().ran == []
+    project.write("d/mine", "1\n")
+    project.build()
+    assert project.read("d/list") == ("seed d/mine e/\n" if keep else "seed e/\n")
+    assert project.build().ran == []
