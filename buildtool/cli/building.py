@@ -189,7 +189,7 @@ def orphans(project: Project, state: State, *, complete: bool) -> list[str]:
     told: list[str] = []
     with contextlib.suppress(BtError):  # some job failed, so that it is not known what the tasks make
         found = [path for path in project.expander.orphans(project.owned) if project.disk.exists(path)]
-        told += read_all_the_same(project, found)
+        told += read_all_the_same(project)
     if not found:
         return told
     if project.taskfile.settings.orphans != "delete":
@@ -205,9 +205,9 @@ def orphans(project: Project, state: State, *, complete: bool) -> list[str]:
     return told
 
 
-def read_all_the_same(project: Project, orphans: list[str]) -> list[str]:
+def read_all_the_same(project: Project) -> list[str]:
     """What to say of files that count as sources although it was a task that made them, which is gone."""
-    found = project.expander.read_orphans(project.owned, orphans)
+    found = project.expander.read_orphans(project.owned)
     if not found:
         return []
     they = "it is" if len(found) == 1 else "they are"

@@ -11,7 +11,7 @@ import heapq
 import itertools
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from buildtool.errors import BtError, GraphError, Place, TaskfileError
 from buildtool.expand.blockers import Blockers, Order
@@ -285,23 +285,27 @@ class Expander:
         return known[folder]
 
     def orphans(self, owned: Mapping[str, str]) -> list[str]:
-        """The recorded outputs that no task makes any more; not those that one may make whose table is not there."""
+        """The recorded outputs that no task makes any more, and that nothing names, nor what is in them.
+
+        Not those that a task may make whose table is not there.
+        """
         by_path = self.graph.by_path
         found = []
         for path in owned:
             with contextlib.suppress(AbsentError):
                 if path not in by_path and path not in self._parents and self._is_orphan(path):
                     found.append(path)
-        return sorted(found)
+        folders = tuple(path for path in found if path[-1:] == "/")
+        read = [path for path in (by_path if folders else ()) if path.startswith(folders)]
+        return sorted(p for p in found if p[-1:] != "/" or not any(inner.startswith(p) for inner in read))
 
-    def read_orphans(self, owned: Mapping[str, str], orphans: Iterable[str]) -> list[str]:
+    def read_orphans(self, owned: Mapping[str, str]) -> list[str]:
         """The files that no task makes any more, and that count as sources since something names them.
 
-        Those in the place of recorded outputs, or in directories that are such (`orphans`), as long as nobody has
-        changed them.
+        Those in the place of recorded outputs, or in directories that are such, as long as nobody has changed them.
         """
         by_path, files = self.graph.by_path, self.graph.files
-        folders = tuple(path for path in orphans if path[-1:] == "/")
+        folders = tuple(path for path in owned if path[-1:] == "/" and path not in by_path)
         inside = (path for path in (by_path if folders else ()) if path.startswith(folders))
         named = {
             path for path in (*owned, *inside) if path in by_path and files[by_path[path]].producer is None

@@ -474,3 +474,33 @@ def test_what_a_job_made_in_its_own_directory_is_no_input_of_it(project: Project
     project.build()
     assert project.read("d/list") == ("seed d/mine e/\n" if keep else "seed e/\n")
     assert project.build().ran == []
+
+
+@pytest.mark.parametrize("orphans", ["delete", "report"])
+@pytest.mark.parametrize("read", ["d/s/", "d/s/a"])
+def test_an_orphan_directory_in_which_something_is_named_stays(
+    project: Project, orphans: str, read: str
+) -> None:
+    kept = f"""
+        [bt]
+        orphans = "{orphans}"
+        [tasks.read]
+        inputs = ["z", "{read}"]
+        outputs = "r"
+        run = "find {{inputs}} > r"
+    """
+    made = """
+        [tasks.mk]
+        outputs = "d/"
+        run = "mkdir d/s; echo 1 > d/s/a"
+    """
+    project.write("z", "1\n")
+    project.taskfile(kept + made)
+    project.build()
+    project.taskfile(kept)
+    [warning] = project.build().warnings
+    assert f"no task makes {read} any more, and it is still read" in warning
+    project.bt("accept", read)
+    project.build()
+    assert project.exists("d/s/a")
+    assert project.build().warnings == []
