@@ -144,9 +144,17 @@ class Stale(NamedTuple):
 
 
 class Maybe(NamedTuple):
-    """In a dry run: it must run if one of these jobs' names turns out to make something else than before."""
+    """In a dry run: it must run if one of these jobs turns out to make something else than before, or to run at all."""
 
-    causes: tuple[str, ...]
+    causes: tuple[str, ...]  # names of jobs
+    is_wanted: bool = False  # it is enough that they run: they need what it makes
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """In words, each on its own."""
+        return tuple(
+            f"if {cause} {'runs' if self.is_wanted else 'changes something'}" for cause in self.causes
+        )
 
 
 Verdict = Fresh | Stale | Maybe

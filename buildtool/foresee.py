@@ -238,4 +238,4 @@ def _want_absent(project: Project, found: Forecast) -> None:
             if isinstance(look.verdict, Stale):
                 before.verdict = Stale((Reason("wanted", made),))
             else:
-                before.verdict = Maybe((project.graph_jobs[job].name,))
+                before.verdict = Maybe((project.graph_jobs[job].name,), is_wanted=True)

@@ -159,12 +159,8 @@ def foreseen(project: Project, forecast: Forecast) -> list[Foreseen]:
                     words = told[reasons] = tuple(describe(r) for r in reasons)
                 word = "restored" if number in forecast.restored else "will run"
                 found.append(Foreseen(job.name, job.task, word, words))
-            case Maybe(causes):
-                found.append(
-                    Foreseen(
-                        job.name, job.task, "may run", tuple(f"if {c} changes something" for c in causes)
-                    )
-                )
+            case Maybe() as maybe:
+                found.append(Foreseen(job.name, job.task, "may run", maybe.conditions))
             case _:
                 found.append(Foreseen(job.name, job.task, "fresh", ("nothing changed",)))
     return found

@@ -113,8 +113,8 @@ class Collected:
         match look.verdict:
             case Stale(reasons):
                 state, reason = "will", "; ".join(describe(reason) for reason in reasons)
-            case Maybe(causes):
-                state, reason = "may", f"if {causes[0]} changes something"
+            case Maybe() as maybe:
+                state, reason = "may", maybe.conditions[0]
             case Fresh():
                 state, reason = "fresh", ""
         if job.key in self._running:

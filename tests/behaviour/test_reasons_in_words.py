@@ -339,3 +339,24 @@ def test_a_package_of_another_version(project: Project) -> None:
     shutil.rmtree(project.folder / "venv/lib/site-packages/numlib")
     shutil.rmtree(project.folder / "venv/lib/site-packages/numlib-2.0.10.dist-info")
     assert "package numlib changed from 2.0.10 to not installed" in project.bt("why", "out", env=env).out
+
+
+def test_what_is_needed_only_if_another_job_runs_is_told_as_that(project: Project) -> None:
+    project.taskfile("""
+        [tasks.mk]
+        inputs = "src/{x}"
+        outputs = "m/{x}"
+        temp = true
+        run = "cp {input} {output}"
+        [tasks.read]
+        inputs = "m/*"
+        outputs = "r"
+        run = "cat {inputs} > r"
+    """)
+    project.write("src/a", "1\n")
+    project.write("src/b", "1\n")
+    project.build()
+    project.write("src/a", "2\n")
+    lines = project.look("build", "-n").out.splitlines()
+    assert lines[1:3] == ["may run   mk b  (if read runs)", "may run   read  (if mk a changes something)"]
+    assert project.build().ran == ["mk a", "mk b", "read"]
