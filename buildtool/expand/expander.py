@@ -223,11 +223,12 @@ class Expander:
         unclear: list[
             Pattern
         ] = []  # what they may make or move away, so that nobody knows yet what stays there
+        covered: set[str] = set()  # the same for directories without patterns
         own: tuple[str, ...] = ()  # directories in which the reader leaves people's files
         for task, entry in self.index.overlapping(pattern):
             if task is reader and entry.pattern.is_literal and pattern.names_directory(entry.pattern.prefix):
                 own = (*own, entry.pattern.prefix) if task.spec.keep else own
-                unclear += [] if task.spec.keep else [entry.pattern]
+                covered.update(() if task.spec.keep else (entry.pattern.prefix,))
                 continue
             rows, waiting = self._enumerate(task)
             blockers |= waiting
@@ -242,14 +243,17 @@ class Expander:
                 maker = self._job(task, values)
                 nearby = filled.is_literal and not pattern.names_directory(filled.prefix)
                 if nearby and (task is reader or (self._deciding and self._waits(maker, job))):
-                    unclear.append(filled)
+                    covered.add(filled.prefix)
                 elif maker in self._left:
                     for path in self._left[maker]:
                         if pattern.match(path) is not None:
                             self._made.register(path, task, entry, values)
                 else:
                     (blockers.nearby if nearby else blockers.named).add(maker)
-                    unclear.append(filled)
+                    if filled.is_literal:
+                        covered.add(filled.prefix)
+                    else:
+                        unclear.append(filled)
         found = set(self._made.matching(pattern))
         left_out: tuple[str, ...] = ()
         if pattern.is_directory:
@@ -260,9 +264,9 @@ class Expander:
                 above for path in paths for above in parents(path) if pattern.match(above) is not None
             )
             left_out = tuple(sorted({*matches(self.disk, inner)}.difference(paths)))
-        in_place: dict[str, bool] = {}
+        unseen: dict[str, bool] = {}
         for path in matches(self.disk, pattern):
-            if path in found or self._is_in_place(path, in_place):
+            if path in found or path in covered or self._is_unseen(path, covered, unseen):
                 continue
             if left_out and _any_below(path, left_out):
                 continue
@@ -277,11 +281,16 @@ class Expander:
                 found.add(path)
         return sorted(found), blockers
 
-    def _is_in_place(self, path: str, known: dict[str, bool]) -> bool:
-        """Whether a directory above a path lies in the place of a file that a task makes, and so will give way."""
+    def _is_unseen(self, path: str, covered: Collection[str], known: dict[str, bool]) -> bool:
+        """Whether a path lies in a covered directory, or in one in the place of a file that a task makes.
+
+        Such a one will give way. What was worked out is `known`, by folder.
+        """
         folder = path[: path.rfind("/", 0, -1) + 1]
         if folder not in known:
-            known[folder] = any(self._made.get(above[:-1]) is not None for above in parents(path))
+            known[folder] = any(
+                above in covered or self._made.get(above[:-1]) is not None for above in parents(path)
+            )
         return known[folder]
 
     def orphans(self, owned: Mapping[str, str]) -> list[str]:

@@ -169,6 +169,8 @@ class Pattern:
 
     def fill(self, values: Mapping[str, str]) -> Pattern:
         """The pattern with these wildcards replaced; others stay."""
+        if not self.names:
+            return self
         filled: list[Part] = [values.get(p.name, p) if isinstance(p, Wild) else p for p in self.parts]
         return Pattern(_joined(filled))
 
