@@ -71,6 +71,7 @@ class Expander:
         self._pending: deque[JobId] = deque()
         # They read what may turn out to be made, or in a directory that another one makes: decided behind the others.
         self._doubtful: list[tuple[int, tuple[str, ...], JobId]] = []
+        self._candidates: dict[JobId, Collection[JobId] | None] = {}  # of these, what may be waited for
         self._deciding = False  # about one of these
         self._order = Order(self.graph)
         self._nearby: dict[JobId, set[JobId]] = {}  # of what jobs wait for, what they do not name
@@ -231,8 +232,8 @@ class Expander:
                 covered.update(() if task.spec.keep else (entry.pattern.prefix,))
                 continue
             rows, waiting = self._enumerate(task)
-            blockers |= waiting
             if waiting:
+                blockers |= waiting
                 unclear.append(entry.pattern)
             if not entry.pattern.is_glob and not entry.pattern.is_directory:
                 continue
@@ -497,7 +498,8 @@ class Expander:
                 job = self._pending.popleft()
                 filled.append(job)
             try:
-                self._fill(job)
+                if not self._deciding or not self._let_wait(job):
+                    self._fill(job)
             except BtError as error:
                 self.errors.append(error)
             finally:
@@ -562,7 +564,7 @@ class Expander:
             requires = tuple(sorted(blockers.named))
             self.graph.set_job(Job(job, task.name, Kind.GROUP, key, requires=requires, growing=True))
             if blockers.nearby:
-                self._doubt(job)
+                self._doubt(job, blockers.nearby)
         return job
 
     def _fill_group(self, job: Job) -> None:
@@ -580,7 +582,7 @@ class Expander:
         if not blockers.nearby:
             return blockers.named
         if not self._deciding:
-            self._doubt(job)
+            self._doubt(job, blockers.nearby)
             return blockers.named
         self._nearby[job] = {b for b in blockers.nearby if not self._waits(b, job)}
         return blockers.named | self._nearby[job]
@@ -598,11 +600,28 @@ class Expander:
                 return job, other
         return None
 
-    def _doubt(self, job: JobId) -> None:
-        """Decide about a job later: of two that may wait for each other, the task that comes later does."""
+    def _doubt(self, job: JobId, nearby: Collection[JobId] | None = None) -> None:
+        """Decide about a job later: of two that may wait for each other, the task that comes later does.
+
+        `nearby`: about no more than whether it waits for these.
+        """
         known = self.graph.jobs[job]
         wildcards = tuple(value for _, value in known.wildcards)
-        heapq.heappush(self._doubtful, (self._place.get(known.task, 0), wildcards, job))
+        if job not in self._candidates:
+            heapq.heappush(self._doubtful, (self._place.get(known.task, 0), wildcards, job))
+            self._candidates[job] = nearby
+        elif nearby is None:
+            self._candidates[job] = None
+
+    def _let_wait(self, job: JobId) -> bool:
+        """Let a job wait for all that is nearby, if that is all that was to be decided, and if none waits for it."""
+        nearby = self._candidates.pop(job, None)
+        if nearby is None or any(self._waits(other, job) for other in nearby):
+            return False
+        self._nearby[job] = set(nearby)
+        spec = self.graph.jobs[job]
+        self.graph.set_job(spec._replace(requires=tuple(sorted({*spec.requires, *nearby})), growing=True))
+        return True
 
     def _waits(self, other: JobId, job: JobId | None) -> bool:
         return job is not None and self._order.waits(other, job)
