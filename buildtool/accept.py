@@ -107,15 +107,16 @@ def _each(
 
     One that cannot be filled in, since a list or a table is not there, is `lacking`.
     """
-    grown: set[JobId] = set()
+    grown: dict[JobId, tuple[JobId, ...]] = {}
     stale = True  # the order, since a job was filled in
     while stale:
         stale = False
         for number in project.order(want.roots):
             if number in done:
                 continue
-            if project.graph_jobs[number].growing and number not in grown:
-                grown.add(number)
+            requires = project.graph_jobs[number].requires
+            if project.graph_jobs[number].growing and grown.get(number) != requires:
+                grown[number] = requires
                 try:
                     job = project.grow(number)
                 except AbsentError as error:

@@ -5,6 +5,7 @@ Does not know in which order jobs are looked at, nor how they run.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cache
@@ -312,11 +313,16 @@ class Checker:
             items.append(Item("track.cmd", text, digest("track.cmd", printed), shown))
         for entry in task.track_files:
             pattern = entry.pattern.fill(self.expander.values[job.id])
-            paths = self.expander.gather(pattern)[0] if pattern.is_glob else [pattern.prefix]
-            items += [
-                Item("track.file", path, self.expander.disk.digest(path, follow=True)) for path in paths
-            ]
+            paths = self.expander.gather(pattern, task, job.id)[0] if pattern.is_glob else [pattern.prefix]
+            items += [Item("track.file", path, self._tracked(path)) for path in paths]
         return tuple(items)
+
+    def _tracked(self, path: str) -> str | None:
+        """The digest of a tracked file; of one that is not there and that a job made, as that job left it."""
+        value = self.expander.disk.digest(path, follow=True)
+        known = self.expander.graph.by_path.get(path)
+        producer = self.expander.graph.files[known].producer if known is not None else None
+        return self.made.get(producer, {}).get(path) if value is None and producer is not None else value
 
     def _shell(self, shell: str) -> Item:
         known = self._shells.get(shell)
@@ -427,7 +433,8 @@ class Checker:
         return [
             self.uncertain[other]
             for other in job.requires
-            if other in self.uncertain and any(p.startswith(path) for p in paths(jobs[other].output_files()))
+            if other in self.uncertain
+            and any(_may_lie_in(p, path) for p in paths(jobs[other].output_files()))
         ]
 
     def meant(self, item: Item) -> Item:
@@ -708,3 +715,9 @@ class Checker:
             self.memory.owner(name) is not None and self._present(name) == self.memory.recorded(name)
             for name in (path, twin(path))
         )
+
+
+def _may_lie_in(output: str, folder: str) -> bool:
+    """Whether an output, or something that a pattern of outputs brings, may lie in a directory."""
+    head = re.split(r"[*?[]", output, maxsplit=1)[0]
+    return head.startswith(folder) or (head != output and folder.startswith(head))

@@ -11,6 +11,7 @@ import os
 import posixpath
 import stat
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
 from operator import itemgetter
 
@@ -436,9 +437,21 @@ class Disk:
         return self._listings
 
     def relist(self, path: str) -> None:
-        """Forget the listings of the folder of `path` and of all below it, since a job wrote there."""
+        """Forget the listings of the folder of `path` and of all below it, since a job wrote there.
+
+        So it is with folders above in which the next one is not listed.
+        """
         folder = path[: path.rfind("/") + 1]
-        for known in [name for name in self._listings if name.startswith(folder)]:
+        gone = [name for name in self._listings if name.startswith(folder)]
+        while folder:
+            above, name = folder[: folder.rfind("/", 0, -1) + 1], folder[:-1].rsplit("/", 1)[-1]
+            listing = self._listings.get(above, [])
+            at = bisect_left(listing, name, key=itemgetter(0))
+            if at < len(listing) and listing[at][0] == name and listing[at][1]:
+                break
+            gone += [above] if above in self._listings else []
+            folder = above
+        for known in gone:
             del self._listings[known]
             self._shown.pop(known, None)
 

@@ -179,7 +179,7 @@ def _in_order(
     What had to be settled before it could be filled in is put into `blockers`.
     """
     graph = project.expander.graph
-    grown: set[JobId] = set()
+    grown: dict[JobId, tuple[JobId, ...]] = {}
     asked = want.asked
     stack = list(reversed(want.roots))
     on_path: set[JobId] = set()
@@ -193,9 +193,9 @@ def _in_order(
             on_path.add(job)
             stack += waits
             continue
-        if graph.jobs[job].growing and job not in grown:
-            grown.add(job)
-            before = {*graph.jobs[job].requires}
+        if graph.jobs[job].growing and grown.get(job) != graph.jobs[job].requires:
+            grown[job] = graph.jobs[job].requires
+            before = {*grown[job], *blockers.get(job, ())}
             _grow(project, job)
             after = graph.jobs[job]
             if after.kind is Kind.GROUP and job in asked:

@@ -229,7 +229,7 @@ class Project:
         roots = set(want.roots)
         left: set[JobId] = set()
         entered: set[JobId] = set()
-        grown: set[JobId] = set()
+        grown: dict[JobId, tuple[JobId, ...]] = {}
         stack = list(reversed(want.roots))
         while stack:
             job = graph.jobs[stack[-1]]
@@ -238,8 +238,8 @@ class Project:
             entered.add(job.id)
             if waits:
                 stack += waits
-            elif job.growing and job.id not in grown and not before & roots:
-                grown.add(job.id)
+            elif job.growing and grown.get(job.id) != job.requires and not before & roots:
+                grown[job.id] = job.requires
                 job = self.grow(job.id)
                 if job.id in roots and self.expander.is_late_group(job.id):
                     new = sorted(stood_for(self.expander, job) - roots)

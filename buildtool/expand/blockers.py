@@ -39,20 +39,35 @@ class Blockers:
 
 
 class Order:
-    """Who waits for whom in a graph that grows. What was worked out is kept until `forget`."""
+    """Who waits for whom in a graph that grows: for each job that was asked about, one bit for each other one."""
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
-        self._before: dict[JobId, frozenset[JobId]] = {}
+        self._before: dict[JobId, int] = {}
 
     def waits(self, job: JobId, other: JobId) -> bool:
         """Whether `job` is `other`, or is looked at behind it."""
-        before = self._before.get(job)
-        if before is None:
-            before = self._before[job] = frozenset(self._graph.closure([job]))
-        return other in before
+        return bool(self._all_before(job) >> other & 1)
 
-    def forget(self, job: JobId | None = None) -> None:
-        """The graph has grown: everywhere, or only in what stands before that job."""
-        if self._before and (job is None or any(job in before for before in self._before.values())):
-            self._before.clear()
+    def note(self, job: JobId) -> None:
+        """What this job waits for was filled in: so it is for all that wait for it."""
+        waiting = [other for other, before in self._before.items() if before >> job & 1]
+        if waiting:
+            more = 0
+            for first in self._graph.prerequisites(self._graph.jobs[job]):
+                more |= self._all_before(first)
+            for other in waiting:
+                self._before[other] |= more
+
+    def forget(self) -> None:
+        """More was filled in than is noted."""
+        self._before.clear()
+
+    def _all_before(self, job: JobId) -> int:
+        known = self._before.get(job)
+        if known is None:
+            bits = bytearray(len(self._graph.jobs) // 8 + 1)
+            for other in self._graph.closure([job]):
+                bits[other >> 3] |= 1 << (other & 7)
+            known = self._before[job] = int.from_bytes(bits, "little")
+        return known

@@ -154,9 +154,9 @@ class Expander:
             return False
         for candidate in self.index.candidates(path):
             task, values = candidate.task, candidate.values
-            if candidate.literal and depth:
+            if candidate.literal and depth and self.index.is_literal(path):
                 return True
-            if candidate.is_glob or not values or not self._can_make(candidate, 0):
+            if candidate.literal or candidate.is_glob or not values or not self._can_make(candidate, 0):
                 continue
             patterns = [entry.pattern for entry in task.input_entries()]
             read = [p.start(self._rows_for(candidate)[0]) for p in patterns if not p.is_glob]
@@ -237,7 +237,7 @@ class Expander:
                 unclear.append(entry.pattern)
             if not entry.pattern.is_glob and not entry.pattern.is_directory:
                 continue
-            for values in rows:
+            for values in self._rows_near(task, entry.pattern, rows, pattern.folder):
                 filled = entry.pattern.fill(values)
                 if not _may_bring(filled, pattern):
                     continue
@@ -373,7 +373,10 @@ class Expander:
         )
 
     def is_part_read(self, path: str, maker: str) -> bool:
-        """Whether some task but its `maker` reads a part of what a path stands for, or it as a part of a directory."""
+        """Whether some task but its `maker` reads a part of what a path stands for, or it as a part of a directory.
+
+        Or tracks it.
+        """
         graph, folders = self.graph, parents(path)
         above = (graph.by_path.get(folder) for folder in folders)
         if any(folder is not None and graph.consumers.get(folder) for folder in above):
@@ -383,6 +386,13 @@ class Expander:
             for task in self.tasks.values()
             for entry in (task.read_entries() if task.name != maker else ())
         )
+        tracked = (
+            entry.pattern
+            for task in self.tasks.values()
+            for entry in (task.track_files if task.name != maker else ())
+        )
+        if any(pattern.match(path) is not None for pattern in tracked):
+            return True
         is_directory = path[-1:] == "/"
         return any(
             (is_directory and pattern.may_reach(path))
@@ -503,7 +513,10 @@ class Expander:
             except BtError as error:
                 self.errors.append(error)
             finally:
-                self._order.forget(job if self._deciding else None)
+                if self._deciding:
+                    self._order.note(job)
+                else:
+                    self._order.forget()
                 self._deciding = False
         return filled
 
@@ -761,6 +774,8 @@ class Expander:
                 self._fill_entry(spec, word, values, ordered, ordered, after)
                 producers = (self.graph.files[f].producer for f in ordered)
                 after.update(p for p in producers if p is not None)
+        for entry in task.track_files:
+            blockers |= self._fill_tracked(spec, entry, values, requires)
         for path in task.dotenv:  # what is in it decides, variable by variable; it only has to be there
             producer = self.graph.files[self.file(path, job)].producer
             if producer is not None:
@@ -873,6 +888,31 @@ class Expander:
             return self._inside(path, requires)
         return Blockers()
 
+    def _fill_tracked(self, job: Job, entry: Entry, values: Values, requires: set[JobId]) -> Blockers:
+        """Let a job wait for tracked files that tasks make; what must be settled before these are all known.
+
+        A tracked file need not be there.
+        """
+        pattern = entry.pattern.fill(values)
+        blockers = Blockers()
+        paths = [pattern.prefix]
+        if pattern.is_glob:
+            paths, blockers = self.gather(pattern, self.tasks[job.task], job.id)
+        for path in paths:
+            known = self.graph.by_path.get(path)
+            if known is None and self.index.candidates(path):
+                known = self.file(path, job.id)
+                self.missing.pop(known, None)
+            producer = self.graph.files[known].producer if known is not None else None
+            if producer is not None and producer != job.id:
+                requires.add(producer)
+            elif path[-1:] == "/" and producer is None:
+                inner, waiting = self.gather(Pattern((path,)).inner, self.tasks[job.task], job.id)
+                blockers |= waiting
+                makers = (self.graph.files[self.file(one)].producer for one in inner)
+                requires.update(maker for maker in makers if maker not in (None, job.id))
+        return blockers.without(job.id)
+
     def _doubts(self, path: str, job: JobId) -> set[JobId]:
         """What must be settled before it is known whether a task makes a file that is there; nobody is known to have.
 
@@ -968,6 +1008,14 @@ class Expander:
     def _is_late(self, task: Task) -> bool:
         """Whether the rows of a task stand in a file that is not up to date yet."""
         return task.rows_from is not None and task.rows is None and bool(self._enumerate(task)[1])
+
+    def _rows_near(self, task: Task, output: Pattern, rows: list[Values], folder: str) -> list[Values]:
+        """Of the rows of a task, those whose output directory may hold something in a folder, or lie in it."""
+        if output.is_directory and len(rows) > 1 and set(output.names) == set(task.names):
+            for above in (folder, *parents(folder)) if folder else ():
+                if (values := output.match(above)) is not None:
+                    return self._row(task, rows, values)
+        return rows
 
     def _row(self, task: Task, rows: list[Values], values: Values) -> list[Values]:
         """The rows that agree with the values which tell the jobs of a task apart."""

@@ -95,7 +95,7 @@ class Task:
     @cached_property
     def reads_paths(self) -> bool:
         """Whether a job's values alone say what it reads and waits for: single files, and nothing else."""
-        if self.needs or self.after or self.dotenv or self.rows_from is not None:
+        if self.needs or self.after or self.dotenv or self.track_files or self.rows_from is not None:
             return False
         entries = list(self.input_entries())
         return not any(e.is_list or e.pattern.is_glob or not _is_file(e.pattern) for e in entries)
@@ -106,9 +106,10 @@ class Task:
             yield from slot.entries
 
     def read_entries(self) -> Iterator[Entry]:
-        """Every pattern of what a change makes its jobs stale: `inputs`, and those among `needs`."""
+        """Every pattern of files that decide about its jobs: `inputs`, those among `needs`, and tracked ones."""
         yield from self.input_entries()
         yield from (word for word in self.needs if not isinstance(word, str))
+        yield from self.track_files
 
     def output_entries(self) -> Iterator[Entry]:
         """Every pattern of `outputs`."""

@@ -59,7 +59,16 @@ class Owners:
         """The job that makes a path, as far as that is known."""
         known = self._project.expander.graph.by_path.get(path)
         producer = self._project.expander.graph.files[known].producer if known is not None else None
-        return producer if producer is not None else self.claims.get(path)
+        if producer is None:
+            producer = self.claims.get(path)
+        return producer if producer is not None else self._maker_of_all(path)
+
+    def _maker_of_all(self, path: str) -> JobId | None:
+        """The job that makes a directory as a whole in which a path lies."""
+        graph = self._project.expander.graph
+        above = (graph.by_path.get(folder) for folder in parents(path))
+        makers = (graph.files[folder].producer for folder in above if folder is not None)
+        return next((maker for maker in makers if maker is not None), None)
 
     def of_others(self, job: Job) -> list[str]:
         """The files that a glob output of the job matches now and that belong to other jobs, or to people."""

@@ -19,7 +19,7 @@ from buildtool.fingerprint import Fingerprint, Item
 from buildtool.graph import Form, Job, JobId
 from buildtool.isolation import Boxes
 from buildtool.luggage import Packer
-from buildtool.paths import ASIDE, canonical
+from buildtool.paths import ASIDE, canonical, parents
 from buildtool.perform.attempt import Attempt, Outcome
 from buildtool.perform.owners import Owners
 from buildtool.perform.strangers import Copies, Strangers
@@ -108,6 +108,9 @@ class Performer:
             copies = tuple((path, place) for place, (path, _) in attempt.kept.items())  # of runs that failed
             return Running(job.key, job.task, (), (), copies=copies, waits=True)
         there = [path for path in outputs if self.disk.exists(path)]
+        if len(there) > 1:  # a file may have become a directory, which goes as a whole
+            whole = {path.rstrip("/") + "/" for path in there}
+            there = [path for path in there if whole.isdisjoint(parents(path))]
         attempt.aside = [(p, self._place_aside(n, p)) for n, p in enumerate(there)]
         files = [self.project.expander.graph.files[number] for number in job.output_files()]
         patterns = tuple(file.path for file in files if file.form is Form.GLOB)
@@ -217,9 +220,8 @@ class Performer:
         for path, place in attempt.aside:
             self.disk.move(path, place, durable=attempt.is_precious)
             self.disk.forget(path)
-            if (
-                self.project.expander.graph.by_path.get(path) is None
-            ):  # of a pattern: it starts without its folders
+        for path, _ in attempt.aside:
+            if path not in self.project.expander.graph.by_path:  # of a pattern: it starts without its folders
                 self.disk.remove_empty_parents(path, self.project.expander.holds_outputs)
         if spec.keep:
             self._strangers.clear_links_out(attempt, self._old_outputs(attempt))

@@ -504,3 +504,184 @@ def test_an_orphan_directory_in_which_something_is_named_stays(
     project.build()
     assert project.exists("d/s/a")
     assert project.build().warnings == []
+
+
+# -- what is tracked -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tracked", ["d/a.txt", "d/*.txt", "*/a.txt", "d/"])
+@pytest.mark.parametrize("output", ["d/a.txt", "d/", "d/*.txt"])
+@pytest.mark.parametrize("temp", [False, True])
+def test_who_tracks_a_file_that_is_made_waits_for_it(
+    project: Project, output: str, tracked: str, temp: bool
+) -> None:
+    project.taskfile(f"""
+        [tasks.read]
+        inputs = "n"
+        track = {{ files = ["{tracked}", "none"] }}
+        outputs = "r"
+        run = "cat d/a.txt > r"
+        [tasks.mk]
+        inputs = "n"
+        outputs = "{output}"
+        temp = {str(temp).lower()}
+        run = "mkdir -p d; cp n d/a.txt"
+    """)
+    for text in ("1\n", "2\n"):
+        project.write("n", text)
+        assert project.build().ran == ["mk", "read"]
+        assert project.read("r") == text
+        assert project.build().ran == []
+        project.look("status", "--check")
+    shutil.rmtree(project.folder / "d")
+    project.remove("r")
+    project.build()
+    assert project.read("r") == "2\n"
+
+
+# -- what is first seen when its directory is there ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("pattern", ["*/*/", "d*/s/", "*/s/", "d/*/"])
+@pytest.mark.parametrize("content", ["true", "touch d/s/.a", "mkdir d/s/t"])
+def test_directories_without_visible_files_are_seen(project: Project, pattern: str, content: str) -> None:
+    project.taskfile(f"""
+        [tasks.mk]
+        inputs = "n"
+        outputs = "d/"
+        run = "mkdir -p d/s; touch d/k; {content}"
+        [tasks.read]
+        inputs = ["n", "{pattern}"]
+        outputs = "r"
+        run = "echo {{inputs}} > r"
+    """)
+    project.write("n", "1\n")
+    project.build()
+    assert project.read("r") == "n d/s/\n"
+    assert project.build().ran == []
+
+
+@pytest.mark.parametrize("pattern", ["*/*/*.txt", "*/lnk/*", "d*/l*/a.txt", "*/lnk/"])
+def test_links_to_directories_are_seen(project: Project, pattern: str) -> None:
+    project.taskfile(f"""
+        [tasks.mk]
+        inputs = "n"
+        outputs = "d/"
+        run = "ln -s ../real d/lnk"
+        [tasks.read]
+        inputs = ["n", "{pattern}"]
+        outputs = "r"
+        run = "echo {{inputs}} > r"
+    """)
+    project.write("n", "1\n")
+    project.write("real/a.txt", "1\n")
+    project.build()
+    assert project.read("r") == ("n d/lnk/\n" if pattern.endswith("/") else "n d/lnk/a.txt\n")
+    assert project.build().ran == []
+
+
+# -- a pattern of outputs above the directory of another task ------------------------------------------------
+
+
+@pytest.mark.parametrize("output", ["p/d/", "p/{x}/"])
+def test_a_pattern_of_outputs_leaves_the_directories_of_others_alone(project: Project, output: str) -> None:
+    project.taskfile(f"""
+        [tasks.dir]
+        inputs = "n"
+        outputs = "{output}"
+        {'foreach = { x = ["d"] }' if "{" in output else ""}
+        run = "cp n p/d/a.txt"
+        [tasks.glob]
+        inputs = "m"
+        outputs = "p/**/*.txt"
+        run = "mkdir -p p; cp m p/b.txt"
+    """)
+    project.write("n", "1\n")
+    for text in ("1\n", "2\n"):
+        project.write("m", text)
+        run = project.build("-j1")
+        assert "glob" in run.ran
+        assert run.warnings == []
+        assert project.read("p/d/a.txt") == "1\n"
+        assert project.read("p/b.txt") == text
+        assert project.build().ran == []
+
+
+@pytest.mark.parametrize("output", ["d/*.dat", "d/*/*.dat", "d/**/*.dat"])
+def test_a_persons_directory_in_the_place_of_what_a_pattern_brought_gives_way(
+    project: Project, output: str
+) -> None:
+    name = "d/c.dat" if output == "d/*.dat" else "d/s/c.dat"
+    project.taskfile(f"""
+        [tasks.mk]
+        inputs = "n"
+        outputs = "{output}"
+        run = "mkdir -p $(dirname {name}); cp n {name}"
+    """)
+    project.write("n", "1\n")
+    project.build()
+    project.remove(name)
+    project.write(f"{name}/q.dat", "mine\n")
+    project.build()
+    assert project.read(name) == "1\n"
+    [kept] = (project.folder / ".bt/kept").rglob("q.dat")
+    assert kept.read_text() == "mine\n"
+    assert project.build().ran == []
+
+
+# -- targets and forecasts -----------------------------------------------------------------------------------
+
+GROWN = """
+    [tasks.d]
+    inputs = "n"
+    outputs = "d/"
+    run = "for i in $(cat n); do echo 1 > d/$i.txt; done"
+    [tasks.x]
+    inputs = "d/{x}.txt"
+    outputs = "x/{x}/"
+    run = "mkdir -p {output}/s; cp {input} {output}/s/a"
+    [tasks.r]
+    inputs = ["n", "x/*/s/a"]
+    outputs = "o"
+    run = "echo {inputs} > o"
+"""
+
+
+def test_a_forecast_for_a_target_knows_what_grows(project: Project) -> None:
+    project.taskfile(GROWN)
+    project.write("n", "c\n")
+    project.build()
+    project.look("build", "-n", "--check", "o")
+    project.look("status", "--check", "o")
+    assert "r is fresh" in project.look("why", "o").out
+    project.write("o", "hand\n")
+    assert "accepted r" in project.bt("accept", "o").out
+    assert project.build().ran == []
+
+
+@pytest.mark.parametrize("word", ["x/*/s/a", "x/*/", "x/**", "*/", "*/*/"])
+def test_a_glob_of_what_grows_can_be_asked_for(project: Project, word: str) -> None:
+    project.taskfile(GROWN)
+    project.write("n", "c e\n")
+    assert {"d", "x c", "x e"} <= {*project.build(word).ran}
+    project.look("build", "-n", word)
+    assert project.build(word).ran == []
+    project.look("status", word)
+
+
+def test_a_directory_below_a_pattern_of_outputs_is_foreseen(project: Project) -> None:
+    project.taskfile("""
+        [tasks.m]
+        inputs = "n"
+        outputs = "d/**/*.txt"
+        run = "for i in $(cat n); do mkdir -p d/$(dirname $i); echo $i > d/$i; done"
+        [tasks.r]
+        inputs = "d/s/"
+        outputs = "o"
+        run = "ls -R d/s > o"
+    """)
+    project.write("n", "s/b.txt\n")
+    project.build()
+    project.write("n", "s/c.txt\n")
+    assert "may run   r" in project.look("build", "-n").out
+    assert project.build().ran == ["m", "r"]
