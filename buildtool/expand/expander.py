@@ -304,7 +304,8 @@ class Expander:
         for path in owned:
             with contextlib.suppress(AbsentError):
                 if path not in by_path and path not in self._parents and self._is_orphan(path):
-                    found.append(path)
+                    is_theirs = path[-1:] != "/" and self.disk.exists(path) and self._is_changed(path, path)
+                    found += [] if is_theirs else [path]
         folders = tuple(path for path in found if path[-1:] == "/")
         read = [path for path in (by_path if folders else ()) if path.startswith(folders)]
         return sorted(p for p in found if p[-1:] != "/" or not any(inner.startswith(p) for inner in read))

@@ -111,7 +111,8 @@ class Pattern:
     @cached_property
     def is_directory(self) -> bool:
         """Whether it ends in `/`."""
-        return bool(self.parts) and isinstance(self.parts[-1], str) and self.parts[-1].endswith("/")
+        last = self.parts[-1] if self.parts else ""
+        return last.endswith("/") if isinstance(last, str) else isinstance(last, Glob) and last == _FOLDERS
 
     @cached_property
     def is_flat(self) -> bool:

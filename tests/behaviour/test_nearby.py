@@ -685,3 +685,20 @@ def test_a_directory_below_a_pattern_of_outputs_is_foreseen(project: Project) ->
     project.write("n", "s/c.txt\n")
     assert "may run   r" in project.look("build", "-n").out
     assert project.build().ran == ["m", "r"]
+
+
+def test_a_persons_file_where_a_pattern_brought_one_is_no_orphan(project: Project) -> None:
+    project.taskfile("""
+        [tasks.mk]
+        inputs = "names"
+        outputs = "d/*.dat"
+        run = "mkdir -p d; for i in $(cat names); do echo $i > d/$i.dat; done"
+    """)
+    project.write("names", "a b\n")
+    project.build()
+    project.write("names", "a\n")
+    project.build()
+    project.write("d/b.dat", "mine\n")
+    assert project.build().warnings == []
+    project.bt("clean", "--orphans")
+    assert project.read("d/b.dat") == "mine\n"

@@ -294,3 +294,8 @@ def test_one_wildcard_needs_no_regular_expression(text: str, path: str) -> None:
     if values is not None:
         assert pattern.path(values) == pattern.start(values) == path
     assert pattern.start({}) == pattern.prefix
+
+
+def test_folders_at_any_depth(tree: Path) -> None:
+    found = matches(Disk(str(tree)), one("**/", str(tree)))
+    assert found == ["d/", "d/e/", "d/e/f/", "dd/", "empty/", "link/", "n/"]
