@@ -638,8 +638,8 @@ class Performer:
             theirs = self._strangers.give_back(attempt)
             graph = self.project.expander.graph
             files = [graph.files[f] for f in attempt.job.output_files()]
-            named = [file.path for file in files if file.form is Form.FILE and file.path not in theirs]
-            attempt.left = self._files([*named, *self._in_patterns(attempt)])
+            named = [file.path for file in files if file.form is Form.FILE]
+            attempt.left = self._files({*named, *self._in_patterns(attempt)} - theirs)
             return
         self._return(attempt, self._old_outputs(attempt))
 

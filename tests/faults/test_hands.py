@@ -1084,6 +1084,59 @@ def test_a_persons_file_that_a_failing_job_keeps_is_copied_once(project: Project
     assert is_there(project)
 
 
+BAD = {
+    "it fails": ("exit 1", ""),
+    "it is tried once more": ("rm once; exit 1", "retries = 1"),
+    "it takes too long": ("sleep 60", "timeout = 0.2"),
+    "it is interrupted": ("read x < hold", ""),
+}
+
+
+@pytest.mark.parametrize("link", [False, True])
+@pytest.mark.parametrize("output", ["g/u.dat", "g/*.dat"])
+@pytest.mark.parametrize("how", BAD)
+def test_an_edit_that_a_bad_run_with_keep_has_not_touched_stays_a_persons(
+    project: Project, how: str, output: str, link: bool
+) -> None:
+    """Also one that lies where a link leads that a person has put there."""
+    bad, more = BAD[how]
+    task = f"""
+        [tasks.p]
+        outputs = "{output}"
+        %s
+        {more}
+        run = "if [ -e once ]; then {bad}; fi; echo made > g/u.dat"
+        [tasks.r]
+        inputs = "{output}"
+        outputs = "r"
+        run = "cat g/u.dat > r"
+    """
+    project.taskfile(task % "keep = true")
+    project.build()
+    project.write("once", "")
+    if link:
+        project.remove("g/u.dat")
+        (project.folder / "g/u.dat").symlink_to("../mine")
+    project.write("mine" if link else "g/u.dat", HAND)
+    if how == "it is interrupted":
+        os.mkfifo(project.folder / "hold")
+        process = project.start("build")
+        with (project.folder / "hold").open("w"):  # it waits there
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=60)
+    else:
+        project.bt("build")
+    if project.exists("once"):
+        project.remove("once")
+        assert project.read("g/u.dat") == HAND
+        assert project.bt("clean", "p").out == "kept g/u.dat: it was changed since\nremoved 0 outputs\n"
+        project.taskfile(task % ("keep = true" if link else ""))
+        assert "p" in project.build().ran
+    assert HAND in [project.read(path) for path in kept(project)]
+    assert project.read("r") == "made\n"
+    assert project.build().ran == []
+
+
 def test_what_is_read_by_its_name_and_whose_value_is_gone_is_told_with_a_way_out(project: Project) -> None:
     project.taskfile("""
         [tasks.row]
