@@ -226,7 +226,7 @@ class Performer:
         if spec.keep:
             self._strangers.clear_links_out(attempt, self._old_outputs(attempt))
             self._behind.clear_links_out(attempt)
-            self._strangers.clear_directories(attempt)
+            self._strangers.clear_others(attempt)
         for path in self.project.expander.graph.paths(attempt.job.output_files()):
             if "*" not in path and os.path.isdir(os.path.dirname(self.disk.absolute(path))):
                 continue  # and so is all that lies above

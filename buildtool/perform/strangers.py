@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterable
 
 from buildtool.clean import by_hand
@@ -136,19 +137,41 @@ class Strangers:
             if self._disk.is_link_out(path) and not (path in made and self._is_same(path, made[path])):
                 self._copies.move(attempt, path, "is a link out of the project")
 
-    def clear_directories(self, attempt: Attempt) -> None:
-        """With `keep`: a directory in the place of a file, or anything else in that of a directory.
+    def clear_others(self, attempt: Attempt) -> None:
+        """With `keep`: anything but a file in the place of one, or but a directory in that of one.
 
-        No job leaves that which comes to a good end.
+        No job leaves that which comes to a good end, but for a link that leads nowhere. To open a pipe would wait.
         """
         graph = self._project.expander.graph
-        for path, form in ((graph.files[f].path, graph.files[f].form) for f in attempt.job.output_files()):
+        files = [graph.files[f] for f in attempt.job.output_files()]
+        named = [(file.path, file.form) for file in files if file.form is not Form.GLOB]
+        takers = self._project.expander.takers
+        edited = [path for path in attempt.look.edited if path[-1:] != "/"]
+        made = [(path, Form.FILE) for path in edited if attempt.job.id in takers(path)]  # at patterns, too
+        for path, form in dict.fromkeys([*named, *made]):
             where = self._disk.absolute(path)
-            if form is Form.FILE and os.path.isdir(where) and not os.path.islink(where):
-                attempt.gave_way[path] = self._copies.move(attempt, path, "is a directory")
+            if form is Form.FILE and (words := self._is_no_file(attempt, path)) is not None:
+                attempt.gave_way[path] = self._copies.move(attempt, path, words)
             elif form is Form.DIRECTORY and self._disk.exists(path) and not os.path.isdir(where):
                 words = "was in the way" if self._state.owner(twin(path)) else self._why(attempt, path)
                 attempt.gave_way[path] = self._copies.move(attempt, path, words)
+
+    def _is_no_file(self, attempt: Attempt, path: str) -> str | None:
+        """What is there and cannot be written as a file is, in words; None: a file, a link to something, or nothing."""
+        where = self._disk.absolute(path)
+        is_link = os.path.islink(where)
+        try:
+            mode = os.stat(where).st_mode
+        except OSError:
+            record = attempt.look.record
+            made = dict(record.outputs) if record is not None else {}
+            is_own = path in made and self._is_same(path, made[path]) and not self._is_by_hand(path)
+            return "is a link that leads nowhere" if is_link and not is_own else None
+        if stat.S_ISDIR(mode):
+            return None if is_link else "is a directory"
+        if stat.S_ISREG(mode):
+            return None
+        return "is a link to what is no file" if is_link else "is no file"
 
     def clear_parents(self, attempt: Attempt, path: str) -> None:
         """An output of old, which no task makes any more, gives way to a directory."""
@@ -247,9 +270,10 @@ class Strangers:
                     same.add(path)
         ways = attempt.gave_way
         put_back(self._disk, (), ways, lambda *_: None, began=attempt.started or None, durable=True)
-        for place in ways.values():
+        for path, place in ways.items():
             if not self._disk.exists(place):  # else it is told where it is
                 self._copies.retract(attempt, place)
+                same.add(path)
         attempt.named, attempt.gave_way = {}, {}
         return same
 

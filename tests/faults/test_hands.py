@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 
 import pytest
 
@@ -1050,6 +1051,49 @@ def test_what_is_no_file_or_no_directory_gives_way_and_comes_back_if_the_job_fai
     assert kept(project) == [f".bt/kept/3/{mine}"]
     assert is_there(project)
     assert project.build().ran == []
+
+
+NO_FILES = {
+    "a pipe": "mkfifo k",
+    "a socket": "python3 -c \"import socket as s; s.socket(s.AF_UNIX).bind('k')\"",
+    "a link to a pipe": "mkfifo pipe; ln -s pipe k",
+    "a link to nowhere": "ln -s nowhere k",
+    "a link to itself": "ln -s k k",
+}
+
+
+@pytest.mark.parametrize(("output", "built"), [("k", False), ("k", True), ("k*", True)])
+@pytest.mark.parametrize("made", NO_FILES.values(), ids=NO_FILES)
+def test_what_is_no_file_gives_way_to_a_job_that_keeps_and_comes_back_if_it_fails(
+    project: Project, made: str, output: str, built: bool
+) -> None:
+    """The job would wait in a pipe for ever."""
+    project.taskfile(f'[tasks.k]\noutputs = "{output}"\nkeep = true\nrun = "test -e go; echo K > k"\n')
+    if built:
+        project.write("go", "")
+        project.build()
+        project.remove("k")
+        project.remove("go")
+    subprocess.run(["bash", "-c", made], cwd=project.folder, check=True)
+    before = os.lstat(project.folder / "k")
+    run = project.bt("build")
+    assert (run.code, run.warnings, kept(project)) == (1, [], [])
+    assert os.path.samestat(os.lstat(project.folder / "k"), before)
+    project.write("go", "")
+    number = 3 if built else 2
+    [told] = project.build().warnings
+    assert told.endswith(f"kept as `.bt/kept/{number}/k`")
+    assert os.path.samestat(os.lstat(project.folder / f".bt/kept/{number}/k"), before)
+    assert (project.read("k"), project.exists("nowhere")) == ("K\n", False)
+    assert project.build().ran == []
+    assert project.bt("build", "-B").warnings == []
+
+
+def test_a_link_to_nowhere_that_a_job_with_keep_made_itself_stays(project: Project) -> None:
+    project.taskfile('[tasks.k]\noutputs = "k"\nkeep = true\nrun = "test -L k || ln -s nowhere k"\n')
+    project.build()
+    assert project.bt("build", "-B").warnings == []
+    assert kept(project) == []
 
 
 @pytest.mark.parametrize("retries", [0, 1])
