@@ -17,13 +17,16 @@ from buildtool.state.records import JobRecord, Made
 from buildtool.state.store import State
 from buildtool.text import printable
 
+UNDONE = "what a killed build left of it was put right just now: look at its outputs first"
+
 
 def accept(project: Project, state: State) -> tuple[list[str], list[str], list[tuple[str, str]]]:
     """Record the present outputs of the stale jobs among the targets (of all jobs without targets).
 
     Gives the names of the accepted jobs, the files among the targets that are a person's from now on since no task
-    makes them any more, and for each other stale job its name and the cause: an output that is missing, or the list or
-    table that tells of it.
+    makes them any more, and for each other stale job its name and the cause: an output that is missing, the list or
+    table that tells of it, or that what a killed build left of it was put right only now, so that nobody has seen what
+    would be accepted (`State.undone`).
     """
     adopted = _adopt(project, state)
     request = project.request
@@ -45,7 +48,9 @@ def accept(project: Project, state: State) -> tuple[list[str], list[str], list[t
         chosen = everything or number in meant
         if chosen and not isinstance(look.verdict, Fresh) and job.kind in (Kind.RULE, Kind.CHECK):
             present, missing = _present(project, job)
-            if missing:
+            if job.key in state.undone:
+                lacking.append((job.name, UNDONE))
+            elif missing:
                 lacking.append((job.name, f"{printable(missing[0])} is missing"))
             else:
                 record = look.record

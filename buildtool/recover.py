@@ -29,7 +29,10 @@ _SHOWN = 5  # files named in a sentence
 
 
 def recover(state: State, disk: Disk) -> str | None:
-    """Undo what dead builds had begun; a sentence that says what was done, or None if there was nothing."""
+    """Undo what dead builds had begun; a sentence that says what was done, or None if there was nothing.
+
+    The jobs whose outputs are others now than a moment before are noted in the state that is open (`State.undone`).
+    """
     refuse_links(disk)
     place, *allowed = (state.value(PLACE) or "").split("\0")
     disk.allowed = tuple(allowed)
@@ -46,8 +49,14 @@ def recover(state: State, disk: Disk) -> str | None:
     found_as: dict[str, str] = {}
     number = died[0].number if died else 0
     began = died[0].started if died else None
-    discarded, returned = _undo(running, disk, kept_as, found_as, began=began, build=number if torn else None)
-    found_as |= _keep_unknown(running, disk, state, number)
+    undone: set[str] = set()
+    discarded, returned = _undo(
+        running, disk, kept_as, found_as, undone, began=began, build=number if torn else None
+    )
+    unknown = _keep_unknown(running, disk, state, number)
+    undone |= {job.key for job in running if job.patterns} if unknown else set()
+    state.undone = frozenset(undone)
+    found_as |= unknown
     found_as |= _told_copies(running, disk, state)
     if lost is not None:
         found_as |= _told_copies(lost.jobs, disk, state)
@@ -252,6 +261,7 @@ def _undo(
     disk: Disk,
     kept_as: dict[str, str],
     found_as: dict[str, str],
+    undone: set[str],
     *,
     began: float | None,
     build: int | None,
@@ -260,6 +270,7 @@ def _undo(
 
     What cannot be put back goes to `.bt/kept/`, and into `kept_as`. `began`: when their build did, if that is known.
     `build`: its number, if it may have settled some: then what is in their place goes there, and into `found_as`.
+    The keys of the jobs of which anything was there go into `undone`.
     """
 
     def lost(path: str, place: str, _: str) -> None:
@@ -275,7 +286,7 @@ def _undo(
     discarded: list[str] = []
     returned = 0
     for job in running:
-        _, back, resisted = put_back(
+        gone, back, resisted = put_back(
             disk,
             job.outputs,
             lies(job.aside, disk),
@@ -286,6 +297,8 @@ def _undo(
         )
         if resisted:
             raise resisted[0]
+        if gone or back:
+            undone.add(job.key)
         returned += back
     return discarded, returned
 

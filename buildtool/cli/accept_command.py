@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from buildtool.accept import accept
+from buildtool.accept import UNDONE, accept
 from buildtool.cli.context import Context
 from buildtool.cli.printing import put
 from buildtool.project import Project, Request
@@ -33,4 +33,4 @@ def command(context: Context, targets: tuple[str, ...]) -> int:
         put([f"not accepted {printable(name)}: {cause}"])
     if accepted or not adopted:
         put([f"{count(len(accepted), 'job')} accepted"])
-    return 1 if lacking and targets else 0
+    return 1 if any(targets or cause == UNDONE for _, cause in lacking) else 0

@@ -395,6 +395,9 @@ class State(StateReader):
         self._coded: set[str] = set()  # codes that were written by this process
         self._is_sure = durable  # which journal counts stands on the disk
         self.lost: Left | None = None  # what the journal of another state says, which is not there any more
+        self.undone: frozenset[str] = (
+            frozenset()
+        )  # keys of jobs that were cut short, and that were put right since
 
     @classmethod
     def open(cls, directory: str, *, durable: bool = False) -> State:

@@ -109,6 +109,30 @@ def test_those_who_look_count_what_the_next_build_will_put_back(project: Project
     assert project.read("out") == "1\n"
 
 
+@pytest.mark.parametrize("words", [(), ("held",)])
+def test_what_a_killed_build_left_is_not_accepted_for_what_was_put_back(
+    project: Project, words: tuple[str, ...]
+) -> None:
+    """The old output does not count as made from the new input, before a person has seen it there."""
+    process = held(project)
+    process.kill()
+    process.communicate(timeout=60)
+    project.end_leftovers()
+    project.remove("begun")
+    project.write("out", "by hand\n")
+    run = project.bt("accept", *words)
+    assert "1 half-written output discarded (`out`), 1 earlier output put back" in run.err
+    assert run.out.splitlines()[0].startswith("not accepted held: what a killed build left of it")
+    assert (run.code, run.out.splitlines()[1:], project.read("out")) == (1, ["0 jobs accepted"], "1\n")
+    assert "stale" in project.look("status").out
+    if words:
+        assert project.bt("accept", *words).out == "accepted held\n1 job accepted\n"
+        assert project.build().ran == []
+    else:
+        assert project.build().ran == ["held"]
+        assert project.read("out") == "2\n"
+
+
 def test_those_who_look_take_a_check_that_was_killed_as_not_done(project: Project) -> None:
     project.taskfile(
         '[tasks.check]\ninputs = "in"\nrun = "if test -p begun; then echo > begun; read x < go; fi"'
