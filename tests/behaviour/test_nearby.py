@@ -607,15 +607,17 @@ def test_a_pattern_of_outputs_leaves_the_directories_of_others_alone(project: Pr
         assert project.build().ran == []
 
 
+@pytest.mark.parametrize("keep", [False, True])
 @pytest.mark.parametrize("output", ["d/*.dat", "d/*/*.dat", "d/**/*.dat"])
 def test_a_persons_directory_in_the_place_of_what_a_pattern_brought_gives_way(
-    project: Project, output: str
+    project: Project, output: str, keep: bool
 ) -> None:
     name = "d/c.dat" if output == "d/*.dat" else "d/s/c.dat"
     project.taskfile(f"""
         [tasks.mk]
         inputs = "n"
         outputs = "{output}"
+        keep = {str(keep).lower()}
         run = "mkdir -p $(dirname {name}); cp n {name}"
     """)
     project.write("n", "1\n")
@@ -624,8 +626,7 @@ def test_a_persons_directory_in_the_place_of_what_a_pattern_brought_gives_way(
     project.write(f"{name}/q.dat", "mine\n")
     project.build()
     assert project.read(name) == "1\n"
-    [kept] = (project.folder / ".bt/kept").rglob("q.dat")
-    assert kept.read_text() == "mine\n"
+    assert "mine\n" in [kept.read_text() for kept in (project.folder / ".bt/kept").rglob("q.dat")]
     assert project.build().ran == []
 
 
