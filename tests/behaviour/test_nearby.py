@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 
 import pytest
 
+from support.effort import some
 from support.project import Project
 
 GENERATED = """
@@ -20,8 +22,15 @@ GENERATED = """
 """
 
 
-@pytest.mark.parametrize("pattern", ["src/", "src/**", "**/*.txt", "src/*/x.txt", "*/*/[xy].txt", "s*/**"])
-@pytest.mark.parametrize("output", ["src/gen/", "src/{x}/"])
+@pytest.mark.parametrize(
+    ("output", "pattern"),
+    some(
+        itertools.product(
+            ["src/gen/", "src/{x}/"], ["src/", "src/**", "**/*.txt", "src/*/x.txt", "*/*/[xy].txt", "s*/**"]
+        ),
+        6,
+    ),
+)
 def test_who_may_read_in_it_waits_for_it(project: Project, pattern: str, output: str) -> None:
     foreach = '"\n    foreach = {{ x = ["gen"] }}'
     text = GENERATED if "{" not in output else GENERATED.replace('src/gen/"', "src/{{x}}/" + foreach)
@@ -207,8 +216,16 @@ def test_a_list_turns_out_to_name_what_is_made_of_it(project: Project) -> None:
 # -- in two levels, and what makes it ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("pattern", ["x/*/*", "x/?/*", "*/*/*", "x/*/?*", "x/{y}/*", "x/*/1", "x/**"])
-@pytest.mark.parametrize("output", ["x/{x}/1", "x/{x}/", "x/{x}/*", "x/"])
+@pytest.mark.parametrize(
+    ("output", "pattern"),
+    some(
+        itertools.product(
+            ["x/{x}/1", "x/{x}/", "x/{x}/*", "x/"],
+            ["x/*/*", "x/?/*", "*/*/*", "x/*/?*", "x/{y}/*", "x/*/1", "x/**"],
+        ),
+        6,
+    ),
+)
 def test_both_levels_of_a_path_may_be_patterns(project: Project, pattern: str, output: str) -> None:
     each = "{x}" in output
     copy = "for i in {input}; do n=$(basename $i); mkdir -p x/$n; cp $i x/$n/1; done"
@@ -258,9 +275,15 @@ MADE = """
 """
 
 
-@pytest.mark.parametrize("temp", [False, True])
-@pytest.mark.parametrize("part", ["d/*", "d/**", "*/a.dat", "**/*.dat", "d/", "*/"])
-@pytest.mark.parametrize("output", ["d/", "d/*.dat", "d/a.dat"])
+@pytest.mark.parametrize(
+    ("output", "part", "temp"),
+    some(
+        itertools.product(
+            ["d/", "d/*.dat", "d/a.dat"], ["d/*", "d/**", "*/a.dat", "**/*.dat", "d/", "*/"], [False, True]
+        ),
+        8,
+    ),
+)
 def test_nobody_runs_without_what_lies_in_it(project: Project, output: str, part: str, temp: bool) -> None:
     project.taskfile(MADE.format(output=output, part=part, temp=str(temp).lower()))
     project.write("z", "z\n")
@@ -277,8 +300,9 @@ def test_nobody_runs_without_what_lies_in_it(project: Project, output: str, part
         project.look("build", "-n", "--check")
 
 
-@pytest.mark.parametrize("part", ["d/*", "**/*.dat", "d/"])
-@pytest.mark.parametrize("output", ["d/", "d/*.dat"])
+@pytest.mark.parametrize(
+    ("output", "part"), some(itertools.product(["d/", "d/*.dat"], ["d/*", "**/*.dat", "d/"]), 3)
+)
 def test_only_takes_nobody_without_it(project: Project, output: str, part: str) -> None:
     project.taskfile(MADE.format(output=output, part=part, temp="false"))
     project.write("z", "z\n")
@@ -315,8 +339,10 @@ def test_a_change_of_what_others_make_in_it_is_foreseen(project: Project) -> Non
 # -- outputs whose task comes back ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("output", ["d/*.dat", "d/**/*.dat", "d/", "d/a.dat"])
-@pytest.mark.parametrize("how", ["clean", "delete", "accept"])
+@pytest.mark.parametrize(
+    ("how", "output"),
+    some(itertools.product(["clean", "delete", "accept"], ["d/*.dat", "d/**/*.dat", "d/", "d/a.dat"]), 6),
+)
 def test_orphans_that_went_are_made_again_when_their_task_comes_back(
     project: Project, output: str, how: str
 ) -> None:
@@ -372,8 +398,15 @@ def test_an_orphan_directory_in_which_something_was_changed_can_be_accepted(
 # -- directories that a pattern matches ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("output", ["d/{x}/1.dat", "d/{x}/*.dat", "d/{x}/", "d/*/*.dat", "d/"])
-@pytest.mark.parametrize("pattern", ["d/*/", "d/{y}/", "*/*/"])
+@pytest.mark.parametrize(
+    ("pattern", "output"),
+    some(
+        itertools.product(
+            ["d/*/", "d/{y}/", "*/*/"], ["d/{x}/1.dat", "d/{x}/*.dat", "d/{x}/", "d/*/*.dat", "d/"]
+        ),
+        6,
+    ),
+)
 def test_a_pattern_of_directories_sees_what_is_made_in_them(
     project: Project, output: str, pattern: str
 ) -> None:
@@ -509,9 +542,15 @@ def test_an_orphan_directory_in_which_something_is_named_stays(
 # -- what is tracked -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("tracked", ["d/a.txt", "d/*.txt", "*/a.txt", "d/"])
-@pytest.mark.parametrize("output", ["d/a.txt", "d/", "d/*.txt"])
-@pytest.mark.parametrize("temp", [False, True])
+@pytest.mark.parametrize(
+    ("temp", "output", "tracked"),
+    some(
+        itertools.product(
+            [False, True], ["d/a.txt", "d/", "d/*.txt"], ["d/a.txt", "d/*.txt", "*/a.txt", "d/"]
+        ),
+        6,
+    ),
+)
 def test_who_tracks_a_file_that_is_made_waits_for_it(
     project: Project, output: str, tracked: str, temp: bool
 ) -> None:
@@ -542,8 +581,10 @@ def test_who_tracks_a_file_that_is_made_waits_for_it(
 # -- what is first seen when its directory is there ----------------------------------------------------------
 
 
-@pytest.mark.parametrize("pattern", ["*/*/", "d*/s/", "*/s/", "d/*/"])
-@pytest.mark.parametrize("content", ["true", "touch d/s/.a", "mkdir d/s/t"])
+@pytest.mark.parametrize(
+    ("content", "pattern"),
+    some(itertools.product(["true", "touch d/s/.a", "mkdir d/s/t"], ["*/*/", "d*/s/", "*/s/", "d/*/"]), 4),
+)
 def test_directories_without_visible_files_are_seen(project: Project, pattern: str, content: str) -> None:
     project.taskfile(f"""
         [tasks.mk]
@@ -607,8 +648,9 @@ def test_a_pattern_of_outputs_leaves_the_directories_of_others_alone(project: Pr
         assert project.build().ran == []
 
 
-@pytest.mark.parametrize("keep", [False, True])
-@pytest.mark.parametrize("output", ["d/*.dat", "d/*/*.dat", "d/**/*.dat"])
+@pytest.mark.parametrize(
+    ("output", "keep"), some(itertools.product(["d/*.dat", "d/*/*.dat", "d/**/*.dat"], [False, True]), 4)
+)
 def test_a_persons_directory_in_the_place_of_what_a_pattern_brought_gives_way(
     project: Project, output: str, keep: bool
 ) -> None:
