@@ -798,7 +798,7 @@ class Build:
             outcome = outcome._replace(status=Status.FAILED, failure=self.performer.failure(attempt, cause))
             self.outcomes.faults.add(ExitCode.FAILED)
         elif outcome.status is Status.FAILED:
-            self.outcomes.faults.add(ExitCode.FAILED)
+            self.outcomes.faults.add(ExitCode.STATE if ended.scarce else ExitCode.FAILED)
             self.performer.record_failure(attempt, ended.seconds)
         else:
             self._remember(job, outcome.made)
@@ -944,7 +944,7 @@ class Build:
         for path in absent if not self.plan.failed else ():
             self.reporter.warning(f"`{printable(path)}` was asked for, and its task did not make it")
         if self.plan.failed and self.outcomes.faults != {ExitCode.MISSING}:
-            return ExitCode.FAILED
+            return ExitCode.STATE if self.outcomes.faults == {ExitCode.STATE} else ExitCode.FAILED
         # With the first, no job ran badly: what some read is not there.
         return ExitCode.MISSING if self.plan.failed or absent else ExitCode.DONE
 

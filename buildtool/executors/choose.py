@@ -57,13 +57,14 @@ def executors_of(taskfile: Taskfile, jobs: int, mask: tuple[bytes, ...] = ()) ->
             hint="allow more with `ulimit -n 256`, or where that limit is set",
         )
     specs = {name: ExecutorSpec(name, _NOWHERE, name, {}) for name in BACKENDS} | dict(taskfile.executors)
-    makers = {name: _maker(spec, taskfile, jobs, mask) for name, spec in specs.items()}
+    commands = Commands(mask=mask)
+    makers = {name: _maker(spec, taskfile, jobs, mask, commands.is_busy) for name, spec in specs.items()}
     makers[DECORATED] = lambda: _decorated(taskfile, mask)
-    return Dispatch(Commands(mask=mask), makers)
+    return Dispatch(commands, makers)
 
 
 def _maker(
-    spec: ExecutorSpec, taskfile: Taskfile, jobs: int, mask: tuple[bytes, ...]
+    spec: ExecutorSpec, taskfile: Taskfile, jobs: int, mask: tuple[bytes, ...], beside: Callable[[], bool]
 ) -> Callable[[], Executor]:
     if spec.backend == "coiled":
         return lambda: _coiled(spec, taskfile.root, mask)
@@ -73,7 +74,7 @@ def _maker(
     if spec.backend in ("local", "threads"):
         slots = max(2, workers) if spec.backend == "threads" else 1
         stray = os.path.join(taskfile.root, f".bt/log/{spec.name}.log")
-        return lambda: _workers(workers, slots, stray if slots > 1 else None, mask)
+        return lambda: _workers(workers, slots, stray if slots > 1 else None, mask, beside)
     pools: Mapping[str, Callable[[int], Pool]] = {
         "processes": _processes,
         "loky": _loky,
@@ -87,10 +88,12 @@ def _maker(
 # What follows is loaded when a function is to run: most builds have nothing to do.
 
 
-def _workers(most: int, slots: int, stray: str | None, mask: tuple[bytes, ...]) -> Executor:
+def _workers(
+    most: int, slots: int, stray: str | None, mask: tuple[bytes, ...], beside: Callable[[], bool]
+) -> Executor:
     from buildtool.executors.workers import Workers
 
-    return Workers(most=most, slots=slots, stray=stray, mask=mask)
+    return Workers(most=most, slots=slots, stray=stray, beside=beside, mask=mask)
 
 
 def _futures(factory: Callable[[int], Pool], workers: int, mask: tuple[bytes, ...]) -> Executor:

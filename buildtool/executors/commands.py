@@ -33,7 +33,7 @@ _SHORT = 0.005  # seconds in which nobody listens to what such a work prints: ma
 _MARGIN = 8  # descriptors left free for the rest of `bt` when one more work starts
 _LOST = "its exit status was lost"
 _SPAWNER_LOST = "the process that starts commands has died, or does not answer"
-_FULL = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)  # what passes when other work has ended
+FULL = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)  # what passes when other work has ended
 _STUCK = 2.0  # seconds after KILL; leftovers stuck in the kernel for longer are left alone
 
 
@@ -132,6 +132,10 @@ class Commands:
             return 0.0
         return min((due for run in self._runs.values() if (due := run.due()) is not None), default=None)
 
+    def is_busy(self) -> bool:
+        """Whether any work runs."""
+        return bool(self._runs)
+
     def submit(self, work: Work) -> None:
         """Start this work, now or when there is room; the log of an earlier run goes away."""
         if not (self._adopts or self._closed):
@@ -168,13 +172,14 @@ class Commands:
             run.log.close()
             STRAYS.end(run.mark)
             trouble = processes.start_trouble(error, work.argv, work.cwd, work.env)
-            if isinstance(error, OSError) and error.errno in _FULL and self._runs:
+            is_full = isinstance(error, OSError) and error.errno in FULL
+            if is_full and self._runs:
                 if self._room is None:
                     self._told.append(Held(work.id, trouble))
                 self._room = len(self._runs)
                 self._held.appendleft(work)
             else:
-                self._told.append(Ended(work.id, None, None, 0.0, 0, error=trouble))
+                self._told.append(Ended(work.id, None, None, 0.0, 0, error=trouble, scarce=is_full))
             return
         if work.timeout is not None:
             run.timeout_at = began + work.timeout
@@ -342,7 +347,7 @@ class Commands:
         if newest is not None and newest < resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4:
             return
         if self._runs:
-            _check_margin()
+            check_margin()
         for other in (*self._runs.values(), run):
             other.log.reserve()
 
@@ -493,7 +498,7 @@ def _have_begun(spawner: Spawner, work: Work, output: int) -> bool:
     return spawner.start(work.id, work.argv, work.cwd, work.env, output, program, (None, None))
 
 
-def _check_margin() -> None:
+def check_margin() -> None:
     """Raise `OSError` if few descriptors are left."""
     spare: list[int] = []
     try:

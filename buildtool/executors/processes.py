@@ -488,14 +488,18 @@ def start_trouble(
                 if there
                 else f"no such program: `{argv[0]}`"
             )
+    return f"cannot start `{argv[0]}`: {refusal(error)}"
+
+
+def refusal(error: OSError) -> str:
+    """Why the system starts no program, in words."""
     cause = os.strerror(error.errno).lower() if error.errno else str(error)
-    what = {
+    return {
         errno.EAGAIN: "the limit of processes is reached",
         errno.EMFILE: "`bt` has too many files open (`ulimit -n`)",
         errno.ENFILE: "the system has too many files open",
         errno.ENOEXEC: "it is no program, and its first line names no interpreter (`#!`)",
     }.get(error.errno or 0, cause)
-    return f"cannot start `{argv[0]}`: {what}"
 
 
 def _too_long(argv: tuple[str, ...], env: Mapping[str, str]) -> str:

@@ -120,6 +120,7 @@ class Ended(NamedTuple):
     leftovers: int = 0  # background processes that had to be ended with it
     moved: bool = False  # it has changed the working directory of a process that it shares with others
     error: str | None = None  # why it could not be started
+    scarce: bool = False  # since the system gives too little, and not because of the job
     cause: str | None = None  # why it failed, where no exit code tells
     where: tuple[str, int] | None = None  # absolute path and line of the code that failed
     opened: tuple[tuple[str, bool], ...] = ()  # with `audit`: paths relative to it, and whether to write

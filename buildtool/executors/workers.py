@@ -10,19 +10,22 @@ import contextlib
 import json
 import os
 import pickle
+import resource
 import selectors
 import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from buildtool.executors import processes
 from buildtool.executors.calls import Running, data_of, ended_of
+from buildtool.executors.commands import FULL, check_margin
 from buildtool.executors.output import Log, Mask
 from buildtool.executors.pipe import Pipe
-from buildtool.executors.protocol import Ended, Event, Signature, Started, Work
+from buildtool.executors.protocol import Ended, Event, Held, Signature, Started, Work
 from buildtool.runtime.child import AT_START, HEADER
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -112,7 +115,8 @@ class Workers:
     """Runs functions in worker processes, `slots` at a time in each (in threads, if more than one).
 
     `most`: idle workers that are kept. `stray`: the file for what nobody can tell the job of, such as what child
-    processes print while several jobs run in their process. `log_limit`, `mask`, `grace`: as for `Commands`.
+    processes print while several jobs run in their process. `beside`: whether other work of this machine runs, which
+    will give room when it ends; `events` is called then. `log_limit`, `mask`, `grace`: as for `Commands`.
     """
 
     def __init__(
@@ -121,6 +125,7 @@ class Workers:
         most: int,
         slots: int = 1,
         stray: str | None = None,
+        beside: Callable[[], bool] = bool,
         log_limit: int = 1 << 26,
         mask: tuple[bytes, ...] = (),
         grace: float = 5,
@@ -129,6 +134,7 @@ class Workers:
         self._slots = slots
         self._stray = Log(stray, log_limit) if stray is not None else None
         self._stray_mask = Mask(mask)
+        self._beside = beside
         self._log_limit = log_limit
         self._mask = mask
         self._grace = grace
@@ -136,6 +142,8 @@ class Workers:
         self._workers: list[_Worker] = []
         self._jobs: dict[int, _Job] = {}
         self._lingering: dict[int, _Lingering] = {}
+        self._held: deque[Work] = deque()  # there was no room for them
+        self._room: int | None = None  # works that the machine could run at once, once that was too few
         self._begun: list[Started] = []  # told with what comes next: nobody needs to wake up for them
         self._told: list[Event] = []
         self._closed = False
@@ -158,18 +166,54 @@ class Workers:
         return min((at for at in times if at is not None), default=None)
 
     def submit(self, work: Work) -> None:
-        """Start this work now, in an idle worker if there is one that fits."""
+        """Start this work now, in an idle worker if there is one that fits, or when there is room."""
+        if self._room is not None and self._busy() >= self._room:
+            self._held.append(work)
+        else:
+            self._try(work)
+
+    def _try(self, work: Work) -> None:
+        """Start a work; without room it waits, as long as anything runs that may give some back."""
         run = Running.begin(work, self._log_limit, self._mask)
         try:
             job = self._give(run)
         except (OSError, ValueError) as error:
-            self._told += run.end(Ended(work.id, None, None, 0.0, 0, error=f"no worker can be had: {error}"))
+            is_full = isinstance(error, OSError) and error.errno in FULL
+            why = f"no worker can be had: {processes.refusal(error) if isinstance(error, OSError) else error}"
+            if is_full and (self._workers or self._beside()):
+                self._hold(run, why)
+                return
+            why += ": allow more, or use fewer `--jobs`" if is_full else ""
+            ended = Ended(work.id, None, None, 0.0, 0, error=why, scarce=is_full)
+            self._told += run.end(ended)
             return
         run.pid = job.worker.pid
         for other in job.worker.jobs.values():
             other.beside = job.beside = True
         job.worker.jobs[work.id] = self._jobs[work.id] = job
         self._begun.append(Started(work.id, job.worker.pid, job.worker.stamp))
+
+    def _busy(self) -> int:
+        return len(self._jobs) + len(self._lingering)
+
+    def _hold(self, run: Running, why: str) -> None:
+        """Let a work wait until another has ended; if none runs here, the idle workers go."""
+        run.log.close()
+        if self._room is None:
+            self._told.append(Held(run.work.id, why))
+        self._room = self._busy()
+        self._held.appendleft(run.work)
+        if not self._room:
+            for worker in [worker for worker in self._workers if not worker.retired]:
+                self._end(worker, busy=False)
+
+    def _start_held(self) -> None:
+        """Start what waits, as far as there is room."""
+        while self._held and not (self._room is not None and 0 < self._room <= self._busy()):
+            before = len(self._held)
+            self._try(self._held.popleft())
+            if len(self._held) == before:
+                return
 
     def events(self) -> list[Event]:
         """What happened since the last call, without waiting."""
@@ -190,6 +234,7 @@ class Workers:
         for worker in [*dead, *(w for w in self._workers if _due(w.look_at, now))]:
             self._reap(worker)
         self._act(now)
+        self._start_held()
         told: list[Event] = [*self._begun, *self._told]
         self._begun.clear()
         self._told.clear()
@@ -197,6 +242,9 @@ class Workers:
 
     def cancel(self, work: int, *, now: bool = False) -> None:
         """End this work, and with it the process that it runs in; `now`: at once."""
+        for held in [held for held in self._held if held.id == work]:
+            self._held.remove(held)
+            self._told.append(Ended(work, None, None, 0.0, 0, cancelled=True))
         if work in self._lingering:
             self._lingering[work].term_at = 0.0
             self._lingering[work].look_at = 0.0
@@ -209,6 +257,7 @@ class Workers:
         """End all workers and give back all resources."""
         if self._closed:
             return
+        self._held.clear()
         for worker in self._workers:
             self._end(worker, busy=bool(worker.jobs))
         until = time.monotonic() + self._grace + _SLOW
@@ -233,6 +282,7 @@ class Workers:
         """Send a job to a worker that takes it. Raises OSError or ValueError if there is none."""
         pipe = Pipe()
         try:
+            self._make_sure(run, pipe)
             while True:
                 known = len(self._workers)
                 worker = self._worker_for(run)
@@ -252,6 +302,20 @@ class Workers:
             worker.last_code = code
         pipe.given()
         return _Job(worker, run, pipe, run.began + _QUIET)
+
+    def _make_sure(self, run: Running, pipe: Pipe) -> None:
+        """Raise OSError if there are too few descriptors for one more job beside others, their logs, and `bt`.
+
+        The lowest free number is given out: if it is low, there is room above it.
+        """
+        if (
+            not (self._busy() or self._beside())
+            or pipe.theirs < resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4
+        ):
+            return
+        check_margin()
+        for other in (*(job.run for job in self._jobs.values()), run):
+            other.log.reserve()
 
     def _worker_for(self, run: Running) -> _Worker:
         """An idle worker that has started as this job needs it, or a new one."""

@@ -490,3 +490,75 @@ def test_too_few_descriptors_mean_fewer_jobs_at_a_time(project: Project) -> None
     assert out.count("warning:") == out.count("too many files open") == 1
     assert "12 ran in" in out
     assert project.bt("log", "a").out.count("this is") == 12
+
+
+CALLS = """
+    [tasks.f]
+    foreach = { n = [1, 2, 3, 4, 5, 6] }
+    outputs = "{n}.f"
+    call = "steps:f"
+"""
+STEPS = """
+    import time
+    def f(output, n):
+        print("this is", n)
+        time.sleep(0.1)
+        open(output, "w").write(str(n))
+"""
+BESIDE = """
+    [tasks.c]
+    foreach = { n = [1, 2, 3] }
+    outputs = "{n}.c"
+    run = "sleep 0.5; echo {n} > {output}"
+"""
+
+
+@pytest.mark.parametrize("more", ["", BESIDE])
+def test_too_few_descriptors_mean_fewer_workers_at_a_time(project: Project, more: str) -> None:
+    """Also while commands run beside them."""
+    project.taskfile(CALLS + more)
+    project.write("steps.py", STEPS)
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (24, 24))
+
+    process = project.start("build", "-j4", preexec_fn=limit)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+    assert out.count("no worker can be had: `bt` has too many files open") == 1
+    assert f"{9 if more else 6} ran in" in out
+    assert project.bt("log", "f").out.count("this is") == 6
+    assert project.build().ran == []
+
+
+def test_too_few_descriptors_for_any_worker(project: Project) -> None:
+    """Idle workers of four other pools have them, and no job runs that could give some back."""
+    names = ["a", "b", "c", "d", "e"]
+    tasks = [
+        f"""
+        [executors.{name}]
+        backend = "local"
+        [tasks.{name}]
+        executor = "{name}"
+        after = {names[max(0, at - 1) : at]}
+        outputs = "{name}.out"
+        params = {{ n = "{name}" }}
+        call = "steps:f"
+        """
+        for at, name in enumerate(names)
+    ]
+    project.taskfile("".join(tasks))
+    project.write("steps.py", STEPS)
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (24, 24))
+
+    process = project.start("build", preexec_fn=limit)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 5
+    assert (
+        "could not be started: no worker can be had: `bt` has too many files open (`ulimit -n`): allow more"
+        in out
+    )
+    assert project.bt("build").code == 0
+    assert project.build().ran == []
