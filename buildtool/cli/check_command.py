@@ -170,14 +170,15 @@ def surroundings_problems(project: Project) -> list[BtError]:
         if task.spec.isolated or project.taskfile.is_remote(project.executor_of(job)):
             continue
         folder = project.renderer.cwd(job)
-        if folder and not project.disk.is_directory(folder):
-            if not settled or project.expander.holds_outputs(folder):
-                continue
+        is_there = not folder or project.disk.is_directory(folder)
+        if not is_there and settled and not project.expander.holds_outputs(folder):
             text = f"`{printable(folder)}`: no such directory, and no task makes it"
             hint = "make it, or correct `cwd`"
             errors.append(GraphError(text, place=task.spec.at("cwd"), hint=hint))
-        elif task.command is not None and "PATH" not in task.env and not task.dotenv:
+        if task.command is not None and "PATH" not in task.env and not task.dotenv:
             program = project.renderer.shell(job)[0]
+            if not is_there and "/" in program and program[0] != "/":
+                continue  # it would be looked for in there
             where = posixpath.join(folder, program) if "/" in program else program
             if not _is_program(project, where) and not project.expander.index.candidates(where):
                 place = task.spec.at("shell")

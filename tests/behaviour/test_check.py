@@ -280,10 +280,17 @@ def test_directories_and_shells_that_are_not_there(project: Project) -> None:
         inputs = "in"
         cwd = "later"
         run = "true"
+        [tasks.f]
+        cwd = "nowhere"
+        shell = "/no/such/shell"
+        inputs = "in"
+        run = "true"
     """)
     project.write("in", "")
     err = project.look("check", code=2).err
-    for part in ("`none/`: no such directory", "`none/sh`", "`bt-has-no-such-shell`", "3 errors"):
+    assert "`nowhere/`: no such directory" in err
+    assert "no such program: `/no/such/shell`" in err
+    for part in ("`none/`: no such directory", "`none/sh`", "`bt-has-no-such-shell`", "5 errors"):
         assert part in err
     assert project.build("b").ran == ["b"]
 
