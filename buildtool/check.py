@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from buildtool.errors import GraphError, TaskfileError
 from buildtool.expand.expander import Expander
 from buildtool.expand.functions import Functions
+from buildtool.expand.listing import matches
 from buildtool.expand.render import Renderer, param_text
 from buildtool.expand.targets import place_of
 from buildtool.expand.tasks import Task
@@ -34,6 +35,7 @@ from buildtool.graph import FileId, Form, Job, JobId, Kind
 from buildtool.meaning import BYTES, Meanings
 from buildtool.paths import parents, twin
 from buildtool.state.records import JobRecord
+from buildtool.taskfile.pattern import Pattern
 from buildtool.taskfile.template import dedent_command
 from buildtool.text import printable
 
@@ -191,7 +193,7 @@ class Checker:
                 self._input_items(job, None, absent, causes)
             words = (*(["forced"] if job.id in self.forced else ()), _FIRST.get(job.kind, "first"))
             return self._judged(job, _stale(words), absent)
-        base = self.base_items(job)
+        base = (*self.base_items(job), *self._tracked_items(job, record, causes))
         inputs = self._input_items(job, record, absent, causes)
         found = self._found_items(record, absent, causes) if record is not None else ()
         outputs = tuple(Item("output", path, "") for path in self.output_paths(job))
@@ -290,7 +292,7 @@ class Checker:
     # -- items -----------------------------------------------------------------------------------------------
 
     def base_items(self, job: Job) -> tuple[Item, ...]:
-        """Everything but files: command, shell, directory, parameters, environment, what is tracked."""
+        """Everything but files: command, shell, directory, parameters, environment, what else is tracked."""
         task = self.renderer.task(job)
         spec = task.spec
         items = []
@@ -311,18 +313,49 @@ class Checker:
             printed = self.tracker.command(text)
             shown = None if printed is None else self.masked(printed)
             items.append(Item("track.cmd", text, digest("track.cmd", printed), shown))
-        for entry in task.track_files:
-            pattern = entry.pattern.fill(self.expander.values[job.id])
-            paths = self.expander.gather(pattern, task, job.id)[0] if pattern.is_glob else [pattern.prefix]
-            items += [Item("track.file", path, self._tracked(path)) for path in paths]
         return tuple(items)
 
-    def _tracked(self, path: str) -> str | None:
-        """The digest of a tracked file; of one that is not there and that a job made, as that job left it."""
-        value = self.expander.disk.digest(path, follow=True)
+    def _tracked_items(self, job: Job, record: JobRecord | None, causes: dict[str, None]) -> list[Item]:
+        """The tracked files, whoever made them, but not those that the job makes itself."""
+        items: list[Item] = []
+        expander, task = self.expander, self.renderer.task(job)
+        for entry in task.track_files:
+            pattern = entry.pattern.fill(expander.values[job.id])
+            paths = [pattern.prefix]
+            if pattern.is_glob:
+                left = (path for path in matches(expander.disk, pattern) if expander.was_made(path))
+                paths = sorted({*expander.gather(pattern, task, job.id)[0], *left})
+            unclear = self._unclear_tracked(job, pattern, paths)
+            if unclear:
+                causes.update(dict.fromkeys(unclear))
+                known = record.fingerprint.items if record is not None else ()
+                items += [i for i in known if i.kind == "track.file" and pattern.match(i.name) is not None]
+                continue
+            for path in paths:
+                producer = self._producer(path)
+                if producer == job.id:
+                    continue
+                value = expander.disk.digest(path, follow=True)
+                if value is None and producer is not None:  # as the job left it that made it
+                    value = self.made.get(producer, {}).get(path)
+                items.append(Item("track.file", path, value))
+        return items
+
+    def _unclear_tracked(self, job: Job, pattern: Pattern, paths: Iterable[str]) -> list[str]:
+        """In a dry run: the jobs that may change what a pattern of tracked files matches."""
+        if not self.uncertain:
+            return []
+        makers = {self._producer(path) for path in paths}
+        jobs, graph_paths = self.expander.graph.jobs, self.expander.graph.paths
+        for other in job.requires:
+            folders = [p for p in graph_paths(jobs[other].output_files()) if p[-1:] == "/"]
+            if any(pattern.may_reach(folder) or folder.startswith(pattern.prefix) for folder in folders):
+                makers.add(other)
+        return [self.uncertain[maker] for maker in makers if maker in self.uncertain]
+
+    def _producer(self, path: str) -> JobId | None:
         known = self.expander.graph.by_path.get(path)
-        producer = self.expander.graph.files[known].producer if known is not None else None
-        return self.made.get(producer, {}).get(path) if value is None and producer is not None else value
+        return self.expander.graph.files[known].producer if known is not None else None
 
     def _shell(self, shell: str) -> Item:
         known = self._shells.get(shell)
@@ -511,9 +544,10 @@ class Checker:
         return None
 
     def _left_out(self, producer: JobId, path: str) -> bool:
-        """Whether a settled job left other files, and not this one."""
-        made = self.made.get(producer, {})
-        return bool(made) and not any(p == path or (p[-1] == "/" and path.startswith(p)) for p in made)
+        """Whether a settled job left other files, and not this one; of a directory that is there, it tells."""
+        made, disk = self.made.get(producer, {}), self.expander.disk
+        folders = tuple(p for p in made if p[-1:] == "/" and (not disk.exists(p) or disk.exists(path)))
+        return bool(made) and path not in made and not path.startswith(folders)
 
     def _is_elsewhere(self, producer: JobId) -> bool:
         """Whether all that a settled job left is on the disk, so that running it again would not help."""

@@ -772,7 +772,7 @@ class Expander:
                     after.add(other)
             else:
                 ordered: list[FileId] = []
-                self._fill_entry(spec, word, values, ordered, ordered, after)
+                blockers |= self._fill_entry(spec, word, values, ordered, ordered, after)
                 producers = (self.graph.files[f].producer for f in ordered)
                 after.update(p for p in producers if p is not None)
         for entry in task.track_files:
@@ -901,9 +901,13 @@ class Expander:
             paths, blockers = self.gather(pattern, self.tasks[job.task], job.id)
         for path in paths:
             known = self.graph.by_path.get(path)
-            if known is None and self.index.candidates(path):
-                known = self.file(path, job.id)
-                self.missing.pop(known, None)
+            for candidate in self.index.candidates(path) if known is None else ():
+                if self._is_late(candidate.task):
+                    blockers |= self._enumerate(candidate.task)[1]
+                elif self._makes(candidate, path, 0):
+                    known = self.file(path, job.id)
+                    self.missing.pop(known, None)
+                    break
             producer = self.graph.files[known].producer if known is not None else None
             if producer is not None and producer != job.id:
                 requires.add(producer)

@@ -77,7 +77,9 @@ class Glob:
 Part = str | Wild | Glob
 
 _FOLDERS = Glob("**/", r"(?:(?!\.)[^/]+/)*")
-_ALL = Glob("**", r"(?:[^/]+/(?!\.))*[^/]+")
+_ALL_FOLDERS = Glob("**/", r"(?:[^/]+/)*")
+_VISIBLE = Glob("**", r"(?:[^/]+/(?!\.))*[^/]+")
+_ALL = Glob("**", ".+")
 _ANY_NAME = "\1"  # no file is called so, and any pattern for files of every name matches it
 
 
@@ -206,7 +208,7 @@ class Pattern:
 
     @property
     def inner(self) -> Pattern:
-        """For a directory: all that is in it, at any depth."""
+        """For a directory: all that is in it, at any depth, names that begin with a dot included."""
         return Pattern((*self.parts, _ALL))
 
     def may_reach(self, folder: str) -> bool:
@@ -233,7 +235,7 @@ class Pattern:
             elif part.deep:
                 starts = not parts or (isinstance(parts[-1], str) and parts[-1].endswith("/"))
                 rest: list[Part] = [] if starts else [Glob("*", "[^/]*"), "/"]
-                heads.append([*parts, *rest, _FOLDERS])
+                heads.append([*parts, *rest, _ALL_FOLDERS if part == _ALL else _FOLDERS])
             parts.append(part)
         return [segment_regex(head) for head in heads]
 
@@ -277,7 +279,8 @@ def _regex(parts: Sequence[Part]) -> str:
             found.append(f"(?P={part.name})" if part.name in seen else f"(?P<{part.name}>{part.regex})")
             seen.add(part.name)
         else:
-            found.append(rf"(?!\.){part.regex}" if at_start and part.text != "**/" else part.regex)
+            hidden = not at_start or part.text == "**/" or part == _ALL
+            found.append(part.regex if hidden else rf"(?!\.){part.regex}")
         at_start = (
             part.endswith("/") if isinstance(part, str) else isinstance(part, Glob) and part.text == "**/"
         )
@@ -348,7 +351,7 @@ def _special(text: str, start: int) -> tuple[int, Part | tuple[str, str]]:
         return start + 3, _FOLDERS
     if start + 2 != len(text):
         raise PatternError("`**` must be a whole path segment")
-    return start + 2, _ALL
+    return start + 2, _VISIBLE
 
 
 def _wildcard(text: str, start: int) -> tuple[int, Part | tuple[str, str]]:

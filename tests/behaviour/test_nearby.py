@@ -745,3 +745,163 @@ def test_a_persons_file_where_a_pattern_brought_one_is_no_orphan(project: Projec
     assert project.build().warnings == []
     project.bt("clean", "--orphans")
     assert project.read("d/b.dat") == "mine\n"
+
+
+@pytest.mark.parametrize("kind", ["inputs", "needs"])
+@pytest.mark.parametrize("read", ["d/a.txt", "d/a/"])
+def test_what_a_directory_holds_no_more_is_missed(project: Project, read: str, kind: str) -> None:
+    make = "mkdir d/$i; echo $i > d/$i/x" if read.endswith("/") else "echo $i > d/$i.txt"
+    project.taskfile(f"""
+        [tasks.mk]
+        inputs = "src"
+        outputs = "d/"
+        run = "for i in $(cat src); do {make}; done"
+        [tasks.x]
+        {kind} = ["{read}"]
+        outputs = "o"
+        run = "find {read} > o"
+        [tasks.r]
+        inputs = ["z", "o"]
+        outputs = "r"
+        run = "cat {{inputs}} > r"
+    """)
+    project.write("src", "a c\n")
+    project.write("z", "1\n")
+    project.build()
+    project.write("src", "c\n")
+    for _ in range(2):
+        run = project.bt("build")
+        assert run.code == 1
+        assert f"`{read}` is not among what `mk` made" in run.out
+
+
+@pytest.mark.parametrize("hidden", ["x/.env", "x/.c/", "x/.c/a", "x/{n}.txt"])
+@pytest.mark.parametrize("kind", ["inputs", "needs", "after"])
+def test_hidden_files_in_a_directory_that_is_read_are_waited_for(
+    project: Project, hidden: str, kind: str
+) -> None:
+    project.taskfile(f"""
+        [tasks.r]
+        {kind} = ["x/"]
+        outputs = "r"
+        run = "find x | sort > r"
+        [tasks.x]
+        {'foreach = { n = [".h"] }' if "{" in hidden else ""}
+        outputs = "{hidden}"
+        run = "sleep 0.1; {"echo 1 > x/.c/a" if hidden == "x/.c/" else "echo 1 > {output}"}"
+    """)
+    project.write("x/a", "1\n")
+    project.build("r")
+    assert any(line.startswith("x/.") for line in project.read("r").split())
+    assert project.build().ran == []
+
+
+@pytest.mark.parametrize("word", ["x/*", "x/", "x/**"])
+def test_after_waits_for_what_grows(project: Project, word: str) -> None:
+    project.taskfile(f"""
+        [tasks.a]
+        after = ["{word}"]
+        outputs = "a.out"
+        run = "ls x > a.out || echo nothing > a.out"
+        [tasks.d]
+        inputs = "n"
+        outputs = "d/"
+        run = "cp n d/1.txt"
+        [tasks.x]
+        inputs = "d/{{x}}.txt"
+        outputs = "x/{{x}}.txt"
+        run = "cp {{input}} {{output}}"
+    """)
+    project.write("n", "1\n")
+    assert project.build("a").ran == ["a", "d", "x 1"]
+    assert project.read("a.out") == "1.txt\n"
+    project.write("n", "2\n")
+    assert project.build().ran == ["d", "x 1"]
+
+
+def test_what_a_task_makes_is_not_tracked_by_it(project: Project) -> None:
+    project.taskfile("""
+        [tasks.a]
+        inputs = "s"
+        track = { files = ["conf/*.yml"] }
+        outputs = "conf/gen.yml"
+        run = "cp s {output}"
+    """)
+    project.write("s", "1\n")
+    project.write("conf/u.yml", "1\n")
+    assert project.build().ran == ["a"]
+    assert project.build().ran == []
+    project.write("conf/u.yml", "2\n")
+    assert project.build().ran == ["a"]
+
+
+@pytest.mark.parametrize("table", ["", "@names"])
+def test_a_tracked_file_that_could_be_made_need_not_be_there(project: Project, table: str) -> None:
+    project.taskfile(f"""
+        [tasks.x]
+        inputs = "md/{{n}}.md"
+        outputs = "html/{{n}}.html"
+        {f'foreach = {{ n = "{table}" }}' if table else ""}
+        run = "cp {{input}} {{output}}"
+        [tasks.r]
+        track = {{ files = ["html/extra.html"] }}
+        outputs = "r"
+        run = "cat html/extra.html > r || echo none > r"
+        [tasks.names]
+        inputs = "n"
+        outputs = "names"
+        run = "cp n names"
+    """)
+    project.write("n", "a\n")
+    project.write("md/a.md", "1\n")
+    project.build()
+    assert project.read("r") == "none\n"
+    assert project.build().ran == []
+    project.write("md/extra.md", "2\n")
+    project.write("n", "a\nextra\n")
+    project.build()
+    assert project.read("r") == "2\n"
+    assert project.build().ran == []
+
+
+@pytest.mark.parametrize("output", ["g.txt", "d/", "d/*.txt"])
+def test_a_change_of_what_is_tracked_is_foreseen(project: Project, output: str) -> None:
+    path = "g.txt" if output == "g.txt" else "d/a.txt"
+    project.taskfile(f"""
+        [tasks.mk]
+        inputs = "src"
+        outputs = "{output}"
+        run = "mkdir -p d; cp src {path}"
+        [tasks.r]
+        track = {{ files = ["{path if output == "g.txt" else "d/*"}"] }}
+        outputs = "r"
+        run = "cat {path} > r"
+    """)
+    project.write("src", "1\n")
+    project.build()
+    project.write("src", "2\n")
+    assert "may run   r" in project.look("build", "-n").out
+    assert project.build().ran == ["mk", "r"]
+    project.write(path, "mine\n")
+    assert "may run   r" in project.look("build", "-n").out
+    assert project.build().ran == ["mk"]
+
+
+def test_a_tracked_orphan_counts_while_it_lies_there(project: Project) -> None:
+    project.taskfile("""
+        [tasks.mk]
+        foreach = { n = "@names" }
+        outputs = "conf/{n}.yml"
+        run = "echo {n} > {output}"
+        [tasks.r]
+        track = { files = ["conf/*.yml"] }
+        outputs = "r"
+        run = "cat conf/*.yml > r"
+    """)
+    project.write("names", "a\nb\n")
+    project.build()
+    project.write("names", "b\n")
+    assert project.build().ran == []
+    project.bt("clean", "--orphans")
+    assert project.build().ran == ["r"]
+    assert project.read("r") == "b\n"
