@@ -905,3 +905,17 @@ def test_a_tracked_orphan_counts_while_it_lies_there(project: Project) -> None:
     project.bt("clean", "--orphans")
     assert project.build().ran == ["r"]
     assert project.read("r") == "b\n"
+
+
+def test_a_result_that_its_own_pattern_matches_is_made_again(project: Project) -> None:
+    project.taskfile("""
+        [tasks.sum]
+        inputs = "**/*.txt"
+        outputs = "sum.txt"
+        run = "cat {inputs} > {output}"
+    """)
+    project.write("a.txt", "1\n")
+    project.build()
+    project.remove("sum.txt")
+    assert project.build().ran == ["sum"]
+    assert project.read("sum.txt") == "1\n"
