@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from support.effort import some
 from support.faulty import RENAME, Fault, Faulty
 from support.five import CACHE, SCENES, scene, sweep, turns
 from support.project import Project, clean_environment
@@ -511,7 +512,7 @@ EDITS = {
 }
 
 
-@pytest.mark.parametrize(("outputs", "edited", "keep"), EDITS.values(), ids=EDITS)
+@pytest.mark.parametrize(("outputs", "edited", "keep"), some(EDITS.values(), 5))
 def test_an_edit_is_never_lost_nor_kept_without_a_word(
     tmp_path: Path, faulty: Faulty, thorough: bool, outputs: str, edited: str, keep: str
 ) -> None:
@@ -549,8 +550,10 @@ def test_an_edit_is_never_lost_nor_kept_without_a_word(
 GAVE_WAY = {"a directory for a file": ("k", "k", "k/mine"), "a file for a directory": ("k/", "k/own", "k")}
 
 
-@pytest.mark.parametrize("fails", [False, True])
-@pytest.mark.parametrize(("output", "own", "mine"), GAVE_WAY.values(), ids=GAVE_WAY)
+@pytest.mark.parametrize(
+    ("output", "own", "mine", "fails"),
+    some([(*given, fails) for given in GAVE_WAY.values() for fails in (False, True)], 2),
+)
 def test_what_gives_way_to_a_job_that_keeps_is_never_lost(
     tmp_path: Path, faulty: Faulty, thorough: bool, output: str, own: str, mine: str, fails: bool
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ import subprocess
 
 import pytest
 
+from support.effort import some
 from support.project import Project
 
 HAND = "by hand\n"
@@ -1062,8 +1064,10 @@ NO_FILES = {
 }
 
 
-@pytest.mark.parametrize(("output", "built"), [("k", False), ("k", True), ("k*", True)])
-@pytest.mark.parametrize("made", NO_FILES.values(), ids=NO_FILES)
+@pytest.mark.parametrize(
+    ("made", "output", "built"),
+    some([(m, o, b) for m in NO_FILES.values() for o, b in (("k", False), ("k", True), ("k*", True))], 5),
+)
 def test_what_is_no_file_gives_way_to_a_job_that_keeps_and_comes_back_if_it_fails(
     project: Project, made: str, output: str, built: bool
 ) -> None:
@@ -1136,9 +1140,9 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("link", [False, True])
-@pytest.mark.parametrize("output", ["g/u.dat", "g/*.dat"])
-@pytest.mark.parametrize("how", BAD)
+@pytest.mark.parametrize(
+    ("how", "output", "link"), some(itertools.product(BAD, ["g/u.dat", "g/*.dat"], [False, True]), 6)
+)
 def test_an_edit_that_a_bad_run_with_keep_has_not_touched_stays_a_persons(
     project: Project, how: str, output: str, link: bool
 ) -> None:

@@ -153,6 +153,6 @@ class Directories(RuleBasedStateMachine):
 
 
 Directories.TestCase.settings = settings(
-    max_examples=max(1, settings().max_examples // 20), stateful_step_count=5
+    max_examples=max(1, settings().max_examples // 30), stateful_step_count=5
 )
 TestDirectories = Directories.TestCase
