@@ -147,7 +147,9 @@ def _shrinking(project: Project, job: Job, going: Collection[str]) -> str | None
 def _hangs_on_names(verdict: Verdict) -> bool:
     """Whether a job runs for no other reason than that it reads other files than before, which others will name."""
     reasons = verdict.reasons if isinstance(verdict, Stale) else ()
-    named = [r for r in reasons if r.kind in ("input", "need") and r.change is not Change.CHANGED]
+    named = [
+        r for r in reasons if r.kind in ("input", "need", "track.file") and r.change is not Change.CHANGED
+    ]
     return bool(named) and all(r in named or r.kind == "command" for r in reasons)
 
 

@@ -162,7 +162,10 @@ class Project:
         if record is not None and record.status == "interrupted":
             return False
         if path == made:
-            return not self._is_intact(path)
+            if self._is_intact(path):
+                return False
+            # Of a directory, that something in it is gone is nobody's work that could be lost.
+            return path[-1:] != "/" or any(self._is_changed(inner, made) for inner in self.disk.below(path))
         if made not in self._held:
             self._held[made] = (self._is_intact(made), self.reader.inside(made))
         is_intact, own = self._held[made]

@@ -920,3 +920,49 @@ def test_a_result_that_its_own_pattern_matches_is_made_again(project: Project) -
     project.remove("sum.txt")
     assert project.build().ran == ["sum"]
     assert project.read("sum.txt") == "1\n"
+
+
+def test_an_orphan_directory_in_which_a_file_is_gone_stays_an_orphan(project: Project) -> None:
+    project.taskfile("""
+        [tasks.out]
+        foreach = { id = "@ids" }
+        outputs = "out/{id}/"
+        run = "echo 1 > {output}/m; echo 1 > {output}/x"
+        [tasks.res]
+        inputs = "out/{id}/"
+        outputs = "res/{id}.txt"
+        run = "ls {input} > {output}"
+        [tasks.tot]
+        inputs = "res/*.txt"
+        outputs = "tot.txt"
+        run = "ls {input} > {output}"
+    """)
+    project.write("ids", "q\nr\n")
+    project.build()
+    project.write("ids", "r\n")
+    project.build()
+    project.remove("out/q/x")
+    assert project.build().ran == []
+    assert project.read("tot.txt") == "res/r.txt\n"
+    project.write("out/q/mine", "1\n")
+    project.build()
+    assert project.read("tot.txt") == "res/q.txt\nres/r.txt\n"
+
+
+def test_a_directory_that_is_gone_and_tracked_is_no_certain_reason(project: Project) -> None:
+    project.taskfile("""
+        [tasks.site]
+        inputs = "n"
+        outputs = "site/"
+        run = "cp n site/i.html"
+        [tasks.trk]
+        inputs = "n"
+        outputs = "trk.txt"
+        track = { files = ["site/*.html"] }
+        run = "cp n trk.txt"
+    """)
+    project.write("n", "1\n")
+    project.build()
+    shutil.rmtree(project.folder / "site")
+    assert "may run   trk  (if site changes something)" in project.look("build", "-n").out
+    assert project.build().ran == ["site"]
