@@ -193,7 +193,9 @@ class Checker:
                 self._input_items(job, None, absent, causes)
             words = (*(["forced"] if job.id in self.forced else ()), _FIRST.get(job.kind, "first"))
             return self._judged(job, _stale(words), absent)
-        base = (*self.base_items(job), *self._tracked_items(job, record, causes))
+        base = self.base_items(job)
+        if self.renderer.task(job).track_files:
+            base += tuple(self._tracked_items(job, record, causes))
         inputs = self._input_items(job, record, absent, causes)
         found = self._found_items(record, absent, causes) if record is not None else ()
         outputs = tuple(Item("output", path, "") for path in self.output_paths(job))

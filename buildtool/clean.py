@@ -94,6 +94,15 @@ def sweep(disk: Disk, found: Sweep) -> None:
             disk.remove_empty_parents(path)
 
 
+def remove_orphans(disk: Disk, state: State, paths: Iterable[str]) -> Sweep:
+    """Remove these recorded outputs as far as they are as `bt` made them, and disown them: what went, what stayed."""
+    found = plan_sweep(disk, state, paths)
+    sweep(disk, found)
+    state.forget_stamps(found.removable)
+    state.forget_outputs(found.removable)
+    return found
+
+
 def _remove_own(disk: Disk, folder: str, found: Sweep) -> None:
     """Remove what `bt` made in a directory, and the directory itself if nothing else is in it."""
     for path, value in found.inside[folder].items():

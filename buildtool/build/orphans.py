@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 
-from buildtool.clean import plan_sweep, removed_lines, sweep
+from buildtool.clean import remove_orphans, removed_lines
 from buildtool.errors import BtError
 from buildtool.graph import Form, Job
 from buildtool.project import Project
@@ -39,10 +39,7 @@ class Orphans:
             found = [path for path in project.expander.orphans(owned) if project.disk.exists(path)]
         if not found:
             return
-        swept = plan_sweep(project.disk, self._state, found)
-        sweep(project.disk, swept)
-        self._state.forget_stamps(swept.removable)
-        self._state.forget_outputs(swept.removable)
+        swept = remove_orphans(project.disk, self._state, found)
         for path in swept.removable:
             project.disown(path)
             project.disk.relist(path)

@@ -10,7 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from buildtool.build.loop import Build, Options
-from buildtool.clean import removed_lines, some
+from buildtool.clean import remove_orphans, removed_lines, some
 from buildtool.cone import Cone
 from buildtool.errors import BtError, DiskError, ExitCode
 from buildtool.executors.choose import executors_of
@@ -195,9 +195,8 @@ def orphans(project: Project, state: State, *, complete: bool) -> list[str]:
     if project.taskfile.settings.orphans != "delete":
         number = count(len(found), "orphan")
         return [*told, f"{number}: no task makes {some(found)} (`bt clean --orphans` removes them)"]
-    from buildtool.cli.clean_command import remove_outputs
-
-    swept = remove_outputs(project, state, found)
+    swept = remove_orphans(project.disk, state, found)
+    state.commit()
     told += removed_lines(swept)
     for cause in dict.fromkeys(cause for _, cause in swept.kept):
         left = [path for path, why in swept.kept if why == cause]

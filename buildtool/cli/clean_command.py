@@ -133,16 +133,6 @@ def _tell(found: Sweep, verb: str) -> None:
     put([f"{verb} {count(len(found.removable), 'output')}"])
 
 
-def remove_outputs(project: Project, state: State, paths: list[str]) -> Sweep:
-    """Remove these recorded outputs as far as they are as `bt` made them; what was removed, and what was left."""
-    found = plan_sweep(project.disk, state, paths)
-    sweep(project.disk, found)
-    state.forget_stamps(found.removable)
-    state.forget_outputs(found.removable)
-    state.commit()
-    return found
-
-
 def _put_right(taskfile: Taskfile) -> None:
     """Before the state goes: put back what a killed build moved aside, or keep it where that cannot be told."""
     disk = Disk(taskfile.root)

@@ -325,8 +325,7 @@ class Expander:
 
     def is_left(self, path: str) -> bool:
         """Whether a path is as a task left it, in the place of an output or inside of one, and none makes it now."""
-        origin = self._origin(path)
-        return origin is not None and self.was_made(path) and not self._is_changed(path, origin)
+        return self.was_made(path) and not self._is_changed(path, self._origin(path) or path)
 
     def was_made(self, path: str) -> bool:
         """Whether a path is in the place of an output, or inside of one, and no task makes it now."""
@@ -382,23 +381,15 @@ class Expander:
         above = (graph.by_path.get(folder) for folder in folders)
         if any(folder is not None and graph.consumers.get(folder) for folder in above):
             return True
-        patterns = (
-            entry.pattern
-            for task in self.tasks.values()
-            for entry in (task.read_entries() if task.name != maker else ())
-        )
-        tracked = (
-            entry.pattern
-            for task in self.tasks.values()
-            for entry in (task.track_files if task.name != maker else ())
-        )
-        if any(pattern.match(path) is not None for pattern in tracked):
+        others = [task for task in self.tasks.values() if task.name != maker]
+        if any(entry.pattern.match(path) is not None for task in others for entry in task.track_files):
             return True
         is_directory = path[-1:] == "/"
         return any(
-            (is_directory and pattern.may_reach(path))
-            or (pattern.is_directory and any(pattern.match(folder) is not None for folder in folders))
-            for pattern in patterns
+            (is_directory and entry.pattern.may_reach(path))
+            or (entry.pattern.is_directory and any(entry.pattern.match(f) is not None for f in folders))
+            for task in others
+            for entry in task.read_entries()
         )
 
     def is_used(self, job: JobId, paths: Collection[str]) -> bool:

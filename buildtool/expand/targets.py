@@ -201,18 +201,21 @@ def _glob(
     except PatternError as error:
         raise UsageError(f"`{printable(text)}`: {error}", place=place) from error
     paths, blockers = expander.gather(pattern)
+    looked = pattern.inner if pattern.is_directory else pattern
+    makers = [entry.place for _, entry in expander.index.overlapping(looked)]
     if pattern.is_directory and paths:  # what is made in them is asked for
-        return [expander.glob_group(pattern, place or next(iter(expander.tasks.values())).spec.place)]
+        makers += [
+            task.spec.place for task in expander.tasks.values()
+        ]  # who names a file makes something there, too
+        return [expander.glob_group(pattern, place or makers[0])] if makers else []
     files: list[FileId] = [expander.file(found) for found in paths]
     producers = [expander.graph.files[file].producer for file in files]
     if not paths and not blockers and not empty:
         raise GraphError(f"`{printable(text)}` matches nothing", place=place)
     known = [p for p in producers if p is not None]
     if blockers:  # what else there is to be made is known when these have run
-        looked = pattern.inner if pattern.is_directory else pattern
-        makers = (entry.place for _, entry in expander.index.overlapping(looked))
         known += sorted(_bringing(expander, pattern, blockers.named))
-        known.append(expander.glob_group(pattern, place or next(makers)))
+        known.append(expander.glob_group(pattern, place or makers[0]))
     return list(dict.fromkeys(known))
 
 

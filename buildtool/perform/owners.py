@@ -61,7 +61,8 @@ class Owners:
         producer = self._project.expander.graph.files[known].producer if known is not None else None
         if producer is None:
             producer = self.claims.get(path)
-        return producer if producer is not None else self._maker_of_all(path)
+        # What the graph knows without a maker is a source: whether a directory holds it was looked at then.
+        return producer if producer is not None or known is not None else self._maker_of_all(path)
 
     def _maker_of_all(self, path: str) -> JobId | None:
         """The job that makes a directory as a whole in which a path lies."""

@@ -966,3 +966,11 @@ def test_a_directory_that_is_gone_and_tracked_is_no_certain_reason(project: Proj
     shutil.rmtree(project.folder / "site")
     assert "may run   trk  (if site changes something)" in project.look("build", "-n").out
     assert project.build().ran == ["site"]
+
+
+@pytest.mark.parametrize("tasks", ["", "x.outputs = 'o/y'\nx.run = 'echo 1 > o/y'"])
+def test_directories_of_sources_can_be_asked_for(project: Project, tasks: str) -> None:
+    project.write("Taskfile.toml", f"[tasks]\n{tasks}\n")
+    project.write("d/a", "1\n")
+    assert project.build("d*/").ran == []
+    assert project.build("*/").ran == (["x"] if tasks else [])
