@@ -296,7 +296,7 @@ CHAIN = """
     [tasks.c]
     inputs = "b"
     outputs = "notes"
-    run = "cp b notes; if [ -p begun ]; then echo > begun; read x < go; fi; cp b notes"
+    run = "cp b notes; if [ -p begun ]; then exec 3<>go; echo > begun; read x <&3; fi; cp b notes"
 """
 
 
